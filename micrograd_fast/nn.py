@@ -1,0 +1,120 @@
+"""Module, Neuron, Layer, MLP: stands where micrograd.nn stands.
+
+The same constructors, attributes, repr texts and random draws, so that `random.seed(1337)` gives
+the network that micrograd gives. A neuron's sum becomes the same nodes in one C call.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from micrograd_fast._core import affine
+from micrograd_fast.engine import Value
+
+__all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron"]
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear")
+_NAMES = {"relu": "ReLU", "tanh": "Tanh", "sigmoid": "Sigmoid", "linear": "Linear"}
+
+
+class Module:
+    """What has parameters. Subclasses return theirs, in a fixed order, from parameters()."""
+
+    def zero_grad(self) -> None:
+        """Sets the grad of every parameter to 0."""
+        for p in self.parameters():
+            p.grad = 0
+
+    def parameters(self) -> list[Value]:
+        """The leaf Values that training changes."""
+        return []
+
+    def state_dict(self) -> dict[str, float]:
+        """The parameters' data by position: {'0': ..., '1': ...}, in the order of parameters()."""
+        return {str(k): p.data for k, p in enumerate(self.parameters())}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Writes data that state_dict() of a module of the same shape returned.
+
+        Raises KeyError for missing or unexpected names and TypeError for what is no number;
+        the module is unchanged then.
+        """
+        parameters = self.parameters()
+        expected = [str(k) for k in range(len(parameters))]
+        if set(state) != set(expected):
+            missing = [k for k in expected if k not in state][:5]
+            unexpected = [k for k in state if k not in set(expected)][:5]
+            raise KeyError(
+                f"state of {len(state)} numbers for {len(expected)} parameters: "
+                f"missing {missing}, unexpected {unexpected}"
+            )
+        numbers = [Value(state[k]).data for k in expected]  # all checked before one is written
+        for p, number in zip(parameters, numbers, strict=True):
+            p.data = number
+
+
+class Neuron(Module):
+    """activation(b + w[0]*x[0] + w[1]*x[1] + ...), weights drawn from uniform(-1, 1), b = 0.
+
+    nonlin=False is micrograd's way to say activation='linear'.
+    """
+
+    def __init__(self, nin: int, nonlin: bool = True, *, activation: str = "relu") -> None:
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {ACTIVATIONS}, not {activation!r}")
+        self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
+        self.b = Value(0)
+        self.nonlin = nonlin and activation != "linear"
+        self.activation = activation if nonlin else "linear"
+
+    def __call__(self, x: Iterable[Any]) -> Value:
+        act = affine(self.w, x, self.b)
+        return getattr(act, self.activation)() if self.nonlin else act
+
+    def parameters(self) -> list[Value]:
+        return [*self.w, self.b]
+
+    def __repr__(self) -> str:
+        return f"{_NAMES[self.activation]}Neuron({len(self.w)})"
+
+
+class Layer(Module):
+    """nout neurons over the same nin inputs; one Value instead of a list where nout is 1."""
+
+    def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
+        self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
+
+    def __call__(self, x: Iterable[Any]) -> Any:
+        x = x if isinstance(x, list) else list(x)
+        out = [n(x) for n in self.neurons]
+        return out[0] if len(out) == 1 else out
+
+    def parameters(self) -> list[Value]:
+        return [p for n in self.neurons for p in n.parameters()]
+
+    def __repr__(self) -> str:
+        return f"Layer of [{', '.join(str(n) for n in self.neurons)}]"
+
+
+class MLP(Module):
+    """Layers of nin -> nouts[0] -> nouts[1] -> ...; the last one is linear."""
+
+    def __init__(self, nin: int, nouts: list[int], *, activation: str = "relu") -> None:
+        sz = [nin, *nouts]
+        self.layers = [
+            Layer(sz[i], sz[i + 1], nonlin=i != len(nouts) - 1, activation=activation)
+            for i in range(len(nouts))
+        ]
+
+    def __call__(self, x: Iterable[Any]) -> Any:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def parameters(self) -> list[Value]:
+        return [p for layer in self.layers for p in layer.parameters()]
+
+    def __repr__(self) -> str:
+        return f"MLP of [{', '.join(str(layer) for layer in self.layers)}]"

@@ -1,0 +1,17 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False, nonecheck=False, binding=False, embedsignature=False
+# cython: freethreading_compatible=False
+"""The compiled core of micrograd_fast: node records, order, backward and the Value over them.
+
+One translation unit from several files, included from the ground up; each names at its head
+what it needs from those above it. Private: import micrograd_fast.engine instead.
+"""
+
+include "store.pxi"      # node records: allocation, counts, freeing
+include "state.pxi"      # what Python hangs on a node: Values by id, attributes, references
+include "order.pxi"      # topological order and backward
+include "value.pxi"      # Value: construction, attributes, pickling
+include "operators.pxi"  # what every operator does: operands in, one node out
+include "build.pxi"      # many nodes in one call: affine, sum, dot
+include "params.pxi"     # lists of parameters: zero_grad and optimizer steps
+include "module.pxi"     # what the module itself holds: OPS, no_grad, the type's slots

@@ -1,0 +1,150 @@
+# Many nodes in one call: the graphs that Python's operators would build, without a Value for every
+# step. Needs store.pxi, state.pxi, value.pxi and operators.pxi.
+#
+# Each function first looks at its operands; where an operand is HELD, an operator was replaced or
+# ops do not record, it runs the same formula through Python's operators instead.
+
+from cpython.sequence cimport PySequence_Fast, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS
+
+
+cdef bint plain_values(object values, Py_ssize_t n) except -1:
+    """True if the first n items are all Values that C may combine on its own."""
+    cdef PyObject **items = PySequence_Fast_ITEMS(values)
+    cdef Py_ssize_t k
+    for k in range(n):
+        if type(<object>items[k]) is not Value:
+            return False
+        if nodes[(<Value>items[k]).id].flags & MF_F_HELD:
+            return False
+    return True
+
+
+cdef bint plain_operands(object values, Py_ssize_t n) except -1:
+    """The same, floats and ints allowed."""
+    cdef PyObject **items = PySequence_Fast_ITEMS(values)
+    cdef Py_ssize_t k
+    for k in range(n):
+        if PyFloat_Check(<object>items[k]) or PyLong_Check(<object>items[k]):
+            continue
+        if type(<object>items[k]) is not Value:
+            return False
+        if nodes[(<Value>items[k]).id].flags & MF_F_HELD:
+            return False
+    return True
+
+
+cdef inline bint c_may_build() noexcept:
+    return records() and not mf_operators_replaced(<PyTypeObject *>Value)
+
+
+cdef inline int32_t then(int32_t x, int32_t y, int op) noexcept nogil:
+    """x op y for ops that cannot fail; takes over the caller's use of x. MF_NONE stays MF_NONE."""
+    cdef double z = 0.0
+    cdef int32_t id
+    if x < 0:
+        return MF_NONE
+    mf_forward(op, nodes[x].data, nodes[y].data if y >= 0 else 0.0, &z)
+    id = node_new(z, x, y, op)
+    node_release(x)
+    return id
+
+
+cdef inline int32_t then_use(int32_t x, int32_t y, int op) noexcept nogil:
+    """The same, takes over y's use too."""
+    cdef int32_t id = MF_NONE
+    if y >= 0:
+        id = then(x, y, op)
+        node_release(y)
+    elif x >= 0:
+        node_release(x)
+    return id
+
+
+cdef inline int32_t use(int32_t id) noexcept nogil:
+    nodes[id].uses += 1
+    return id
+
+
+cdef inline int32_t operand_use(PyObject *item) except -2:
+    """A use of a Value's node, or of a new leaf for a number; MF_NONE: no memory."""
+    if type(<object>item) is Value:
+        return use((<Value>item).id)
+    return leaf_new(as_number(<object>item, "operand"))
+
+
+cdef int32_t weighted_sum(int32_t acc, PyObject **w, PyObject **x, Py_ssize_t n) except -2:
+    """acc + w0*x0 + w1*x1 + ...; takes over one use of acc (MF_NONE: starts with w0*x0)."""
+    cdef Py_ssize_t k
+    cdef int32_t product
+    for k in range(n):
+        product = then_use(use((<Value>w[k]).id), operand_use(x[k]), MF_MUL)
+        if acc < 0 and k == 0:
+            acc = product
+        else:
+            acc = then_use(acc, product, MF_ADD)
+        if acc < 0:
+            return MF_NONE
+    return acc
+
+
+def affine(w, x, b):
+    """b + w[0]*x[0] + w[1]*x[1] + ..., the nodes of micrograd's Neuron, as far as both reach.
+
+    w: sequence of Values; x: iterable of Values or numbers; b: Value. Returns b itself if either
+    is empty.
+    """
+    cdef object ws = PySequence_Fast(w, "w must be a sequence of Values")
+    cdef object xs = PySequence_Fast(x, "x must be a sequence of Values or numbers")
+    cdef Py_ssize_t n = min(PySequence_Fast_GET_SIZE(ws), PySequence_Fast_GET_SIZE(xs))
+    cdef Value value
+    if (n and type(b) is Value and not nodes[(<Value>b).id].flags & MF_F_HELD and c_may_build()
+            and plain_values(ws, n) and plain_operands(xs, n)):
+        value = Value.__new__(Value)
+        adopt(value, weighted_sum(use((<Value>b).id), PySequence_Fast_ITEMS(ws),
+                                  PySequence_Fast_ITEMS(xs), n))
+        return value
+    for wi, xi in zip(ws, xs):
+        b = b + wi * xi
+    return b
+
+
+def dot(w, x):
+    """w[0]*x[0] + w[1]*x[1] + ...; both of the same length, at least 1. Returns a Value."""
+    cdef object ws = PySequence_Fast(w, "w must be a sequence of Values or numbers")
+    cdef object xs = PySequence_Fast(x, "x must be a sequence of Values or numbers")
+    cdef Py_ssize_t n = PySequence_Fast_GET_SIZE(ws)
+    cdef Value value
+    if n != PySequence_Fast_GET_SIZE(xs) or n == 0:
+        raise ValueError(f"dot() takes two sequences of the same length, at least 1, "
+                         f"not {n} and {PySequence_Fast_GET_SIZE(xs)}")
+    if c_may_build() and plain_values(ws, n) and plain_operands(xs, n):
+        value = Value.__new__(Value)
+        adopt(value, weighted_sum(MF_NONE, PySequence_Fast_ITEMS(ws),
+                                  PySequence_Fast_ITEMS(xs), n))
+        return value
+    total = ws[0] * xs[0]
+    for wi, xi in zip(ws[1:], xs[1:]):
+        total = total + wi * xi
+    return total
+
+
+def total(values):
+    """values[0] + values[1] + ... from the left; at least one, Values or numbers."""
+    cdef object items = PySequence_Fast(values, "values must be a sequence of Values")
+    cdef Py_ssize_t k, n = PySequence_Fast_GET_SIZE(items)
+    cdef PyObject **item = PySequence_Fast_ITEMS(items)
+    cdef Value value
+    cdef int32_t acc
+    if n == 0:
+        raise ValueError("values must hold at least one Value")
+    if n > 1 and c_may_build() and plain_operands(items, n):
+        value = Value.__new__(Value)
+        acc = operand_use(item[0])
+        for k in range(1, n):
+            acc = then_use(acc, operand_use(item[k]), MF_ADD)
+        adopt(value, acc)
+        return value
+    acc_value = items[0]
+    for other in items[1:]:
+        acc_value = acc_value + other
+    return acc_value

@@ -1,0 +1,143 @@
+/* Scalar expansions of ops.h: op codes, the facts that Python sees, one forward step and one
+ * backward step. No state; nothing here allocates or knows Python. */
+#ifndef MF_EVAL_H
+#define MF_EVAL_H
+
+#include <math.h>
+#include "node.h"
+
+enum { MF_OK = 0, MF_DOMAIN, MF_ZERODIV, MF_OVERFLOW };
+enum { MF_UNARY = 1, MF_BINARY = 2, MF_PARAM = 3 };
+
+/* LEAF is 0 so that zeroed memory is a leaf. CUSTOM: children given by the user, backward in
+ * Python. LINK: a hidden pair (child, next) through which a custom node names many children. */
+enum {
+    MF_LEAF = 0,
+    MF_CUSTOM,
+    MF_LINK,
+    MF_FIRST_OP,
+    MF_BEFORE_OPS = MF_FIRST_OP - 1,
+#define OP(code, ...) MF_##code,
+#include "ops.h"
+#undef OP
+    MF_N_OPS
+};
+static_assert(MF_N_OPS <= 256, "op codes are one byte");
+
+typedef struct {
+    const char *name;
+    const char *label;
+    int kind;
+    double lo, hi;
+} mf_op_info;
+
+static const mf_op_info mf_ops[MF_N_OPS] = {
+    {"leaf", "", 0, 0.0, 0.0},
+    {"custom", "", 0, 0.0, 0.0},
+    {"link", "", 0, 0.0, 0.0},
+#define OP(code, name, label, kind, z_, dx_, dy_, f_, bf_, lo, hi) {name, label, kind, lo, hi},
+#include "ops.h"
+#undef OP
+};
+
+/* ---- what the rows call ---- */
+
+static inline int mf_overflows(double x, double z) {
+    return isinf(z) && isfinite(x) ? MF_OVERFLOW : MF_OK;
+}
+
+/* Python's float_pow: inf and nan pass, finite operands with an infinite or complex result raise. */
+static inline int mf_pow_fails(double x, double y, double z) {
+    if (!isfinite(x) || !isfinite(y)) return MF_OK;
+    if (x == 0.0) return y < 0.0 ? MF_ZERODIV : MF_OK;
+    if (x < 0.0 && y != floor(y)) return MF_DOMAIN;
+    return isinf(z) ? MF_OVERFLOW : MF_OK;
+}
+
+/* y * x**(y-1); squares and reciprocals, nine powers in ten, without a call to pow. */
+static inline double mf_pow_dx(double x, double y) {
+    if (y == 2.0) return 2.0 * x;
+    if (y == -1.0) return -1.0 / (x * x);
+    return y == 0.0 ? 0.0 : y * pow(x, y - 1.0);
+}
+
+static inline int mf_pow_dx_fails(double x, double y) {
+    if (y == 2.0 || y == 0.0) return MF_OK;
+    if (y == -1.0 && x != 0.0) return isinf(1.0 / (x * x)) ? MF_OVERFLOW : MF_OK;
+    return mf_pow_fails(x, y - 1.0, pow(x, y - 1.0));
+}
+
+/* z * log(x), with the limit 0 at x = 0 that PyTorch also takes; nan where x < 0. */
+static inline double mf_pow_dy(double x, double y, double z) {
+    return x == 0.0 && y >= 0.0 ? 0.0 : z * log(x);
+}
+
+/* exp of a number that is never positive, so that it cannot overflow. */
+static inline double mf_sigmoid(double x) {
+    double e = exp(-fabs(x));
+    return x < 0.0 ? e / (1.0 + e) : 1.0 / (1.0 + e);
+}
+
+/* NumPy's maximum and minimum: a nan on either side is the result. */
+static inline double mf_maximum(double x, double y) { return x >= y || x != x ? x : y; }
+static inline double mf_minimum(double x, double y) { return x <= y || x != x ? x : y; }
+
+/* ---- forward ---- */
+
+/* *z = op(x, y); returns MF_OK or the error that Python would raise. With a constant op the
+ * switch folds away. */
+static inline int mf_forward(int op, double x, double y, double *out) {
+    (void)y;
+    switch (op) {
+#define OP(code, n_, l_, k_, z_, dx_, dy_, fails, ...) \
+    case MF_##code: {                                  \
+        const double z = (z_);                         \
+        *out = z;                                      \
+        return (fails);                                \
+    }
+#include "ops.h"
+#undef OP
+    }
+    return MF_OK;
+}
+
+/* ---- backward: one node's local step ---- */
+
+#define MF_LOAD_MF_UNARY(n) const double y = 0.0
+#define MF_LOAD_MF_BINARY(n) const double y = nodes[(n)->y].data
+#define MF_LOAD_MF_PARAM(n) const double y = nodes[(n)->y].data
+#define MF_ADD_MF_UNARY(n, dy_) (void)0
+#define MF_ADD_MF_BINARY(n, dy_) nodes[(n)->y].grad += (dy_) * g
+#define MF_ADD_MF_PARAM(n, dy_) (void)0
+
+/* Adds the node's partials times its grad to its operands. On an error nothing is added. */
+static inline int mf_node_backward(mf_node *nodes, const mf_node *n) {
+    const double g = n->grad, z = n->data;
+    switch (n->op) {
+#define OP(code, n_, l_, kind, z_, dx_, dy_, f_, bfails, lo_, hi_) \
+    case MF_##code: {                                              \
+        mf_node *const nx = &nodes[n->x];                          \
+        const double x = nx->data;                                 \
+        MF_LOAD_##kind(n);                                         \
+        (void)x, (void)y, (void)z;                                 \
+        const int error = (bfails);                                \
+        if (error) return error;                                   \
+        const double dy = (dy_);                                   \
+        nx->grad += (dx_) * g;                                     \
+        (void)dy;                                                  \
+        MF_ADD_##kind(n, dy);                                      \
+        return MF_OK;                                              \
+    }
+#include "ops.h"
+#undef OP
+    default: return MF_OK; /* leaf, custom, link: nothing of their own */
+    }
+}
+#undef MF_LOAD_MF_UNARY
+#undef MF_LOAD_MF_BINARY
+#undef MF_LOAD_MF_PARAM
+#undef MF_ADD_MF_UNARY
+#undef MF_ADD_MF_BINARY
+#undef MF_ADD_MF_PARAM
+
+#endif

@@ -1,0 +1,37 @@
+# What the module itself holds: the op table for Python, no_grad, and the last touches to Value's
+# type. Needs all of the above.
+
+from collections import namedtuple
+
+Op = namedtuple("Op", "name label kind arity lo hi")
+Op.__doc__ = "A row of the op table: kind is 'unary', 'binary' or 'param' (x and a fixed number)."
+
+OPS = tuple([
+    Op(mf_ops[code].name.decode(), mf_ops[code].label.decode(),
+       {MF_UNARY: "unary", MF_BINARY: "binary", MF_PARAM: "param"}[mf_ops[code].kind],
+       2 if mf_ops[code].kind == MF_BINARY else 1, mf_ops[code].lo, mf_ops[code].hi)
+    for code in range(MF_FIRST_OP, MF_N_OPS)
+])
+
+
+def _no_grad_enter() -> None:
+    """From now on ops of this thread record nothing; nests."""
+    global mf_n_special, mf_no_grad_depth
+    mf_no_grad_depth += 1
+    mf_n_special += 1
+
+
+def _no_grad_exit() -> None:
+    global mf_n_special, mf_no_grad_depth
+    if mf_no_grad_depth == 0:
+        raise RuntimeError("no_grad was left more often than it was entered")
+    mf_no_grad_depth -= 1
+    mf_n_special -= 1
+
+
+cdef Py_ssize_t weak_list_offset(Value blank):
+    return <char *>&blank.weak_list - <char *><PyObject *>blank
+
+
+mf_value_type_finish(<PyTypeObject *>Value, weak_list_offset(Value.__new__(Value)), give_leaf, leaf_of)
+Value.__module__ = "micrograd_fast.engine"

@@ -1,0 +1,47 @@
+/* The node record: what one scalar of the graph is. Owned by store.pxi, which allocates, counts
+ * and frees; order.pxi marks and sweeps. Ids are indices into the one array of records and stay
+ * valid while the array moves; pointers into it do not. */
+#ifndef MF_NODE_H
+#define MF_NODE_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#if defined(_MSC_VER)
+#define MF_THREAD_LOCAL __declspec(thread)
+#else
+#define MF_THREAD_LOCAL _Thread_local
+#endif
+
+#define MF_NONE (-1)          /* no operand, no owner, end of a list */
+#define MF_MAX_NODES INT32_MAX
+
+typedef struct {
+    double data;
+    double grad;
+    int32_t x;       /* operand id or MF_NONE; in a free record: the next free id */
+    int32_t y;       /* operand id, MF_NONE, or the hidden node that keeps a MF_PARAM number */
+    uint32_t uses;   /* one for a live Value, one per operand slot that names this node */
+    uint16_t mark;   /* equals the epoch of the walk that visited this node last */
+    uint8_t op;      /* MF_LEAF ... from the op table */
+    uint8_t flags;   /* MF_F_... */
+} mf_node;
+
+static_assert(sizeof(mf_node) == 32, "a node record is 32 bytes");
+
+enum {
+    MF_F_HELD = 1,     /* the node's Value must live as long as the node: users hold references */
+    MF_F_HOOK = 2,     /* a custom _backward waits in the Value's state */
+    MF_F_ORPHAN = 4,   /* attributes of a dropped Value wait in the side table */
+    MF_F_INT_EXP = 8,  /* a power whose exponent was written as an int: `**2`, not `**2.0` */
+    MF_F_TEXT = 16     /* the Value's state carries an _op text of its own */
+};
+
+/* Work that an op may not record as usual (no_grad, tracing) is per thread; the plain counter
+ * over all threads keeps the usual path to one predictable test. */
+static int mf_n_special = 0;
+static MF_THREAD_LOCAL int mf_no_grad_depth = 0;
+
+static inline int mf_no_grad_here(void) { return mf_no_grad_depth > 0; }
+
+#endif

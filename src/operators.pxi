@@ -1,0 +1,287 @@
+# What every operator does: make sure of the operands, compute, append one node. Needs store.pxi,
+# state.pxi and value.pxi.
+#
+# sub, div and neg are micrograd's compositions over add, mul and pow. They are built here without
+# Values in between, unless something wants to see those: an operator replaced on the class, a
+# subclass, a HELD operand, or a mode that does not record. Then Python's own operators do it.
+
+from cpython.float cimport PyFloat_AsDouble, PyFloat_Check, PyFloat_CheckExact, PyFloat_AS_DOUBLE
+from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact
+
+
+cdef bint is_number(object o) except -1:
+    """True for what stands for one real number; a Value does not, nor does an array with a shape."""
+    if PyFloat_Check(o) or PyLong_Check(o):
+        return True
+    if isinstance(o, (Value, str, bytes, complex)):
+        return False
+    dtype = getattr(o, "dtype", None)
+    if dtype is not None and (getattr(o, "shape", ()) != () or getattr(dtype, "kind", "f") not in "biuf"):
+        return False
+    return hasattr(type(o), "__float__") or hasattr(type(o), "__index__")
+
+
+cdef inline double as_number(object o, str what) except? -1.0:
+    """The float64 of a number. Raises TypeError naming `what` and the type, OverflowError."""
+    if PyFloat_CheckExact(o):
+        return PyFloat_AS_DOUBLE(o)
+    if PyLong_Check(o):
+        return PyLong_AsDouble(o)
+    if is_number(o):
+        return PyFloat_AsDouble(o)
+    if isinstance(o, Value):
+        raise TypeError(f"{what} must be a number, not a Value: use its .data, or detach()")
+    shape = f" of shape {o.shape}" if hasattr(o, "dtype") and hasattr(o, "shape") else ""
+    raise TypeError(f"{what} must be a number, not {type(o).__name__!r}{shape}")
+
+
+cdef object unwrapped(object o):
+    """The Value in a 0-d object array, else o."""
+    if getattr(o, "shape", None) == () and getattr(getattr(o, "dtype", None), "kind", "") == "O":
+        return o.item()
+    return o
+
+
+cdef inline bint records() noexcept:
+    return not (mf_n_special and mf_no_grad_here())
+
+
+cdef inline object result(double z, int32_t x, int32_t y, int op):
+    """The Value of a new node over x and y, which the caller keeps alive."""
+    cdef Value value = Value.__new__(Value)
+    if not records():
+        adopt(value, leaf_new(z))
+        return value
+    adopt(value, node_new(z, x, y, op))
+    if (nodes[x].flags | (nodes[y].flags if y >= 0 else 0)) & MF_F_HELD:
+        hold_result(value)
+    return value
+
+
+cdef inline object result_with_number(double z, int32_t x, double number, int op, bint swapped):
+    """The same where one operand is a number: a leaf that no Value stands for."""
+    cdef Value value = Value.__new__(Value)
+    cdef int32_t leaf, id
+    if not records():
+        adopt(value, leaf_new(z))
+        return value
+    leaf = leaf_new(number)
+    if leaf < 0:
+        raise MemoryError("no room for another node")
+    id = node_new(z, leaf, x, op) if swapped else node_new(z, x, leaf, op)
+    node_release(leaf)
+    adopt(value, id)
+    if nodes[x].flags & MF_F_HELD:
+        hold_result(value)
+    return value
+
+
+cdef inline object unary(Value self, int op):
+    cdef double x = nodes[self.id].data, z = 0.0
+    cdef int error = mf_forward(op, x, 0.0, &z)
+    if error:
+        raise_error(error, op, x, 0.0)
+    return result(z, self.id, MF_NONE, op)
+
+
+cdef inline object binary(Value self, object other, int op):
+    """self op other; NotImplemented for what is neither a Value nor a number."""
+    cdef double x = nodes[self.id].data, y, z = 0.0
+    cdef int error
+    if type(other) is Value:
+        y = nodes[(<Value>other).id].data
+        error = mf_forward(op, x, y, &z)
+        if error:
+            raise_error(error, op, x, y)
+        return result(z, self.id, (<Value>other).id, op)
+    if PyFloat_CheckExact(other):
+        y = PyFloat_AS_DOUBLE(other)
+    else:
+        return binary_foreign(self, other, op, False)
+    error = mf_forward(op, x, y, &z)
+    if error:
+        raise_error(error, op, x, y)
+    return result_with_number(z, self.id, y, op, False)
+
+
+cdef object binary_foreign(Value self, object other, int op, bint swapped):
+    """The same for every other type of operand, on either side."""
+    cdef double x = nodes[self.id].data, number, z = 0.0
+    cdef int error
+    other = unwrapped(other)
+    if isinstance(other, Value):
+        number = nodes[(<Value>other).id].data
+    elif is_number(other):
+        number = as_number(other, "operand")
+    else:
+        return NotImplemented
+    error = mf_forward(op, number, x, &z) if swapped else mf_forward(op, x, number, &z)
+    if error:
+        raise_error(error, op, number if swapped else x, x if swapped else number)
+    if not isinstance(other, Value):
+        return result_with_number(z, self.id, number, op, swapped)
+    if swapped:
+        return result(z, (<Value>other).id, self.id, op)
+    return result(z, self.id, (<Value>other).id, op)
+
+
+cdef object named_binary(Value self, object other, int op):
+    """A binary op called by name: there is no other side to ask, so TypeError at once."""
+    made = binary(self, other, op)
+    if made is NotImplemented:
+        name = (<bytes>mf_ops[op].name).decode()
+        raise TypeError(f"{name}() takes a Value or a number, not {type(other).__name__!r}")
+    return made
+
+
+# ---- compositions ----
+
+cdef extern from "value_type.h":
+    bint mf_operators_replaced(const PyTypeObject *t)
+    ctypedef int (*mf_give_leaf_fn)(object) except -1
+    ctypedef object (*mf_leaf_of_fn)(object)
+    void mf_value_type_finish(PyTypeObject *t, Py_ssize_t weak_list_offset, mf_give_leaf_fn give, mf_leaf_of_fn leaf)
+
+
+cdef inline bint by_python(Value self) noexcept:
+    """Whether a composition over self must run step by step in Python."""
+    return (type(self) is not Value or mf_operators_replaced(<PyTypeObject *>Value)
+            or not records() or nodes[self.id].flags & MF_F_HELD)
+
+
+cdef object negative(Value self):
+    return self * -1 if by_python(self) else times(self, -1.0)
+
+
+cdef inline object times(Value self, double number):
+    return result_with_number(nodes[self.id].data * number, self.id, number, MF_MUL, False)
+
+
+cdef inline int32_t times_node(int32_t x, double number) noexcept nogil:
+    """x * number as a node without a Value, one use for the caller; MF_NONE: no memory."""
+    cdef int32_t id = MF_NONE, leaf = leaf_new(number)
+    if leaf >= 0:
+        id = node_new(nodes[x].data * number, x, leaf, MF_MUL)
+        node_release(leaf)
+    return id
+
+
+cdef object subtract(Value self, object other):
+    """self + (-other)"""
+    cdef Value value
+    if type(other) is not Value:
+        other = unwrapped(other)
+        if isinstance(other, Value) or mf_operators_replaced(<PyTypeObject *>Value):
+            return self + (-other)
+        if not is_number(other):
+            return NotImplemented
+        return binary(self, -as_number(other, "operand"), MF_ADD)
+    if by_python(self) or by_python(<Value>other):
+        return self + (-other)
+    value = Value.__new__(Value)
+    adopt_over(value, self.id, times_node((<Value>other).id, -1.0), MF_ADD)
+    return value
+
+
+cdef inline int adopt_over(Value value, int32_t x, int32_t y, int op) except -1:
+    """value becomes x op y, which cannot fail; takes over the caller's use of y."""
+    cdef double z = 0.0
+    cdef int32_t id
+    if y < 0:
+        raise MemoryError("no room for another node")
+    mf_forward(op, nodes[x].data, nodes[y].data, &z)
+    id = node_new(z, x, y, op)
+    node_release(y)
+    return adopt(value, id)
+
+
+cdef object subtract_from(Value self, object other):
+    """other + (-self), which is (-self) + other"""
+    other = unwrapped(other)
+    if not is_number(other) and not isinstance(other, Value):
+        return NotImplemented
+    return other + (-self)
+
+
+cdef object divide(Value self, object other):
+    """self * other**-1"""
+    cdef Value value
+    cdef double z = 0.0
+    if type(other) is not Value:
+        other = unwrapped(other)
+        if isinstance(other, Value):
+            return self * other**-1
+        if not is_number(other):
+            return NotImplemented
+        return self * reciprocal(as_number(other, "operand"))
+    if by_python(self) or by_python(<Value>other):
+        return self * other**-1
+    checked_power(nodes[(<Value>other).id].data, -1.0, &z)
+    value = Value.__new__(Value)
+    adopt_over(value, self.id, power_node(z, (<Value>other).id, -1.0, MF_F_INT_EXP), MF_MUL)
+    return value
+
+
+cdef int checked_power(double x, double y, double *z) except -1:
+    cdef int error = mf_forward(MF_POW, x, y, z)
+    if error:
+        raise_error(error, MF_POW, x, y)
+    return 0
+
+
+cdef double reciprocal(double number) except? -1.0:
+    """number**-1, which is not 1/number to the last bit."""
+    cdef double z = 0.0
+    checked_power(number, -1.0, &z)
+    return z
+
+
+cdef object divide_into(Value self, object other):
+    """other * self**-1, which is self**-1 * other"""
+    other = unwrapped(other)
+    if not is_number(other) and not isinstance(other, Value):
+        return NotImplemented
+    return other * self**-1
+
+
+cdef inline int32_t power_node(double z, int32_t x, double exponent, uint8_t flags) noexcept nogil:
+    """x ** exponent; the exponent is a hidden leaf in y. One use for the caller; MF_NONE: no memory."""
+    cdef int32_t id = MF_NONE, leaf = leaf_new(exponent)
+    if leaf >= 0:
+        id = node_new(z, x, leaf, MF_POW)
+        node_release(leaf)
+        if id >= 0:
+            nodes[id].flags |= flags
+    return id
+
+
+cdef object power(Value self, object other, object mod):
+    cdef double exponent, z = 0.0
+    cdef Value value
+    cdef bint is_int = PyLong_CheckExact(other)
+    if mod is not None:
+        raise TypeError("pow() of a Value takes no modulus")
+    other = unwrapped(other)
+    if isinstance(other, Value):
+        return binary_foreign(self, other, MF_VPOW, False)
+    if not is_number(other):
+        return NotImplemented
+    exponent = as_number(other, "exponent")
+    checked_power(nodes[self.id].data, exponent, &z)
+    if not records():
+        return leaf_value(z)
+    value = Value.__new__(Value)
+    is_int = is_int and -2.0**53 < exponent < 2.0**53
+    adopt(value, power_node(z, self.id, exponent, MF_F_INT_EXP if is_int else 0))
+    if not is_int and not PyFloat_Check(other):
+        state_for(value).op_text = f"**{other}"
+    if nodes[self.id].flags & MF_F_HELD:
+        hold_result(value)
+    return value
+
+
+cdef object power_of(Value self, object other, object mod):
+    """other ** self, where other is no Value"""
+    if mod is not None:
+        raise TypeError("pow() of a Value takes no modulus")
+    return binary_foreign(self, other, MF_VPOW, True)

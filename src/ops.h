@@ -1,0 +1,29 @@
+/* THE op table: one row per op, and the only list of ops there is. No include guard: a file
+ * defines OP, includes this and gets one expansion per row (eval.h has the scalar ones).
+ *
+ *   code    MF_<code> in the enum          kind   MF_UNARY  z from operand x
+ *   name    Python method or operator             MF_BINARY z from operands x and y
+ *   label   micrograd's _op text                  MF_PARAM  y is a number kept with the node
+ *   z, dz/dx, dz/dy  expressions in x, y, z and nothing else; backward adds partial * g
+ *   fails   forward:  which error Python's floats would raise for x, y, z (0: none)
+ *   bfails  backward: the same, for the partials
+ *   lo, hi  a domain of x and y on which the op is smooth: what the tests draw from
+ *
+ * The order of rows means nothing. Adding an op: a row here, its method, its row in docs/ops.md.
+ */
+/* code  name       label      kind       z                     dz/dx                            dz/dy                 fails                       bfails                 lo   hi */
+OP(ADD,  "add",     "+",       MF_BINARY, x + y,                1.0,                             1.0,                  0,                          0,                     -2.0, 2.0)
+OP(MUL,  "mul",     "*",       MF_BINARY, x * y,                y,                               x,                    0,                          0,                     -2.0, 2.0)
+OP(POW,  "pow",     "**",      MF_PARAM,  pow(x, y),            mf_pow_dx(x, y),                 0.0,                  mf_pow_fails(x, y, z),      mf_pow_dx_fails(x, y), 0.3, 2.5)
+OP(VPOW, "vpow",    "**",      MF_BINARY, pow(x, y),            mf_pow_dx(x, y),                 mf_pow_dy(x, y, z),   mf_pow_fails(x, y, z),      mf_pow_dx_fails(x, y), 0.3, 2.5)
+OP(EXP,  "exp",     "exp",     MF_UNARY,  exp(x),               z,                               0.0,                  mf_overflows(x, z),         0,                     -2.0, 2.0)
+OP(LOG,  "log",     "log",     MF_UNARY,  log(x),               1.0 / x,                         0.0,                  x <= 0.0 ? MF_DOMAIN : 0,   x == 0.0 ? MF_ZERODIV : 0, 0.1, 9.0)
+OP(SQRT, "sqrt",    "sqrt",    MF_UNARY,  sqrt(x),              0.5 / z,                         0.0,                  x < 0.0 ? MF_DOMAIN : 0,    z == 0.0 ? MF_ZERODIV : 0, 0.1, 9.0)
+OP(TANH, "tanh",    "tanh",    MF_UNARY,  tanh(x),              1.0 - z * z,                     0.0,                  0,                          0,                     -2.0, 2.0)
+OP(SIGMOID, "sigmoid", "sigmoid", MF_UNARY, mf_sigmoid(x),      z * (1.0 - z),                   0.0,                  0,                          0,                     -4.0, 4.0)
+OP(RELU, "relu",    "ReLU",    MF_UNARY,  x < 0.0 ? 0.0 : x,    (double)(z > 0.0),               0.0,                  0,                          0,                     0.1, 2.0)
+OP(SIN,  "sin",     "sin",     MF_UNARY,  sin(x),               cos(x),                          0.0,                  isinf(x) ? MF_DOMAIN : 0,   0,                     -3.0, 3.0)
+OP(COS,  "cos",     "cos",     MF_UNARY,  cos(x),               -sin(x),                         0.0,                  isinf(x) ? MF_DOMAIN : 0,   0,                     -3.0, 3.0)
+OP(ABS,  "abs",     "abs",     MF_UNARY,  fabs(x),              (double)((x > 0.0) - (x < 0.0)), 0.0,                  0,                          0,                     0.1, 2.0)
+OP(MAXIMUM, "maximum", "max",  MF_BINARY, mf_maximum(x, y),     x < y ? 0.0 : x == y ? 0.5 : 1.0, y < x ? 0.0 : x == y ? 0.5 : 1.0, 0,             0,                     -2.0, 2.0)
+OP(MINIMUM, "minimum", "min",  MF_BINARY, mf_minimum(x, y),     x > y ? 0.0 : x == y ? 0.5 : 1.0, y > x ? 0.0 : x == y ? 0.5 : 1.0, 0,             0,                     -2.0, 2.0)

@@ -1,0 +1,161 @@
+# The topological order of a graph and the backward pass over it. Needs store.pxi and state.pxi.
+#
+# The order is an iterative depth-first one: a chain of ten million nodes needs no C stack. Leaves
+# are not ordered (nothing flows on from them) unless a custom _backward waits there.
+
+cdef int32_t *order = NULL     # one workspace, kept from call to call; a nested backward makes its own
+cdef int64_t cap_order = 0
+cdef uint16_t epoch = 0        # of the latest walk; a node whose mark equals it was visited
+
+cdef struct walk_result:
+    int64_t n_ordered          # MF_NONE: no memory
+    bint has_hooks
+
+
+cdef uint16_t next_epoch() noexcept nogil:
+    """A mark that no live or free record bears."""
+    global epoch
+    cdef int32_t id
+    epoch += 1
+    if epoch == 0:
+        for id in range(n_nodes):
+            nodes[id].mark = 0
+        epoch = 1
+    return epoch
+
+
+cdef bint grow_order(int32_t **ids, int64_t *cap, int64_t n_ordered, int64_t n_stack) noexcept nogil:
+    """Room for one more id. The order fills the workspace from the left, the stack from the right:
+    a node is in one of the two, so four bytes a node are enough for both."""
+    cdef int64_t k, grown = cap[0] * 2 + 1024
+    cdef void *block
+    if grown > <int64_t>n_live + 1 and n_live + 1 > cap[0]:
+        grown = <int64_t>n_live + 1
+    block = resized(ids[0], <size_t>grown * sizeof(int32_t))
+    if block is NULL:
+        return False
+    ids[0] = <int32_t *>block
+    for k in range(1, n_stack + 1):
+        ids[0][grown - k] = ids[0][cap[0] - k]
+    cap[0] = grown
+    return True
+
+
+cdef inline bint to_visit(int32_t id, uint16_t walk) noexcept nogil:
+    if id < 0 or nodes[id].mark == walk:
+        return False
+    return nodes[id].op != MF_LEAF or nodes[id].flags & MF_F_HOOK
+
+
+cdef walk_result topological_order(int32_t root, int32_t **ids, int64_t *cap) noexcept nogil:
+    """Fills ids with the nodes under root, operands before users."""
+    cdef uint16_t walk = next_epoch()
+    cdef int64_t n_ordered = 0, n_stack = 0
+    cdef int32_t id = root, child
+    cdef mf_node *n
+    cdef walk_result result
+    result.has_hooks = False
+    result.n_ordered = MF_NONE
+    while True:
+        # Enter id: down through unvisited operands, x first.
+        nodes[id].mark = walk
+        if n_ordered + n_stack + 1 > cap[0] and not grow_order(ids, cap, n_ordered, n_stack):
+            return result
+        n = &nodes[id]
+        child = n.x
+        if not to_visit(child, walk):
+            child = n.y
+            if not to_visit(child, walk):
+                child = MF_NONE
+        if child >= 0:
+            n_stack += 1
+            ids[0][cap[0] - n_stack] = id
+            id = child
+            continue
+        # Nothing left under id: it is next in the order; then on with the node above it.
+        while True:
+            ids[0][n_ordered] = id
+            n_ordered += 1
+            result.has_hooks |= (nodes[id].flags & MF_F_HOOK) != 0
+            if n_stack == 0:
+                result.n_ordered = n_ordered
+                return result
+            id = ids[0][cap[0] - n_stack]
+            child = nodes[id].y
+            if to_visit(child, walk):
+                id = child
+                break
+            n_stack -= 1
+
+
+cdef int raise_error(int error, int op, double x, double y) except -1:
+    """The exception that Python's floats raise for this op."""
+    name = (<bytes>mf_ops[op].name).decode()
+    what = f"{x!r} ** {y!r}" if op == MF_POW or op == MF_VPOW else f"{name}({x!r})"
+    if error == MF_ZERODIV:
+        raise ZeroDivisionError(f"{what}: division by zero")
+    if error == MF_OVERFLOW:
+        raise OverflowError(f"{what}: the result is too large for a float")
+    raise ValueError(f"{what}: math domain error, no real result")
+
+
+cdef int raise_backward(const mf_node *n) except -1:
+    cdef double x = nodes[n.x].data, y = nodes[n.y].data if n.y >= 0 else 0.0
+    cdef int error = mf_node_backward(nodes, n)
+    try:
+        raise_error(error, n.op, x, y)
+    except (ArithmeticError, ValueError) as e:
+        raise type(e)(f"in the derivative of {e}") from None
+
+
+cdef int local_backward(int32_t id) except -1:
+    """One node's step: its custom _backward, or partials times grad added to its operands."""
+    cdef PyObject *held
+    if nodes[id].flags & MF_F_HOOK:
+        held = owner(id)
+        # A collection in progress may have cleared the Value of a dying node.
+        if held is not NULL and (<Value>held).state is not None:
+            hook = (<NodeState>(<Value>held).state).hook
+            if hook is not None:
+                hook()
+        return 0
+    if mf_node_backward(nodes, &nodes[id]) != MF_OK:
+        raise_backward(&nodes[id])
+    return 0
+
+
+cdef int64_t sweep(const int32_t *ids, int64_t n) noexcept nogil:
+    """Backward over a graph without hooks; the position of the node that failed, or -1."""
+    cdef int64_t k
+    for k in range(n - 1, -1, -1):
+        if mf_node_backward(nodes, &nodes[ids[k]]) != MF_OK:
+            return k
+    return -1
+
+
+cdef int backward_from(int32_t root) except -1:
+    global order, cap_order
+    cdef int32_t *ids = order
+    cdef int64_t k, cap = cap_order
+    cdef walk_result walk
+    order = NULL
+    cap_order = 0
+    try:
+        walk = topological_order(root, &ids, &cap)
+        if walk.n_ordered < 0:
+            raise MemoryError("no room to order the graph")
+        nodes[root].grad = 1.0
+        if walk.has_hooks:
+            for k in range(walk.n_ordered - 1, -1, -1):
+                local_backward(ids[k])
+        else:
+            k = sweep(ids, walk.n_ordered)
+            if k >= 0:
+                raise_backward(&nodes[ids[k]])
+    finally:
+        if cap_order == 0:
+            order = ids
+            cap_order = cap
+        else:
+            free(ids)
+    return 0

@@ -1,0 +1,98 @@
+# Lists of leaf Values as one object: zero_grad and the optimizers' steps as C loops over their
+# records. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW). Needs value.pxi.
+
+from cpython cimport array
+import array
+
+from libc.math cimport sqrt
+
+
+cdef class Parameters:
+    """A fixed list of distinct leaf Values, checked once.
+
+    Raises TypeError for what is no Value or no sequence, ValueError for an empty list, a
+    duplicate or a Value that is the result of an op; each message gives the position.
+    """
+    cdef readonly list values
+    cdef array.array ids
+
+    def __init__(self, values):
+        if isinstance(values, Value):
+            raise TypeError("params must be a list of Values, not one Value")
+        self.values = list(values)
+        if not self.values:
+            raise ValueError("params is empty: there is nothing to optimize")
+        seen = {}
+        for k, p in enumerate(self.values):
+            if not isinstance(p, Value):
+                raise TypeError(f"params[{k}] must be a Value, not {type(p).__name__!r}")
+            if nodes[(<Value>p).id].op != MF_LEAF:
+                raise ValueError(f"params[{k}] is not a leaf but the result of "
+                                 f"{op_text(p) or 'a custom op'!r}")
+            if p in seen:
+                raise ValueError(f"params[{k}] is the same Value as params[{seen[p]}]")
+            seen[p] = k
+        self.ids = array.array("i", [(<Value>p).id for p in self.values])
+
+    def __len__(self):
+        return len(self.ids)
+
+    def zero_grad(self):
+        """Sets every grad to 0."""
+        cdef Py_ssize_t k
+        for k in range(len(self.ids)):
+            nodes[self.ids.data.as_ints[k]].grad = 0.0
+
+    def sgd_step(self, array.array velocity, bint started, double lr, double momentum,
+                 double dampening, double weight_decay, bint nesterov, bint maximize):
+        """One step of SGD. velocity: one float64 a parameter, or None without momentum."""
+        cdef Py_ssize_t k
+        cdef double g
+        cdef double *v = NULL
+        cdef mf_node *p
+        if momentum != 0.0:
+            v = checked_buffer(self, velocity)
+        for k in range(len(self.ids)):
+            p = &nodes[self.ids.data.as_ints[k]]
+            g = (-p.grad if maximize else p.grad) + weight_decay * p.data
+            if v is not NULL:
+                v[k] = momentum * v[k] + (1.0 - dampening) * g if started else g
+                g = g + momentum * v[k] if nesterov else v[k]
+            p.data -= lr * g
+
+    def adam_step(self, array.array mean, array.array square, array.array largest, long step,
+                  double lr, double beta1, double beta2, double eps, double weight_decay,
+                  bint decoupled, bint maximize):
+        """Step number `step` (from 1) of Adam, or of AdamW where decoupled.
+
+        mean, square: one float64 a parameter; largest: the same for amsgrad, else None.
+        """
+        cdef Py_ssize_t k
+        cdef double g, s
+        cdef double *m = checked_buffer(self, mean)
+        cdef double *v = checked_buffer(self, square)
+        cdef double *top = checked_buffer(self, largest) if largest is not None else NULL
+        cdef double step_size = lr / (1.0 - beta1**step)
+        cdef double root = sqrt(1.0 - beta2**step)
+        cdef mf_node *p
+        for k in range(len(self.ids)):
+            p = &nodes[self.ids.data.as_ints[k]]
+            g = -p.grad if maximize else p.grad
+            if decoupled:
+                p.data *= 1.0 - lr * weight_decay
+            else:
+                g += weight_decay * p.data
+            m[k] += (1.0 - beta1) * (g - m[k])
+            v[k] = beta2 * v[k] + (1.0 - beta2) * g * g
+            s = v[k]
+            if top is not NULL:
+                if top[k] < s:
+                    top[k] = s
+                s = top[k]
+            p.data -= step_size * m[k] / (sqrt(s) / root + eps)
+
+
+cdef double *checked_buffer(Parameters params, array.array buffer) except NULL:
+    if buffer is None or buffer.ob_descr.typecode != b"d" or len(buffer) != len(params.ids):
+        raise ValueError(f"the optimizer's state must hold {len(params.ids)} float64 numbers")
+    return buffer.data.as_doubles

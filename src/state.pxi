@@ -1,0 +1,189 @@
+# What Python hangs on a node, and how long it lives. Needs store.pxi.
+#
+# Three cases, so that graphs without custom parts pay nothing:
+# - Nothing hung on it: the Value is a handle that may come and go; `value_of` makes a new one.
+# - Plain attributes (numbers, strings: nothing the garbage collector tracks): when the Value goes
+#   before the node, they wait in `orphans` and return with the next Value.
+# - A custom _backward, an attribute that could refer back into the graph, a subclass: the node is
+#   HELD. Values of the nodes that use it hold a true reference to its Value and are HELD in turn,
+#   so the collector sees the same object graph that micrograd would show it: cycles are
+#   collected in one pass, and nothing is lost that a live node still uses.
+
+from cpython.object cimport PyTypeObject
+
+cdef extern from "Python.h" nogil:
+    int PyObject_IS_GC(PyObject *o)
+    int PyGC_Enable()
+    int PyGC_Disable()
+
+cdef extern from "value_type.h":
+    PyObject *mf_attributes(object value)
+
+cdef dict orphans = {}   # id -> (attributes, state) of a node whose Value is gone
+cdef list parked = []    # objects to drop once the store is whole again
+
+
+cdef class NodeState:
+    """The rare part of a Value; most have none."""
+    cdef object hook      # the custom _backward, or None
+    cdef object op_text   # _op as the user gave it, or None
+    cdef tuple refs       # Values of the HELD operands
+
+
+cdef void forget_orphan(int32_t id) noexcept with gil:
+    """The node is being freed: its attributes go, but only after the store is whole."""
+    parked.append(orphans.pop(id, None))
+
+
+cdef int drop_parked() except -1:
+    """Drops what freeing left behind; may run any Python code."""
+    while parked:
+        parked.pop()
+    return 0
+
+
+cdef inline int adopt(Value value, int32_t id) except -1:
+    """Makes a fresh Value the one of a new node; takes over the caller's use, also on failure.
+
+    The Value is allocated before the node, so that an allocation that fails, or one that sets off
+    the garbage collector, never meets a node that nobody holds.
+    """
+    if id < 0:
+        raise MemoryError("no room for another node")
+    if not own(id, <PyObject *>value):
+        node_release(id)
+        raise MemoryError("no room for another Value")
+    value.id = id
+    return 0
+
+
+cdef Value value_of(int32_t id):
+    """The node's Value, made now if nobody holds one."""
+    cdef PyObject *held = owner(id)
+    cdef Value value
+    if held is not NULL:
+        return <Value>held
+    nodes[id].uses += 1
+    value = Value.__new__(Value)
+    # Allocating may collect garbage, a finalizer may have asked for the same Value.
+    held = owner(id)
+    if held is not NULL or not own(id, <PyObject *>value):
+        node_release(id)
+        if held is NULL:
+            raise MemoryError("no room for another Value")
+        return <Value>held
+    value.id = id
+    if nodes[id].flags & MF_F_ORPHAN:
+        nodes[id].flags &= ~MF_F_ORPHAN
+        attributes, state = orphans.pop(id)
+        value.state = state
+        for name in attributes:
+            PyObject_GenericSetAttr(value, name, attributes[name])
+    return value
+
+
+cdef int orphan(Value value) except -1:
+    """The Value goes, the node stays: keeps its attributes if there are any."""
+    cdef PyObject *attributes = mf_attributes(value)
+    if value.state is not None or (attributes is not NULL and <dict>attributes):
+        orphans[value.id] = (attributes_of(value), value.state)
+        nodes[value.id].flags |= MF_F_ORPHAN
+    return 0
+
+
+cdef dict attributes_of(Value value):
+    """A copy of what the user hung on the Value, label included."""
+    cdef PyObject *attributes = mf_attributes(value)
+    return dict(<dict>attributes) if attributes is not NULL else {}
+
+
+cdef NodeState state_for(Value value):
+    if value.state is None:
+        value.state = NodeState()
+    return <NodeState>value.state
+
+
+cdef list operand_ids(int32_t id):
+    """Operands as the user sees them, in order; those of a custom node come through its links."""
+    cdef list ids = []
+    cdef mf_node *n = &nodes[id]
+    while True:
+        if n.x >= 0:
+            ids.append(n.x)
+        if n.y < 0 or mf_ops[n.op].kind == MF_PARAM:
+            return ids
+        if nodes[n.y].op != MF_LINK:
+            ids.append(n.y)
+            return ids
+        n = &nodes[n.y]
+
+
+cdef tuple held_operands(int32_t id):
+    """Values of the operands that are HELD; made where a collection took them away."""
+    return tuple([value_of(k) for k in operand_ids(id) if nodes[k].flags & MF_F_HELD])
+
+
+cdef int hold_result(Value value) except -1:
+    """Called for a new node with a HELD operand."""
+    state_for(value).refs = held_operands(value.id)
+    nodes[value.id].flags |= MF_F_HELD
+    return 0
+
+
+cdef int hold(Value value) except -1:
+    """From now on the node's Value must live as long as the node."""
+    if nodes[value.id].flags & MF_F_HELD:
+        return 0
+    if nodes[value.id].uses > 1:
+        hold_users(value)
+    nodes[value.id].flags |= MF_F_HELD
+    return 0
+
+
+cdef int hold_users(Value value) except -1:
+    """Something was hung on a node that is in use already: all that depend on it become HELD.
+
+    Nodes do not know their users, so this looks through the whole store; it is as rare as the
+    habit of giving containers to nodes after building on them. On an error nothing is HELD.
+    """
+    cdef int collecting = PyGC_Disable()  # a finalizer could free what was just found
+    try:
+        return hold_all(mark_users(value.id), value.id)
+    finally:
+        if collecting:
+            PyGC_Enable()
+
+
+cdef bytearray mark_users(int32_t used):
+    """A byte per record: 1 for `used` and for all nodes that depend on it."""
+    cdef bytearray found = bytearray(n_nodes)
+    cdef uint8_t *mark = found
+    cdef int32_t id
+    cdef bint again = True
+    mark[used] = 1
+    while again:
+        again = False
+        for id in range(n_nodes):
+            # A free record links to the next one through x: y and op tell the two apart.
+            if mark[id] or nodes[id].op == MF_LEAF:
+                continue
+            if (nodes[id].x >= 0 and mark[nodes[id].x]) or (nodes[id].y >= 0 and mark[nodes[id].y]):
+                mark[id] = again = True
+    return found
+
+
+cdef int hold_all(bytearray found, int32_t used) except -1:
+    cdef uint8_t *mark = found
+    cdef int32_t id
+    cdef list users = [], refs = []
+    for id in range(<int32_t>len(found)):
+        if mark[id] and id != used and nodes[id].op != MF_LINK:
+            users.append(value_of(id))
+    for user in users:
+        refs.append(tuple([value_of(k) for k in operand_ids((<Value>user).id)
+                           if mark[k] or nodes[k].flags & MF_F_HELD]))
+        state_for(<Value>user)
+    for user, held in zip(users, refs):
+        (<NodeState>(<Value>user).state).refs = held
+        nodes[(<Value>user).id].flags |= MF_F_HELD
+    return 0

@@ -1,0 +1,265 @@
+# The node store: one growing array of 32-byte records (node.h), who owns each record's Value, and
+# the rule that a record lives while a Value or another record uses it. Needs node.h and eval.h.
+#
+# Invariants, between any two calls: `uses` counts the live Value of a node plus the operand slots
+# that name it; free records form a last-in-first-out list through `x`; owners[id] is the handle of
+# the node's Value in `handles`, or MF_NONE. All under the GIL. Nothing here runs Python code but
+# forget_orphan, and that only parks objects (see state.pxi), so no caller sees a half-done store.
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memset
+from cpython.object cimport PyObject
+
+cdef extern from "node.h" nogil:
+    ctypedef struct mf_node:
+        double data
+        double grad
+        int32_t x
+        int32_t y
+        uint32_t uses
+        uint16_t mark
+        uint8_t op
+        uint8_t flags
+    enum:
+        MF_NONE
+        MF_MAX_NODES
+        MF_F_HELD
+        MF_F_HOOK
+        MF_F_ORPHAN
+        MF_F_INT_EXP
+        MF_F_TEXT
+    int mf_n_special
+    int mf_no_grad_depth
+    bint mf_no_grad_here()
+
+cdef extern from "eval.h" nogil:
+    enum:
+        MF_OK
+        MF_DOMAIN
+        MF_ZERODIV
+        MF_OVERFLOW
+        MF_UNARY
+        MF_BINARY
+        MF_PARAM
+        MF_LEAF
+        MF_CUSTOM
+        MF_LINK
+        MF_FIRST_OP
+        MF_ADD
+        MF_MUL
+        MF_POW
+        MF_VPOW
+        MF_EXP
+        MF_LOG
+        MF_SQRT
+        MF_TANH
+        MF_SIGMOID
+        MF_RELU
+        MF_SIN
+        MF_COS
+        MF_ABS
+        MF_MAXIMUM
+        MF_MINIMUM
+        MF_N_OPS
+    ctypedef struct mf_op_info:
+        const char *name
+        const char *label
+        int kind
+        double lo
+        double hi
+    const mf_op_info mf_ops[]
+    int mf_forward(int op, double x, double y, double *out)
+    int mf_node_backward(mf_node *nodes, const mf_node *n)
+
+cdef mf_node *nodes = NULL       # the records
+cdef int32_t *owners = NULL      # per record: handle of its Value, or MF_NONE
+cdef int32_t n_nodes = 0         # records handed out so far, free ones included
+cdef int32_t cap_nodes = 0
+cdef int32_t free_head = MF_NONE
+cdef int32_t n_live = 0
+cdef int32_t max_nodes = MF_MAX_NODES
+
+cdef PyObject **handles = NULL   # a live Value, or (next free handle << 1 | 1)
+cdef int32_t cap_handles = 0
+cdef int32_t free_handle = MF_NONE
+
+cdef int64_t n_allocs_left = -1  # test hook: allocations until one fails; -1: never
+
+
+cdef void *resized(void *block, size_t size) noexcept nogil:
+    """realloc, or NULL where the test hook says that memory has run out."""
+    global n_allocs_left
+    if n_allocs_left >= 0:
+        if n_allocs_left == 0:
+            return NULL
+        n_allocs_left -= 1
+    return realloc(block, size)
+
+
+cdef bint grow_nodes() noexcept nogil:
+    """Room for at least one more record; False when there is none to be had."""
+    global nodes, owners, cap_nodes
+    cdef int64_t cap = cap_nodes + (cap_nodes >> 1) + 1024
+    cdef void *block
+    if cap > max_nodes:
+        cap = max_nodes
+    if cap <= cap_nodes:
+        return False
+    block = resized(nodes, <size_t>cap * sizeof(mf_node))
+    if block is NULL:
+        return False
+    nodes = <mf_node *>block
+    block = resized(owners, <size_t>cap * sizeof(int32_t))
+    if block is NULL:
+        return False
+    owners = <int32_t *>block
+    cap_nodes = <int32_t>cap
+    return True
+
+
+cdef inline int32_t node_new(double data, int32_t x, int32_t y, uint8_t op) noexcept nogil:
+    """A record with one use, the caller's, that uses x and y; MF_NONE when memory has run out."""
+    global free_head, n_nodes, n_live
+    cdef int32_t id = free_head
+    cdef mf_node *n
+    if id != MF_NONE:
+        n = &nodes[id]
+        free_head = n.x
+    else:
+        if n_nodes == cap_nodes and not grow_nodes():
+            return MF_NONE
+        id = n_nodes
+        n = &nodes[id]
+        n_nodes += 1
+        n.mark = 0
+        owners[id] = MF_NONE
+    n.data = data
+    n.grad = 0.0
+    n.x = x
+    n.y = y
+    n.uses = 1
+    n.op = op
+    n.flags = 0
+    if x >= 0:
+        nodes[x].uses += 1
+    if y >= 0:
+        nodes[y].uses += 1
+    n_live += 1
+    return id
+
+
+cdef inline int32_t leaf_new(double data) noexcept nogil:
+    return node_new(data, MF_NONE, MF_NONE, MF_LEAF)
+
+
+cdef void free_nodes(int32_t id) noexcept nogil:
+    """Frees a record without uses, and all that only it kept alive.
+
+    The pending records are a list through their own `uses`. y before x: the reverse of the usual
+    order of creation, so that the free list hands the next graph ascending ids.
+    """
+    global free_head, n_live
+    cdef int32_t pending = MF_NONE, next_id, x, y
+    cdef mf_node *n
+    while True:
+        n = &nodes[id]
+        x = n.x
+        y = n.y
+        if n.flags & MF_F_ORPHAN:
+            forget_orphan(id)
+        n.op = MF_LEAF
+        n.x = free_head
+        free_head = id
+        n_live -= 1
+        next_id = MF_NONE
+        if y >= 0:
+            nodes[y].uses -= 1
+            if nodes[y].uses == 0:
+                next_id = y
+        if x >= 0:
+            nodes[x].uses -= 1
+            if nodes[x].uses == 0:
+                if next_id >= 0:
+                    nodes[x].uses = <uint32_t>pending
+                    pending = x
+                else:
+                    next_id = x
+        if next_id < 0:
+            if pending < 0:
+                return
+            next_id = pending
+            pending = <int32_t>nodes[next_id].uses
+        id = next_id
+
+
+cdef inline void node_release(int32_t id) noexcept nogil:
+    """Gives one use back."""
+    nodes[id].uses -= 1
+    if nodes[id].uses == 0:
+        free_nodes(id)
+
+
+cdef bint grow_handles() noexcept nogil:
+    global handles, cap_handles, free_handle
+    cdef int64_t cap = <int64_t>cap_handles * 2 + 256
+    cdef void *block
+    cdef int32_t h
+    if cap > MF_MAX_NODES:
+        cap = MF_MAX_NODES
+    if cap <= cap_handles:
+        return False
+    block = resized(handles, <size_t>cap * sizeof(PyObject *))
+    if block is NULL:
+        return False
+    handles = <PyObject **>block
+    for h in range(<int32_t>cap - 1, cap_handles - 1, -1):
+        handles[h] = <PyObject *>((<uintptr_t>free_handle << 1) | 1)
+        free_handle = h
+    cap_handles = <int32_t>cap
+    return True
+
+
+cdef inline bint own(int32_t id, PyObject *value) noexcept nogil:
+    """Makes value (borrowed) the one Value of a node; False when memory has run out."""
+    global free_handle
+    cdef int32_t h = free_handle
+    if h < 0:
+        if not grow_handles():
+            return False
+        h = free_handle
+    free_handle = <int32_t>(<int64_t>(<uintptr_t>handles[h]) >> 1)
+    handles[h] = value
+    owners[id] = h
+    return True
+
+
+cdef inline void disown(int32_t id) noexcept nogil:
+    global free_handle
+    cdef int32_t h = owners[id]
+    handles[h] = <PyObject *>((<uintptr_t>free_handle << 1) | 1)
+    free_handle = h
+    owners[id] = MF_NONE
+
+
+cdef inline PyObject *owner(int32_t id) noexcept nogil:
+    """The node's Value, borrowed, or NULL."""
+    return handles[owners[id]] if owners[id] >= 0 else NULL
+
+
+def live_nodes() -> int:
+    """How many node records are in use, constants and hidden ones included."""
+    return n_live
+
+
+def store_bytes() -> int:
+    """Bytes that the store has asked the system for."""
+    return (<int64_t>cap_nodes * (sizeof(mf_node) + sizeof(int32_t))
+            + <int64_t>cap_handles * sizeof(PyObject *) + <int64_t>cap_order * sizeof(int32_t))
+
+
+def _set_limits(*, max_nodes_to=None, fail_after=None) -> None:
+    """Test hook: lower the id limit (None: the real one); let the n-th allocation from now fail."""
+    global max_nodes, n_allocs_left
+    max_nodes = MF_MAX_NODES if max_nodes_to is None else max_nodes_to
+    n_allocs_left = -1 if fail_after is None else fail_after

@@ -1,0 +1,356 @@
+# Value: the Python face of a node. Construction, attributes, copies; the operators' work is in
+# operators.pxi. Needs store.pxi, state.pxi and order.pxi.
+#
+# A Value is an id and little else: data and grad live in the record. At most one Value exists per
+# node (state.pxi), so identity and hashing are Python's own.
+
+cimport cython
+from cpython.object cimport PyObject_GenericSetAttr, PyObject_RichCompare, Py_EQ, Py_LT, Py_LE
+from cpython.object cimport Py_GT, Py_GE
+
+cdef extern from "Python.h":
+    void PyObject_ClearWeakRefs(object o)
+
+
+@cython.freelist(1024)
+cdef class Value:
+    """Value(data, _children=(), _op='', label='')
+
+    One scalar and its gradient, in micrograd's terms: `data` and `grad` are float64 and writable,
+    `_prev` is the set of operands, `_op` names the op, `backward()` fills the gradients.
+
+    `data` is a number: float, int, bool, NumPy scalar or 0-d array. `_children` (Values) and a
+    `_backward` assigned afterwards make a custom op, as the micrograd lecture writes them.
+
+    Raises TypeError for what is no number, OverflowError for an int beyond float64.
+    """
+    cdef int32_t id
+    cdef object state            # NodeState or None
+    cdef PyObject *weak_list     # where Python keeps weak references; see value_type.h
+    cdef dict __dict__
+
+    __array_priority__ = -1.0    # np.float64(2) * v goes to __rmul__; ndarray * v stays elementwise
+    label = ""
+
+    def __cinit__(self):
+        self.id = MF_NONE
+
+    def __init__(self, data, _children=(), _op="", label=""):
+        cdef double number = as_number(data, "data")
+        if type(_op) is not str:
+            raise TypeError(f"_op must be a str, not {type(_op).__name__!r}")
+        init_node(self, number, tuple(_children), _op)
+        if type(label) is not str or label != "":
+            self.label = label
+
+    def __dealloc__(self):
+        cdef int32_t id = self.id
+        if self.weak_list is not NULL:
+            PyObject_ClearWeakRefs(self)
+        if id < 0:
+            return
+        disown(id)
+        nodes[id].uses -= 1
+        if nodes[id].uses == 0:
+            free_nodes(id)
+            if parked:
+                drop_parked()
+        elif self.state is not None or mf_attributes(self) is not NULL:
+            orphan(self)
+
+    @property
+    def data(self):
+        """The number; assigning rewrites the node, and a later backward() uses the new number."""
+        return nodes[self.id].data
+
+    @data.setter
+    def data(self, number):
+        nodes[self.id].data = as_number(number, "data")
+
+    @property
+    def grad(self):
+        """The gradient, accumulated by backward(); assign 0 to start afresh."""
+        return nodes[self.id].grad
+
+    @grad.setter
+    def grad(self, number):
+        nodes[self.id].grad = as_number(number, "grad")
+
+    @property
+    def _prev(self):
+        """The set of operands; the same objects each time, as long as somebody holds them."""
+        return {value_of(k) for k in operand_ids(self.id)}
+
+    @property
+    def _op(self):
+        """micrograd's text for the op that made this node; '' for a leaf."""
+        return op_text(self)
+
+    @_op.setter
+    def _op(self, text):
+        if type(text) is not str:
+            raise TypeError(f"_op must be a str, not {type(text).__name__!r}")
+        state_for(self).op_text = text
+
+    @property
+    def _backward(self):
+        """This node's local step: adds its share to the grads of its operands when called."""
+        if self.state is not None and (<NodeState>self.state).hook is not None:
+            return (<NodeState>self.state).hook
+        return self._local_backward
+
+    @_backward.setter
+    def _backward(self, function):
+        if not callable(function):
+            raise TypeError(f"_backward must be callable, not {type(function).__name__!r}")
+        state = state_for(self)
+        hold(self)
+        state.hook = function
+        nodes[self.id].flags |= MF_F_HOOK
+
+    def _local_backward(self):
+        if mf_node_backward(nodes, &nodes[self.id]) != MF_OK:
+            raise_backward(&nodes[self.id])
+
+    def backward(self):
+        """Sets this node's grad to 1 and adds to the grads of all nodes under it.
+
+        Nothing is zeroed first and nothing is freed: a second call adds again, as in micrograd.
+        Raises ZeroDivisionError where a derivative does not exist (x**0.5 at 0).
+        """
+        backward_from(self.id)
+
+    def detach(self):
+        """A new leaf with the same data and no history."""
+        return leaf_value(nodes[self.id].data)
+
+    def __setattr__(self, name, attribute):
+        PyObject_GenericSetAttr(self, name, attribute)
+        if PyObject_IS_GC(<PyObject *>attribute):
+            hold(self)
+
+    def __repr__(self):
+        return f"Value(data={nodes[self.id].data}, grad={nodes[self.id].grad})"
+
+    def __format__(self, str spec):
+        return format(nodes[self.id].data, spec) if spec else repr(self)
+
+    def __hash__(self):
+        return (<PyTypeObject *>object).tp_hash(self)
+
+    def __eq__(self, other):
+        return True if self is other else NotImplemented
+
+    def __lt__(self, other):
+        return compare(self, other, Py_LT)
+
+    def __le__(self, other):
+        return compare(self, other, Py_LE)
+
+    def __gt__(self, other):
+        return compare(self, other, Py_GT)
+
+    def __ge__(self, other):
+        return compare(self, other, Py_GE)
+
+    def __reduce_ex__(self, protocol):
+        import copyreg
+
+        cdef mf_node *n = &nodes[self.id]
+        if n.op != MF_LEAF:
+            raise TypeError("only leaf Values can be copied or pickled, this one is the result of "
+                            f"{op_text(self) or 'a custom op'!r}: use v.detach()")
+        if n.flags & MF_F_HOOK:
+            raise TypeError("a Value with a custom _backward cannot be copied or pickled")
+        state = (n.data, n.grad, op_text(self), attributes_of(self))
+        return copyreg.__newobj__, (type(self),), state
+
+    def __setstate__(self, state):
+        if not isinstance(state, tuple) or len(state) != 4 or not isinstance(state[3], dict):
+            raise TypeError("the state of a Value is (data, grad, op, attributes)")
+        if nodes[self.id].op != MF_LEAF:
+            raise TypeError("only a leaf Value can take a state")
+        data, grad, text, attributes = state
+        cdef double number = as_number(data, "data"), gradient = as_number(grad, "grad")
+        if text:
+            self._op = text
+        for name, attribute in attributes.items():
+            setattr(self, name, attribute)
+        nodes[self.id].data = number
+        nodes[self.id].grad = gradient
+
+    # ---- operators: micrograd's compositions, node for node ----
+
+    def __add__(self, other):
+        return binary(self, other, MF_ADD)
+
+    def __radd__(self, other):
+        return binary(self, other, MF_ADD)
+
+    def __mul__(self, other):
+        return binary(self, other, MF_MUL)
+
+    def __rmul__(self, other):
+        return binary(self, other, MF_MUL)
+
+    def __neg__(self):
+        return negative(self)
+
+    def __sub__(self, other):
+        return subtract(self, other)
+
+    def __rsub__(self, other):
+        return subtract_from(self, other)
+
+    def __truediv__(self, other):
+        return divide(self, other)
+
+    def __rtruediv__(self, other):
+        return divide_into(self, other)
+
+    def __pow__(self, other, mod):
+        return power(self, other, mod)
+
+    def __rpow__(self, other, mod):
+        return power_of(self, other, mod)
+
+    def __abs__(self):
+        return unary(self, MF_ABS)
+
+    def abs(self):
+        """The absolute value; its derivative at 0 is 0."""
+        return unary(self, MF_ABS)
+
+    def relu(self):
+        """max(0, x); its derivative at 0 is 0."""
+        return unary(self, MF_RELU)
+
+    def exp(self):
+        """e**x. Raises OverflowError beyond float64."""
+        return unary(self, MF_EXP)
+
+    def log(self):
+        """The natural logarithm. Raises ValueError for x <= 0."""
+        return unary(self, MF_LOG)
+
+    def sqrt(self):
+        """The square root. Raises ValueError for x < 0; its derivative at 0 ZeroDivisionError."""
+        return unary(self, MF_SQRT)
+
+    def tanh(self):
+        """The hyperbolic tangent."""
+        return unary(self, MF_TANH)
+
+    def sigmoid(self):
+        """1 / (1 + e**-x), without overflow for any x."""
+        return unary(self, MF_SIGMOID)
+
+    def sin(self):
+        """The sine of x radians. Raises ValueError for inf."""
+        return unary(self, MF_SIN)
+
+    def cos(self):
+        """The cosine of x radians. Raises ValueError for inf."""
+        return unary(self, MF_COS)
+
+    def maximum(self, other):
+        """The larger of two, nan if either is nan; equal operands share the gradient evenly."""
+        return named_binary(self, other, MF_MAXIMUM)
+
+    def minimum(self, other):
+        """The smaller of two, nan if either is nan; equal operands share the gradient evenly."""
+        return named_binary(self, other, MF_MINIMUM)
+
+
+cdef Value leaf_value(double data):
+    cdef Value value = Value.__new__(Value)
+    adopt(value, leaf_new(data))
+    return value
+
+
+cdef int init_node(Value value, double data, tuple children, str op) except -1:
+    """What __init__ does to the leaf that __new__ made: rewrites it, or puts a custom node there."""
+    cdef int32_t id = value.id
+    for child in children:
+        if not isinstance(child, Value):
+            raise TypeError(f"_children must be Values, one is {type(child).__name__!r}")
+    if not records():
+        children = ()
+    if nodes[id].op != MF_LEAF or (children and nodes[id].uses > 1):
+        raise TypeError("this Value is part of a graph already: construct a new one")
+    if children:
+        id = custom_new(data, children)
+        if id < 0:
+            raise MemoryError("no room for another node")
+        replace_node(value, id)
+    else:
+        nodes[id].data = data
+        nodes[id].grad = 0.0
+    if op:
+        state_for(value).op_text = op
+    if type(value) is not Value:
+        hold(value)
+    for child in children:
+        if nodes[(<Value>child).id].flags & MF_F_HELD:
+            hold_result(value)
+            break
+    return 0
+
+
+cdef int replace_node(Value value, int32_t id) except -1:
+    """The Value moves to another node; the one it leaves has no other use."""
+    owners[id] = owners[value.id]
+    owners[value.id] = MF_NONE
+    node_release(value.id)
+    value.id = id
+    return 0
+
+
+cdef int32_t custom_new(double data, tuple children) noexcept:
+    """A leaf, or a custom node; further children hang on hidden links. MF_NONE: no memory."""
+    cdef Py_ssize_t k, n = len(children)
+    cdef int32_t id, rest = MF_NONE
+    if n == 0:
+        return leaf_new(data)
+    if n > 1:
+        rest = (<Value>children[n - 1]).id
+        for k in range(n - 2, 0, -1):
+            id = node_new(0.0, (<Value>children[k]).id, rest, MF_LINK)
+            if k < n - 2 and rest >= 0:
+                node_release(rest)  # the new link uses it now, or nobody does
+            if id < 0:
+                return MF_NONE
+            rest = id
+    id = node_new(data, (<Value>children[0]).id, rest, MF_CUSTOM)
+    if n > 2:
+        node_release(rest)
+    return id
+
+
+cdef str op_text(Value value):
+    cdef mf_node *n = &nodes[value.id]
+    if value.state is not None and (<NodeState>value.state).op_text is not None:
+        return (<NodeState>value.state).op_text
+    if n.op == MF_POW:
+        exponent = nodes[n.y].data
+        return f"**{int(exponent) if n.flags & MF_F_INT_EXP else exponent}"
+    return (<bytes>mf_ops[n.op].label).decode()
+
+
+cdef object compare(Value self, object other, int op):
+    cdef double number
+    if isinstance(other, Value):
+        return PyObject_RichCompare(nodes[self.id].data, nodes[(<Value>other).id].data, op)
+    if not is_number(other):
+        return NotImplemented
+    return PyObject_RichCompare(nodes[self.id].data, other, op)
+
+
+cdef int give_leaf(object blank) except -1:
+    """Lent to value_type.h: the node that a Value has from birth."""
+    return adopt(<Value>blank, leaf_new(0.0))
+
+
+cdef object leaf_of(object number):
+    """Lent to value_type.h: Value(number)."""
+    return leaf_value(as_number(number, "data"))

@@ -1,0 +1,84 @@
+"""Shared fixtures: the two engines, a seeded generator, the check that nothing leaks.
+
+Hypothesis runs with fresh random examples every time and no deadline; `HYPOTHESIS_PROFILE=ci`
+runs more of them. A failing example is printed with the blob that replays it.
+"""
+
+import gc
+import importlib
+import os
+import random
+import sys
+import types
+
+import pytest
+from hypothesis import settings
+
+from micrograd_fast._core import live_nodes
+
+settings.register_profile("dev", max_examples=60, deadline=None, derandomize=False)
+settings.register_profile(
+    "ci", max_examples=300, deadline=None, derandomize=False, print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+ENGINES = ("micrograd", "micrograd_fast")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes seconds because micrograd does")
+
+
+def load_engine(package):
+    """`Value` and `nn` of the package with that name."""
+    engine = importlib.import_module(f"{package}.engine")
+    nn = importlib.import_module(f"{package}.nn")
+    return types.SimpleNamespace(name=package, Value=engine.Value, nn=nn)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    """Each engine in turn: for claims that hold of micrograd and of its replacement alike."""
+    return load_engine(request.param)
+
+
+@pytest.fixture
+def engines():
+    """Both engines at once, the reference first: for comparisons."""
+    return [load_engine(name) for name in ENGINES]
+
+
+@pytest.fixture
+def rng():
+    """A random generator whose seed is printed; MF_TEST_SEED replays one."""
+    seed = int(os.environ.get("MF_TEST_SEED", random.SystemRandom().randrange(2**32)))
+    print(f"MF_TEST_SEED={seed}")
+    return random.Random(seed)
+
+
+@pytest.fixture
+def live_nodes_unchanged():
+    """After the test, one garbage collection later, as many nodes live as before it."""
+    gc.collect()
+    before = live_nodes()
+    yield
+    gc.collect()
+    assert live_nodes() == before
+
+
+@pytest.fixture
+def gc_off():
+    """No garbage collection but the one that the test asks for."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture
+def busy_threads():
+    """Threads change places far more often than by default."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
