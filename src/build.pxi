@@ -34,7 +34,7 @@ cdef bint plain_operands(object values, Py_ssize_t n) except -1:
 
 
 cdef inline bint c_may_build() noexcept:
-    return records() and not mf_operators_replaced(<PyTypeObject *>Value)
+    return records() and not mf_operators_replaced()
 
 
 cdef inline int32_t then(int32_t x, int32_t y, int op) noexcept nogil:
@@ -99,7 +99,7 @@ def affine(w, x, b):
     cdef Value value
     if (n and type(b) is Value and not nodes[(<Value>b).id].flags & MF_F_HELD and c_may_build()
             and plain_values(ws, n) and plain_operands(xs, n)):
-        value = Value.__new__(Value)
+        value = blank_value()
         adopt(value, weighted_sum(use((<Value>b).id), PySequence_Fast_ITEMS(ws),
                                   PySequence_Fast_ITEMS(xs), n))
         return value
@@ -118,7 +118,7 @@ def dot(w, x):
         raise ValueError(f"dot() takes two sequences of the same length, at least 1, "
                          f"not {n} and {PySequence_Fast_GET_SIZE(xs)}")
     if c_may_build() and plain_values(ws, n) and plain_operands(xs, n):
-        value = Value.__new__(Value)
+        value = blank_value()
         adopt(value, weighted_sum(MF_NONE, PySequence_Fast_ITEMS(ws),
                                   PySequence_Fast_ITEMS(xs), n))
         return value
@@ -138,7 +138,7 @@ def total(values):
     if n == 0:
         raise ValueError("values must hold at least one Value")
     if n > 1 and c_may_build() and plain_operands(items, n):
-        value = Value.__new__(Value)
+        value = blank_value()
         acc = operand_use(item[0])
         for k in range(1, n):
             acc = then_use(acc, operand_use(item[k]), MF_ADD)

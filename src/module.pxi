@@ -29,9 +29,5 @@ def _no_grad_exit() -> None:
     mf_n_special -= 1
 
 
-cdef Py_ssize_t weak_list_offset(Value blank):
-    return <char *>&blank.weak_list - <char *><PyObject *>blank
-
-
-mf_value_type_finish(<PyTypeObject *>Value, weak_list_offset(Value.__new__(Value)), give_leaf, leaf_of)
+mf_value_type_finish(<PyTypeObject *>Value, give_leaf, leaf_of, drop_node)
 Value.__module__ = "micrograd_fast.engine"

@@ -48,7 +48,7 @@ cdef inline bint records() noexcept:
 
 cdef inline object result(double z, int32_t x, int32_t y, int op):
     """The Value of a new node over x and y, which the caller keeps alive."""
-    cdef Value value = Value.__new__(Value)
+    cdef Value value = blank_value()
     if not records():
         adopt(value, leaf_new(z))
         return value
@@ -60,7 +60,7 @@ cdef inline object result(double z, int32_t x, int32_t y, int op):
 
 cdef inline object result_with_number(double z, int32_t x, double number, int op, bint swapped):
     """The same where one operand is a number: a leaf that no Value stands for."""
-    cdef Value value = Value.__new__(Value)
+    cdef Value value = blank_value()
     cdef int32_t leaf, id
     if not records():
         adopt(value, leaf_new(z))
@@ -136,16 +136,9 @@ cdef object named_binary(Value self, object other, int op):
 
 # ---- compositions ----
 
-cdef extern from "value_type.h":
-    bint mf_operators_replaced(const PyTypeObject *t)
-    ctypedef int (*mf_give_leaf_fn)(object) except -1
-    ctypedef object (*mf_leaf_of_fn)(object)
-    void mf_value_type_finish(PyTypeObject *t, Py_ssize_t weak_list_offset, mf_give_leaf_fn give, mf_leaf_of_fn leaf)
-
-
 cdef inline bint by_python(Value self) noexcept:
     """Whether a composition over self must run step by step in Python."""
-    return (type(self) is not Value or mf_operators_replaced(<PyTypeObject *>Value)
+    return (type(self) is not Value or mf_operators_replaced()
             or not records() or nodes[self.id].flags & MF_F_HELD)
 
 
@@ -171,14 +164,14 @@ cdef object subtract(Value self, object other):
     cdef Value value
     if type(other) is not Value:
         other = unwrapped(other)
-        if isinstance(other, Value) or mf_operators_replaced(<PyTypeObject *>Value):
+        if isinstance(other, Value) or mf_operators_replaced():
             return self + (-other)
         if not is_number(other):
             return NotImplemented
         return binary(self, -as_number(other, "operand"), MF_ADD)
     if by_python(self) or by_python(<Value>other):
         return self + (-other)
-    value = Value.__new__(Value)
+    value = blank_value()
     adopt_over(value, self.id, times_node((<Value>other).id, -1.0), MF_ADD)
     return value
 
@@ -217,7 +210,7 @@ cdef object divide(Value self, object other):
     if by_python(self) or by_python(<Value>other):
         return self * other**-1
     checked_power(nodes[(<Value>other).id].data, -1.0, &z)
-    value = Value.__new__(Value)
+    value = blank_value()
     adopt_over(value, self.id, power_node(z, (<Value>other).id, -1.0, MF_F_INT_EXP), MF_MUL)
     return value
 
@@ -270,7 +263,7 @@ cdef object power(Value self, object other, object mod):
     checked_power(nodes[self.id].data, exponent, &z)
     if not records():
         return leaf_value(z)
-    value = Value.__new__(Value)
+    value = blank_value()
     is_int = is_int and -2.0**53 < exponent < 2.0**53
     adopt(value, power_node(z, self.id, exponent, MF_F_INT_EXP if is_int else 0))
     if not is_int and not PyFloat_Check(other):

@@ -9,15 +9,17 @@
 #   so the collector sees the same object graph that micrograd would show it: cycles are
 #   collected in one pass, and nothing is lost that a live node still uses.
 
-from cpython.object cimport PyTypeObject
+from cpython.object cimport PyTypeObject, PyObject_GenericSetAttr
 
-cdef extern from "Python.h" nogil:
-    int PyObject_IS_GC(PyObject *o)
+cdef extern from "Python.h":
+    int PyObject_IS_GC(PyObject *o) nogil
     int PyGC_Enable()
     int PyGC_Disable()
+    void PyErr_Fetch(PyObject **, PyObject **, PyObject **)
+    void PyErr_Restore(PyObject *, PyObject *, PyObject *)
 
 cdef extern from "value_type.h":
-    PyObject *mf_attributes(object value)
+    object mf_value_alloc()
 
 cdef dict orphans = {}   # id -> (attributes, state) of a node whose Value is gone
 cdef list parked = []    # objects to drop once the store is whole again
@@ -64,7 +66,7 @@ cdef Value value_of(int32_t id):
     if held is not NULL:
         return <Value>held
     nodes[id].uses += 1
-    value = Value.__new__(Value)
+    value = blank_value()
     # Allocating may collect garbage, a finalizer may have asked for the same Value.
     held = owner(id)
     if held is not NULL or not own(id, <PyObject *>value):
@@ -84,17 +86,44 @@ cdef Value value_of(int32_t id):
 
 cdef int orphan(Value value) except -1:
     """The Value goes, the node stays: keeps its attributes if there are any."""
-    cdef PyObject *attributes = mf_attributes(value)
-    if value.state is not None or (attributes is not NULL and <dict>attributes):
+    if value.state is not None or (value.attributes is not NULL and <dict>value.attributes):
         orphans[value.id] = (attributes_of(value), value.state)
         nodes[value.id].flags |= MF_F_ORPHAN
     return 0
 
 
+cdef void drop_node(PyObject *o) noexcept:
+    """What a Value's deallocation does to its node. May run any Python code, but only after the
+    store is whole; an exception on its way stays."""
+    cdef int32_t id = (<Value>o).id
+    cdef PyObject *kind
+    cdef PyObject *error
+    cdef PyObject *trace
+    if id < 0:
+        return
+    disown(id)
+    nodes[id].uses -= 1
+    if nodes[id].uses == 0:
+        free_nodes(id)
+        if not parked:
+            return
+    elif (<Value>o).state is None and (<Value>o).attributes is NULL:
+        return
+    PyErr_Fetch(&kind, &error, &trace)
+    if nodes[id].uses and owner(id) is NULL:
+        orphan(<Value>o)
+    drop_parked()
+    PyErr_Restore(kind, error, trace)
+
+
+cdef inline Value blank_value():
+    """A Value without a node, for adopt(): faster than the type's own call, which gives it one."""
+    return <Value>mf_value_alloc()
+
+
 cdef dict attributes_of(Value value):
     """A copy of what the user hung on the Value, label included."""
-    cdef PyObject *attributes = mf_attributes(value)
-    return dict(<dict>attributes) if attributes is not NULL else {}
+    return dict(<dict>value.attributes) if value.attributes is not NULL else {}
 
 
 cdef NodeState state_for(Value value):

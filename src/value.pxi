@@ -4,15 +4,18 @@
 # A Value is an id and little else: data and grad live in the record. At most one Value exists per
 # node (state.pxi), so identity and hashing are Python's own.
 
-cimport cython
 from cpython.object cimport PyObject_GenericSetAttr, PyObject_RichCompare, Py_EQ, Py_LT, Py_LE
 from cpython.object cimport Py_GT, Py_GE
 
-cdef extern from "Python.h":
-    void PyObject_ClearWeakRefs(object o)
+cdef extern from "value_type.h":
+    bint mf_operators_replaced()
+    ctypedef int (*mf_give_leaf_fn)(PyObject *) except -1
+    ctypedef object (*mf_leaf_of_fn)(object)
+    ctypedef void (*mf_drop_node_fn)(PyObject *) noexcept
+    int mf_value_type_finish(PyTypeObject *t, mf_give_leaf_fn give, mf_leaf_of_fn leaf,
+                             mf_drop_node_fn drop) except -1
 
 
-@cython.freelist(1024)
 cdef class Value:
     """Value(data, _children=(), _op='', label='')
 
@@ -26,14 +29,11 @@ cdef class Value:
     """
     cdef int32_t id
     cdef object state            # NodeState or None
-    cdef PyObject *weak_list     # where Python keeps weak references; see value_type.h
-    cdef dict __dict__
+    cdef PyObject *attributes    # a dict, or NULL: Value's __dict__ (value_type.h)
+    cdef PyObject *weak_list     # where Python keeps weak references
 
     __array_priority__ = -1.0    # np.float64(2) * v goes to __rmul__; ndarray * v stays elementwise
     label = ""
-
-    def __cinit__(self):
-        self.id = MF_NONE
 
     def __init__(self, data, _children=(), _op="", label=""):
         cdef double number = as_number(data, "data")
@@ -42,21 +42,6 @@ cdef class Value:
         init_node(self, number, tuple(_children), _op)
         if type(label) is not str or label != "":
             self.label = label
-
-    def __dealloc__(self):
-        cdef int32_t id = self.id
-        if self.weak_list is not NULL:
-            PyObject_ClearWeakRefs(self)
-        if id < 0:
-            return
-        disown(id)
-        nodes[id].uses -= 1
-        if nodes[id].uses == 0:
-            free_nodes(id)
-            if parked:
-                drop_parked()
-        elif self.state is not None or mf_attributes(self) is not NULL:
-            orphan(self)
 
     @property
     def data(self):
@@ -263,7 +248,7 @@ cdef class Value:
 
 
 cdef Value leaf_value(double data):
-    cdef Value value = Value.__new__(Value)
+    cdef Value value = blank_value()
     adopt(value, leaf_new(data))
     return value
 
@@ -346,7 +331,7 @@ cdef object compare(Value self, object other, int op):
     return PyObject_RichCompare(nodes[self.id].data, other, op)
 
 
-cdef int give_leaf(object blank) except -1:
+cdef int give_leaf(PyObject *blank) except -1:
     """Lent to value_type.h: the node that a Value has from birth."""
     return adopt(<Value>blank, leaf_new(0.0))
 

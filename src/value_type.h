@@ -1,27 +1,105 @@
-/* What Cython's type statement cannot say about Value: that every Value has a node from birth, how
- * Value(number) skips argument packing, and whether a program replaced an operator on the class.
- * Pure CPython API; the core lends two functions and calls mf_value_type_finish once. */
+/* The life of a Value as an object: allocation, attributes, weak references, collection, and how
+ * Value(number) is called. Pure CPython API over the layout that value.pxi declares; the core lends
+ * three functions and calls mf_value_type_finish once. Needs the GIL throughout.
+ *
+ * By hand because it is the hottest Python-side code there is: Cython 3.3 gives every instance of a
+ * class with __dict__ a dict at birth (a fifth of an op's time), saves and restores the exception
+ * state around each __dealloc__, and loses __dict__ where a heap type also declares __weakref__. */
 #ifndef MF_VALUE_TYPE_H
 #define MF_VALUE_TYPE_H
 
 #include <Python.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    PyObject_HEAD
+    int32_t id;           /* the node, or MF_NONE while it has none */
+    PyObject *state;      /* NodeState or None; never NULL */
+    PyObject *attributes; /* __dict__, or NULL until the first attribute is set */
+    PyObject *weak_list;
+} mf_value;
 
 typedef int (*mf_give_leaf_fn)(PyObject *blank);      /* 0, or -1 with an exception set */
 typedef PyObject *(*mf_leaf_of_fn)(PyObject *number); /* a new Value, or NULL */
+typedef void (*mf_drop_node_fn)(PyObject *value);
 
-static newfunc mf_blank_new;       /* Cython's tp_new: a Value without a node */
+#define MF_MAX_SPARE 4096 /* dead Values kept for the next op: an allocation costs a third of it */
+
+static PyTypeObject *mf_value_type;
 static initproc mf_value_init;
 static mf_give_leaf_fn mf_give_leaf;
 static mf_leaf_of_fn mf_leaf_of;
-static Py_ssize_t mf_dict_offset;
+static mf_drop_node_fn mf_drop_node;
 static PyNumberMethods mf_own_slots; /* as the type came: replacing an operator changes its slot */
+static PyObject *mf_spare[MF_MAX_SPARE];
+static int mf_n_spare = 0;
+
+static inline PyObject *mf_value_clean(PyObject *o) {
+    mf_value *value = (mf_value *)o;
+    value->id = -1;
+    Py_INCREF(Py_None);
+    value->state = Py_None;
+    value->attributes = NULL;
+    value->weak_list = NULL;
+    return o;
+}
+
+/* A Value proper (no subclass) without a node. */
+static inline PyObject *mf_value_alloc(void) {
+    PyObject *o;
+    if (mf_n_spare > 0) {
+        o = mf_value_clean(PyObject_Init(mf_spare[--mf_n_spare], mf_value_type));
+        PyObject_GC_Track(o);
+        return o;
+    }
+    o = mf_value_type->tp_alloc(mf_value_type, 0);
+    return o == NULL ? NULL : mf_value_clean(o);
+}
 
 /* tp_new of Value and its subclasses: whatever a subclass leaves out of its __init__, no Value
  * that Python can see lacks a node. */
 static PyObject *mf_value_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    PyObject *value = mf_blank_new(type, args, kwargs);
-    if (value != NULL && mf_give_leaf(value) < 0) Py_CLEAR(value);
-    return value;
+    (void)args, (void)kwargs;
+    PyObject *o = type->tp_alloc(type, 0);
+    if (o == NULL) return NULL;
+    if (mf_give_leaf(mf_value_clean(o)) < 0) Py_CLEAR(o);
+    return o;
+}
+
+static void mf_value_dealloc(PyObject *o) {
+    mf_value *value = (mf_value *)o;
+    PyTypeObject *type = Py_TYPE(o);
+    PyObject_GC_UnTrack(o);
+    Py_TRASHCAN_BEGIN(o, mf_value_dealloc)
+    if (value->weak_list != NULL) PyObject_ClearWeakRefs(o);
+    mf_drop_node(o);
+    Py_CLEAR(value->attributes);
+    Py_CLEAR(value->state);
+    if (type == mf_value_type && mf_n_spare < MF_MAX_SPARE)
+        mf_spare[mf_n_spare++] = o;
+    else
+        type->tp_free(o);
+    Py_DECREF(type);
+    Py_TRASHCAN_END
+}
+
+static int mf_value_traverse(PyObject *o, visitproc visit, void *arg) {
+    mf_value *value = (mf_value *)o;
+    Py_VISIT(value->state);
+    Py_VISIT(value->attributes);
+    Py_VISIT(Py_TYPE(o));
+    return 0;
+}
+
+static int mf_value_clear(PyObject *o) {
+    mf_value *value = (mf_value *)o;
+    PyObject *state = value->state;
+    Py_INCREF(Py_None);
+    value->state = Py_None;
+    Py_XDECREF(state);
+    Py_CLEAR(value->attributes);
+    return 0;
 }
 
 /* The call protocol that Value(number) bypasses. */
@@ -56,30 +134,39 @@ static PyObject *mf_value_vectorcall(PyObject *callable, PyObject *const *args, 
     return mf_call_packed(callable, args, n, names);
 }
 
-/* weak_list_offset: Cython 3.3 loses __dict__ where a heap type also declares __weakref__, so
- * Value keeps its list of weak references in a plain field and clears it in __dealloc__. */
-static void mf_value_type_finish(PyTypeObject *type, Py_ssize_t weak_list_offset,
-                                 mf_give_leaf_fn give_leaf, mf_leaf_of_fn leaf_of) {
+static PyGetSetDef mf_dict_getset = {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict,
+                                     NULL, NULL};
+
+/* Returns -1 with an exception set where Cython laid Value out in another way than mf_value. */
+static int mf_value_type_finish(PyTypeObject *type, mf_give_leaf_fn give_leaf,
+                                mf_leaf_of_fn leaf_of, mf_drop_node_fn drop_node) {
+    if (type->tp_basicsize != (Py_ssize_t)sizeof(mf_value)) {
+        PyErr_SetString(PyExc_ImportError, "micrograd_fast._core: unexpected layout of Value");
+        return -1;
+    }
+    PyObject *getter = PyDescr_NewGetSet(type, &mf_dict_getset);
+    if (getter == NULL || PyDict_SetItemString(type->tp_dict, "__dict__", getter) < 0) return -1;
+    Py_DECREF(getter);
+    mf_value_type = type;
     mf_give_leaf = give_leaf;
     mf_leaf_of = leaf_of;
-    mf_blank_new = type->tp_new;
+    mf_drop_node = drop_node;
     mf_value_init = type->tp_init;
     mf_own_slots = *type->tp_as_number;
-    mf_dict_offset = type->tp_dictoffset;
-    type->tp_weaklistoffset = weak_list_offset;
+    type->tp_dictoffset = offsetof(mf_value, attributes);
+    type->tp_weaklistoffset = offsetof(mf_value, weak_list);
     type->tp_new = mf_value_new;
     type->tp_vectorcall = mf_value_vectorcall;
+    type->tp_dealloc = mf_value_dealloc;
+    type->tp_traverse = mf_value_traverse;
+    type->tp_clear = mf_value_clear;
     PyType_Modified(type);
-}
-
-/* The attributes of a Value, borrowed, or NULL; subclasses keep theirs in the same place. */
-static inline PyObject *mf_attributes(PyObject *value) {
-    return *(PyObject **)((char *)value + mf_dict_offset);
+    return 0;
 }
 
 /* Whether Python code may see the steps of a composition such as a - b: a + (b * -1). */
-static inline int mf_operators_replaced(const PyTypeObject *type) {
-    const PyNumberMethods *m = type->tp_as_number;
+static inline int mf_operators_replaced(void) {
+    const PyNumberMethods *m = mf_value_type->tp_as_number;
     return m->nb_add != mf_own_slots.nb_add || m->nb_multiply != mf_own_slots.nb_multiply ||
            m->nb_power != mf_own_slots.nb_power || m->nb_negative != mf_own_slots.nb_negative;
 }

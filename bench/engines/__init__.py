@@ -1,0 +1,1 @@
+"""One file per engine; ../README.md says what such a file exports."""

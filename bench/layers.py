@@ -1,0 +1,21 @@
+"""Weights of a multi-layer perceptron, drawn once and handed to every engine alike."""
+
+import numpy as np
+
+
+def draw_layers(rng, sizes, scale=None):
+    """[(W, b), ...] with W of shape (outputs, inputs), in the order in which micrograd draws.
+
+    rng is a random.Random; scale defaults to 1 / sqrt(inputs), micrograd's own is 1.
+    """
+    layers = []
+    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        s = scale if scale is not None else inputs**-0.5
+        w = [[rng.uniform(-1, 1) * s for _ in range(inputs)] for _ in range(outputs)]
+        layers.append((np.array(w), np.zeros(outputs)))
+    return layers
+
+
+def flatten_layers(layers):
+    """All parameters in one array, in the order of micrograd's parameters()."""
+    return np.concatenate([np.column_stack([w, b]).ravel() for w, b in layers])

@@ -1,0 +1,1 @@
+"""One file per workload; ../README.md says what such a file exports."""

@@ -1,0 +1,12 @@
+"""The Rosenbrock function and its gradient at one point: what an optimizer calls again and again."""
+
+import numpy as np
+
+TITLE = "rosenbrock: value and gradient of the 100-dimensional Rosenbrock function"
+UNIT = "call"
+FULL = {"dimensions": 100}
+TOY = {"dimensions": 5}
+
+
+def make(dimensions):
+    return {"x": np.random.default_rng(4).uniform(-1, 1, dimensions)}

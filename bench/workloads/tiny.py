@@ -1,0 +1,9 @@
+"""Seven operations: a=-41, b=2, c=a+b, d=a*b+b**3, e=c-d, f=e**2, g=f/2."""
+
+TITLE = "tiny: a graph of 7 operations, built and differentiated"
+UNIT = "graph"
+FULL = TOY = {}
+
+
+def make():
+    return {}
