@@ -1,6 +1,18 @@
 """micrograd's scalar autograd, unchanged to its users and hundreds of times faster."""
 
+from micrograd_fast import functional, nn, optim
 from micrograd_fast._version import __version__
 from micrograd_fast.engine import Value, no_grad
+from micrograd_fast.functional import maximum, minimum, take
 
-__all__ = ["Value", "__version__", "no_grad"]
+__all__ = [
+    "Value",
+    "__version__",
+    "functional",
+    "maximum",
+    "minimum",
+    "nn",
+    "no_grad",
+    "optim",
+    "take",
+]

@@ -1,0 +1,150 @@
+"""Functions of lists of Values: lists in, Values out, stable for large inputs.
+
+Everything here is made of the ops of the engine, so the results are ordinary graphs: walk them,
+draw them, differentiate through them. Items may be Values or numbers. Every function raises
+ValueError for an empty list or lists of different lengths, TypeError for what is no number.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from micrograd_fast import _core
+from micrograd_fast.engine import Value
+
+__all__ = [
+    "binary_cross_entropy",
+    "cross_entropy",
+    "dot",
+    "hinge_loss",
+    "log_softmax",
+    "maximum",
+    "mean",
+    "minimum",
+    "mse_loss",
+    "softmax",
+    "sum",
+    "take",
+]
+
+Scalar = Any  # a Value or a number
+
+
+def _listed(values: Iterable[Scalar], name: str = "values") -> list[Value]:
+    """The items as Values; at least one."""
+    if isinstance(values, (Value, str, bytes)):
+        raise TypeError(f"{name} must be a list of Values, not {type(values).__name__!r}")
+    items = [v if isinstance(v, Value) else Value(v) for v in values]
+    if not items:
+        raise ValueError(f"{name} must hold at least one Value")
+    return items
+
+
+def _paired(
+    x: Iterable[Scalar], y: Iterable[Scalar], x_name: str, y_name: str
+) -> tuple[list[Value], list[Value]]:
+    xs, ys = _listed(x, x_name), _listed(y, y_name)
+    if len(xs) != len(ys):
+        raise ValueError(f"{x_name} has {len(xs)} items, {y_name} has {len(ys)}")
+    return xs, ys
+
+
+def sum(values: Iterable[Scalar]) -> Value:
+    """values[0] + values[1] + ..., from the left."""
+    return _core.total(_listed(values))
+
+
+def mean(values: Iterable[Scalar]) -> Value:
+    """sum(values) / len(values)."""
+    items = _listed(values)
+    return _core.total(items) / len(items)
+
+
+def dot(x: Iterable[Scalar], y: Iterable[Scalar]) -> Value:
+    """x[0]*y[0] + x[1]*y[1] + ..., from the left."""
+    return _core.dot(*_paired(x, y, "x", "y"))
+
+
+def maximum(*values: Scalar) -> Value:
+    """The largest of its arguments; nan if one is nan. Equal ones share the gradient."""
+    largest, *others = _listed(values)
+    for v in others:
+        largest = largest.maximum(v)
+    return largest
+
+
+def minimum(*values: Scalar) -> Value:
+    """The smallest of its arguments; nan if one is nan. Equal ones share the gradient."""
+    smallest, *others = _listed(values)
+    for v in others:
+        smallest = smallest.minimum(v)
+    return smallest
+
+
+def take(values: Sequence[Scalar], index: int) -> Scalar:
+    """values[index], for 0 <= index < len(values).
+
+    Raises IndexError out of range (a negative index is a mistake here, not the end of the list)
+    and TypeError for an index that is no whole number.
+    """
+    k = operator.index(index)
+    if not 0 <= k < len(values):
+        raise IndexError(f"index {k} is out of range for {len(values)} values")
+    return values[k]
+
+
+def _shift(values: Sequence[Value]) -> Value:
+    """The largest value as a constant: subtracting it keeps exp() within range, and the
+    derivative does not depend on it."""
+    return maximum(*values).detach()
+
+
+def softmax(logits: Iterable[Scalar]) -> list[Value]:
+    """exp(x_i) / (exp(x_0) + exp(x_1) + ...), of logits shifted by their maximum."""
+    items = _listed(logits, "logits")
+    shift = _shift(items)
+    exps = [(x - shift).exp() for x in items]
+    scale = _core.total(exps) ** -1
+    return [e * scale for e in exps]
+
+
+def _log_sum_exp(items: Sequence[Value]) -> Value:
+    shift = _shift(items)
+    return _core.total([(x - shift).exp() for x in items]).log() + shift
+
+
+def log_softmax(logits: Iterable[Scalar]) -> list[Value]:
+    """x_i - log(exp(x_0) + exp(x_1) + ...), without leaving the logarithmic scale."""
+    items = _listed(logits, "logits")
+    total = _log_sum_exp(items)
+    return [x - total for x in items]
+
+
+def cross_entropy(logits: Iterable[Scalar], target: int) -> Value:
+    """-log_softmax(logits)[target]: the loss of one sample whose class is target."""
+    items = _listed(logits, "logits")
+    return _log_sum_exp(items) - take(items, target)
+
+
+def binary_cross_entropy(logit: Scalar, target: Scalar) -> Value:
+    """The loss of one sample from its logit (not a probability), target between 0 and 1.
+
+    max(x, 0) - x*target + log(1 + exp(-|x|)), which neither overflows nor loses digits; the same
+    as PyTorch's binary_cross_entropy_with_logits.
+    """
+    (x,) = _listed([logit], "logit")
+    return x.maximum(0) - x * target + (1 + (-abs(x)).exp()).log()
+
+
+def mse_loss(predictions: Iterable[Scalar], targets: Iterable[Scalar]) -> Value:
+    """The mean of (prediction - target)**2."""
+    xs, ys = _paired(predictions, targets, "predictions", "targets")
+    return mean([(x - y) ** 2 for x, y in zip(xs, ys, strict=True)])
+
+
+def hinge_loss(scores: Iterable[Scalar], targets: Iterable[Scalar]) -> Value:
+    """The mean of relu(1 - target * score): the SVM max-margin loss, targets -1 or 1."""
+    xs, ys = _paired(scores, targets, "scores", "targets")
+    return mean([(1 + -y * x).relu() for x, y in zip(xs, ys, strict=True)])

@@ -1,0 +1,233 @@
+"""SGD, Adam and AdamW with PyTorch's names, defaults and formulas, stepping in C.
+
+Hyperparameters are plain attributes: change `opt.lr` between steps at will. The formulas are those
+of torch.optim (https://docs.pytorch.org/docs/stable/optim.html), in float64.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from micrograd_fast._core import Parameters
+from micrograd_fast.engine import Value
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+
+
+def _checked(name: str, number: float, low: float = 0.0, below: float = float("inf")) -> float:
+    """A hyperparameter within [low, below), else ValueError."""
+    number = Value(number).data  # a number of any kind, or the TypeError that says so
+    if not low <= number < below:
+        raise ValueError(f"{name} must be in [{low}, {below}), not {number}")
+    return number
+
+
+class Optimizer:
+    """Base of the optimizers: parameters, hyperparameters by name, and per-parameter buffers.
+
+    params: leaf Values, all different. Raises TypeError for what is no Value or no list,
+    ValueError for an empty list, a duplicate or a result of an op; the message gives the position.
+    """
+
+    hyperparameters: ClassVar[tuple[str, ...]] = ()
+    buffers: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, params: Iterable[Value]) -> None:
+        self._params = Parameters(params)
+        self._n_steps = 0
+        self._buffers: dict[str, array[float]] = {}
+
+    @property
+    def params(self) -> list[Value]:
+        """The parameters, in the order given."""
+        return list(self._params.values)
+
+    def zero_grad(self) -> None:
+        """Sets every parameter's grad to 0."""
+        self._params.zero_grad()
+
+    def step(self) -> None:
+        """Changes every parameter's data by its grad."""
+        raise NotImplementedError
+
+    def _buffer(self, name: str) -> array[float]:
+        buffer = self._buffers.get(name)
+        if buffer is None:
+            buffer = self._buffers[name] = array("d", bytes(8 * len(self._params)))
+        return buffer
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data: the number of steps, hyperparameters, and buffers as lists of floats."""
+        return {
+            "steps": self._n_steps,
+            "hyperparameters": {name: getattr(self, name) for name in self.hyperparameters},
+            "buffers": {name: list(buffer) for name, buffer in self._buffers.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes what state_dict() of the same optimizer over as many parameters returned.
+
+        Raises KeyError, TypeError or ValueError for anything else; nothing is changed then.
+        """
+        steps, hyper, buffers = state["steps"], state["hyperparameters"], state["buffers"]
+        if not isinstance(steps, int) or steps < 0:
+            raise ValueError(f"state['steps'] must be a count of steps, not {steps!r}")
+        if set(hyper) != set(self.hyperparameters):
+            raise KeyError(
+                f"state is for hyperparameters {sorted(hyper)}, "
+                f"{type(self).__name__} has {sorted(self.hyperparameters)}"
+            )
+        if not set(buffers) <= set(self.buffers):
+            raise KeyError(f"state has buffers {sorted(buffers)}, known are {sorted(self.buffers)}")
+        arrays = {name: array("d", numbers) for name, numbers in buffers.items()}
+        for name, numbers in arrays.items():
+            if len(numbers) != len(self._params):
+                raise ValueError(
+                    f"buffer {name!r} holds {len(numbers)} numbers for {len(self._params)} parameters"
+                )
+        self._check(**hyper)
+        for name in self.hyperparameters:
+            setattr(self, name, hyper[name])
+        self._n_steps, self._buffers = steps, arrays
+
+    def _check(self, **hyper: Any) -> None:
+        """Raises for hyperparameters out of range."""
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum, Nesterov momentum and weight decay.
+
+    g = grad + weight_decay * p;  v = momentum * v + (1 - dampening) * g (the first time v = g);
+    p -= lr * (g + momentum * v if nesterov else v).
+    """
+
+    hyperparameters = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
+    buffers = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        params: Iterable[Value],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params)
+        self._check(lr, momentum, dampening, weight_decay, nesterov, maximize)
+        self.lr, self.momentum, self.dampening = lr, momentum, dampening
+        self.weight_decay, self.nesterov, self.maximize = weight_decay, nesterov, maximize
+
+    def _check(
+        self,
+        lr: float,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
+        maximize: bool,
+    ) -> None:
+        _checked("lr", lr)
+        _checked("momentum", momentum)
+        _checked("weight_decay", weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("nesterov needs momentum > 0 and dampening = 0")
+
+    def step(self) -> None:
+        velocity = self._buffer("momentum_buffer") if self.momentum else None
+        started = self._n_steps > 0
+        self._params.sgd_step(
+            velocity,
+            started,
+            self.lr,
+            self.momentum,
+            self.dampening,
+            self.weight_decay,
+            self.nesterov,
+            self.maximize,
+        )
+        self._n_steps += 1
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015), as torch.optim.Adam: weight_decay is added to the gradient.
+
+    m and v are the running means of g and g*g, divided by 1 - beta**steps;
+    p -= lr * m / (sqrt(v) + eps).
+    """
+
+    hyperparameters = ("lr", "betas", "eps", "weight_decay", "amsgrad", "maximize")
+    buffers = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    _decoupled = False
+
+    def __init__(
+        self,
+        params: Iterable[Value],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params)
+        self._check(lr, betas, eps, weight_decay, amsgrad, maximize)
+        self.lr, self.betas, self.eps = lr, betas, eps
+        self.weight_decay, self.amsgrad, self.maximize = weight_decay, amsgrad, maximize
+
+    def _check(
+        self,
+        lr: float,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        amsgrad: bool,
+        maximize: bool,
+    ) -> None:
+        _checked("lr", lr)
+        beta1, beta2 = betas
+        _checked("betas[0]", beta1, below=1.0)
+        _checked("betas[1]", beta2, below=1.0)
+        _checked("eps", eps)
+        _checked("weight_decay", weight_decay)
+
+    def step(self) -> None:
+        beta1, beta2 = self.betas
+        self._params.adam_step(
+            self._buffer("exp_avg"),
+            self._buffer("exp_avg_sq"),
+            self._buffer("max_exp_avg_sq") if self.amsgrad else None,
+            self._n_steps + 1,
+            self.lr,
+            beta1,
+            beta2,
+            self.eps,
+            self.weight_decay,
+            self._decoupled,
+            self.maximize,
+        )
+        self._n_steps += 1
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019): p *= 1 - lr * weight_decay."""
+
+    _decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Value],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
