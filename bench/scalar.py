@@ -237,6 +237,8 @@ class BlackScholes(ScalarCase):
 
 
 class GraphWorkload(GraphCase):
+    no_grad = 0.0
+
     def __init__(self, data, kit):
         self.nodes = data["nodes"]
         self.kit = kit
@@ -245,14 +247,14 @@ class GraphWorkload(GraphCase):
 
     def build(self):
         for leaf in self.leaves:
-            leaf.grad = 0
+            leaf.grad = self.no_grad
         return self.graph(self.leaves, self.nodes)
 
     def backward(self, out):
         out.backward()
 
     def numbers(self, out):
-        return {"value": [out.data], "grad": [v.grad for v in self.leaves]}
+        return {"value": [float(out.data)], "grad": [float(v.grad) for v in self.leaves]}
 
 
 def chain_graph(leaves, nodes):

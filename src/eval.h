@@ -9,10 +9,11 @@
 enum { MF_OK = 0, MF_DOMAIN, MF_ZERODIV, MF_OVERFLOW };
 enum { MF_UNARY = 1, MF_BINARY = 2, MF_PARAM = 3 };
 
-/* LEAF is 0 so that zeroed memory is a leaf. CUSTOM: children given by the user, backward in
+/* FREE: a record that is no node. CUSTOM: children given by the user, backward in
  * Python. LINK: a hidden pair (child, next) through which a custom node names many children. */
 enum {
-    MF_LEAF = 0,
+    MF_FREE = 0,
+    MF_LEAF,
     MF_CUSTOM,
     MF_LINK,
     MF_FIRST_OP,
@@ -32,6 +33,7 @@ typedef struct {
 } mf_op_info;
 
 static const mf_op_info mf_ops[MF_N_OPS] = {
+    {"free", "", 0, 0.0, 0.0},
     {"leaf", "", 0, 0.0, 0.0},
     {"custom", "", 0, 0.0, 0.0},
     {"link", "", 0, 0.0, 0.0},

@@ -19,11 +19,11 @@
 typedef struct {
     double data;
     double grad;
-    int32_t x;       /* operand id or MF_NONE; in a free record: the next free id */
+    int32_t x;       /* operand id or MF_NONE */
     int32_t y;       /* operand id, MF_NONE, or the hidden node that keeps a MF_PARAM number */
     uint32_t uses;   /* one for a live Value, one per operand slot that names this node */
     uint16_t mark;   /* equals the epoch of the walk that visited this node last */
-    uint8_t op;      /* MF_LEAF ... from the op table */
+    uint8_t op;      /* MF_FREE, MF_LEAF ... and the rows of the op table */
     uint8_t flags;   /* MF_F_... */
 } mf_node;
 
@@ -34,7 +34,7 @@ enum {
     MF_F_HOOK = 2,     /* a custom _backward waits in the Value's state */
     MF_F_ORPHAN = 4,   /* attributes of a dropped Value wait in the side table */
     MF_F_INT_EXP = 8,  /* a power whose exponent was written as an int: `**2`, not `**2.0` */
-    MF_F_TEXT = 16     /* the Value's state carries an _op text of its own */
+    MF_F_ASCENDING = 16 /* every node under this one has a smaller id than its users */
 };
 
 /* Work that an op may not record as usual (no_grad, tracing) is per thread; the plain counter

@@ -1,7 +1,9 @@
 # The topological order of a graph and the backward pass over it. Needs store.pxi and state.pxi.
 #
-# The order is an iterative depth-first one: a chain of ten million nodes needs no C stack. Leaves
-# are not ordered (nothing flows on from them) unless a custom _backward waits there.
+# Where ids ascend from operands to users, as they do unless old records were reused in between,
+# descending ids are the order: two passes over the records, no workspace. Otherwise an iterative
+# depth-first walk makes one: a chain of ten million nodes needs no C stack. Leaves are not ordered
+# (nothing flows on from them) unless a custom _backward waits there.
 
 cdef int32_t *order = NULL     # one workspace, kept from call to call; a nested backward makes its own
 cdef int64_t cap_order = 0
@@ -125,15 +127,74 @@ cdef int local_backward(int32_t id) except -1:
 
 
 cdef int64_t sweep(const int32_t *ids, int64_t n) noexcept nogil:
-    """Backward over a graph without hooks; the position of the node that failed, or -1."""
+    """Backward over a graph without hooks; the id of the node that failed, or MF_NONE."""
     cdef int64_t k
     for k in range(n - 1, -1, -1):
         if mf_node_backward(nodes, &nodes[ids[k]]) != MF_OK:
-            return k
-    return -1
+            return ids[k]
+    return MF_NONE
+
+
+cdef int32_t mark_descending(int32_t root, uint16_t walk) noexcept nogil:
+    """Marks the nodes under an ascending root; the lowest id of theirs.
+
+    MF_NONE where the graph has hooks, or is so thinly spread over the records that a depth-first
+    walk is faster.
+    """
+    cdef int32_t id = root, child, n_waiting = 1
+    cdef int64_t n_found = 1
+    cdef mf_node *n
+    nodes[root].mark = walk
+    while True:
+        n = &nodes[id]
+        if n.mark == walk and n.op != MF_FREE:
+            if n.flags & MF_F_HOOK:
+                return MF_NONE
+            n_waiting -= 1
+            child = n.x
+            if to_visit(child, walk):
+                nodes[child].mark = walk
+                n_waiting += 1
+                n_found += 1
+            child = n.y
+            if to_visit(child, walk):
+                nodes[child].mark = walk
+                n_waiting += 1
+                n_found += 1
+            if n_waiting == 0:
+                return id
+        elif root - id > 1024 + 4 * n_found:
+            return MF_NONE
+        id -= 1
+
+
+cdef int32_t sweep_descending(int32_t root, int32_t lowest, uint16_t walk) noexcept nogil:
+    """Backward over the marked nodes; the id of the node that failed, or MF_NONE."""
+    cdef int32_t id
+    for id in range(root, lowest - 1, -1):
+        if nodes[id].mark == walk and mf_node_backward(nodes, &nodes[id]) != MF_OK:
+            return id
+    return MF_NONE
 
 
 cdef int backward_from(int32_t root) except -1:
+    """Value.backward()"""
+    cdef uint16_t walk
+    cdef int32_t lowest = MF_NONE, failed
+    if nodes[root].flags & MF_F_ASCENDING:
+        walk = next_epoch()
+        lowest = mark_descending(root, walk)
+    if lowest < 0:
+        return backward_ordered(root)
+    nodes[root].grad = 1.0
+    failed = sweep_descending(root, lowest, walk)
+    if failed >= 0:
+        raise_backward(&nodes[failed])
+    return 0
+
+
+cdef int backward_ordered(int32_t root) except -1:
+    """The same over a depth-first order, with custom _backwards at their turn."""
     global order, cap_order
     cdef int32_t *ids = order
     cdef int64_t k, cap = cap_order
@@ -151,7 +212,7 @@ cdef int backward_from(int32_t root) except -1:
         else:
             k = sweep(ids, walk.n_ordered)
             if k >= 0:
-                raise_backward(&nodes[ids[k]])
+                raise_backward(&nodes[k])
     finally:
         if cap_order == 0:
             order = ids

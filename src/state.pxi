@@ -193,8 +193,7 @@ cdef bytearray mark_users(int32_t used):
     while again:
         again = False
         for id in range(n_nodes):
-            # A free record links to the next one through x: y and op tell the two apart.
-            if mark[id] or nodes[id].op == MF_LEAF:
+            if mark[id] or nodes[id].op == MF_LEAF or nodes[id].op == MF_FREE:
                 continue
             if (nodes[id].x >= 0 and mark[nodes[id].x]) or (nodes[id].y >= 0 and mark[nodes[id].y]):
                 mark[id] = again = True

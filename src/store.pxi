@@ -2,8 +2,8 @@
 # the rule that a record lives while a Value or another record uses it. Needs node.h and eval.h.
 #
 # Invariants, between any two calls: `uses` counts the live Value of a node plus the operand slots
-# that name it; free records form a last-in-first-out list through `x`; owners[id] is the handle of
-# the node's Value in `handles`, or MF_NONE. All under the GIL. Nothing here runs Python code but
+# that name it; a free record has op MF_FREE; owners[id] is the handle of the node's Value in
+# `handles`, or MF_NONE. All under the GIL. Nothing here runs Python code but
 # forget_orphan, and that only parks objects (see state.pxi), so no caller sees a half-done store.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
@@ -28,7 +28,7 @@ cdef extern from "node.h" nogil:
         MF_F_HOOK
         MF_F_ORPHAN
         MF_F_INT_EXP
-        MF_F_TEXT
+        MF_F_ASCENDING
     int mf_n_special
     int mf_no_grad_depth
     bint mf_no_grad_here()
@@ -42,6 +42,7 @@ cdef extern from "eval.h" nogil:
         MF_UNARY
         MF_BINARY
         MF_PARAM
+        MF_FREE
         MF_LEAF
         MF_CUSTOM
         MF_LINK
@@ -76,7 +77,7 @@ cdef mf_node *nodes = NULL       # the records
 cdef int32_t *owners = NULL      # per record: handle of its Value, or MF_NONE
 cdef int32_t n_nodes = 0         # records handed out so far, free ones included
 cdef int32_t cap_nodes = 0
-cdef int32_t free_head = MF_NONE
+cdef int32_t cursor = 0          # where the next record is looked for
 cdef int32_t n_live = 0
 cdef int32_t max_nodes = MF_MAX_NODES
 
@@ -118,33 +119,58 @@ cdef bint grow_nodes() noexcept nogil:
     return True
 
 
+cdef int32_t find_free() noexcept nogil:
+    """The first free record from the cursor on, or a fresh one; MF_NONE when memory has run out.
+
+    At the end it starts over where at least a quarter of the records is free, so a record that is
+    looked at in vain is paid for by the free ones behind it.
+    """
+    global n_nodes
+    cdef int32_t id = cursor
+    while id < n_nodes and nodes[id].op != MF_FREE:
+        id += 1
+    if id < n_nodes:
+        return id
+    if (n_nodes - n_live > n_nodes >> 2 and n_nodes >= 1024) or n_nodes == max_nodes:
+        id = 0
+        while id < n_nodes and nodes[id].op != MF_FREE:
+            id += 1
+        if id < n_nodes:
+            return id
+    if n_nodes >= cap_nodes and not grow_nodes():
+        return MF_NONE
+    nodes[n_nodes].mark = 0
+    nodes[n_nodes].op = MF_FREE
+    owners[n_nodes] = MF_NONE
+    n_nodes += 1
+    return n_nodes - 1
+
+
 cdef inline int32_t node_new(double data, int32_t x, int32_t y, uint8_t op) noexcept nogil:
     """A record with one use, the caller's, that uses x and y; MF_NONE when memory has run out."""
-    global free_head, n_nodes, n_live
-    cdef int32_t id = free_head
+    global cursor, n_live
+    cdef int32_t id = cursor
     cdef mf_node *n
-    if id != MF_NONE:
-        n = &nodes[id]
-        free_head = n.x
-    else:
-        if n_nodes == cap_nodes and not grow_nodes():
+    cdef uint8_t ascending = MF_F_ASCENDING
+    if id >= n_nodes or nodes[id].op != MF_FREE:
+        id = find_free()
+        if id < 0:
             return MF_NONE
-        id = n_nodes
-        n = &nodes[id]
-        n_nodes += 1
-        n.mark = 0
-        owners[id] = MF_NONE
+    cursor = id + 1
+    n = &nodes[id]
     n.data = data
     n.grad = 0.0
     n.x = x
     n.y = y
     n.uses = 1
     n.op = op
-    n.flags = 0
     if x >= 0:
         nodes[x].uses += 1
+        ascending = nodes[x].flags if x < id else 0
     if y >= 0:
         nodes[y].uses += 1
+        ascending &= nodes[y].flags if y < id else 0
+    n.flags = ascending & MF_F_ASCENDING
     n_live += 1
     return id
 
@@ -157,10 +183,12 @@ cdef void free_nodes(int32_t id) noexcept nogil:
     """Frees a record without uses, and all that only it kept alive.
 
     The pending records are a list through their own `uses`. y before x: the reverse of the usual
-    order of creation, so that the free list hands the next graph ascending ids.
+    order of creation. The cursor follows a graph that is freed from its end down to its start, so
+    the next graph gets the same records in the same ascending order.
     """
-    global free_head, n_live
-    cdef int32_t pending = MF_NONE, next_id, x, y
+    global cursor, n_live
+    cdef int32_t pending = MF_NONE, next_id, x, y, at = cursor
+    cdef int64_t n_freed = 0
     cdef mf_node *n
     while True:
         n = &nodes[id]
@@ -168,10 +196,10 @@ cdef void free_nodes(int32_t id) noexcept nogil:
         y = n.y
         if n.flags & MF_F_ORPHAN:
             forget_orphan(id)
-        n.op = MF_LEAF
-        n.x = free_head
-        free_head = id
-        n_live -= 1
+        n.op = MF_FREE
+        if <uint32_t>(at - id) <= 64:
+            at = id
+        n_freed += 1
         next_id = MF_NONE
         if y >= 0:
             nodes[y].uses -= 1
@@ -187,10 +215,12 @@ cdef void free_nodes(int32_t id) noexcept nogil:
                     next_id = x
         if next_id < 0:
             if pending < 0:
-                return
+                break
             next_id = pending
             pending = <int32_t>nodes[next_id].uses
         id = next_id
+    cursor = at
+    n_live -= <int32_t>n_freed
 
 
 cdef inline void node_release(int32_t id) noexcept nogil:

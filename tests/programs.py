@@ -178,6 +178,7 @@ INTEGERS = st.one_of(
 # 0 is left out: its derivative at 0 is a named difference.
 CALM_EXPONENTS = st.sampled_from([-2, -1, 1, 2, 3, 2.0, -1.0])
 WILD_EXPONENTS = st.sampled_from([-1, 2, 0.5, -0.5, 1.5, 7, -3.0, 1001, 1e-3, math.inf, math.nan])
+ONCE = st.just(1)
 REFS = st.builds(Ref, st.one_of(st.integers(0, 3), st.integers(0, 30)))
 
 
@@ -186,10 +187,10 @@ def _steps(constants, exponents):
     pairs = st.one_of(st.tuples(REFS, REFS), REFS.map(lambda r: (r, r)), constant_pairs)
     arithmetic = st.sampled_from("+-*/")
     return st.one_of(
-        st.builds(Step, arithmetic, pairs),
-        st.builds(Step, st.just("**"), st.tuples(REFS, exponents)),
-        st.builds(Step, st.sampled_from(["neg", "relu"]), st.tuples(REFS)),
-        st.builds(Step, st.just("sum"), st.lists(REFS, min_size=1, max_size=40).map(tuple)),
+        st.builds(Step, arithmetic, pairs, ONCE),
+        st.builds(Step, st.just("**"), st.tuples(REFS, exponents), ONCE),
+        st.builds(Step, st.sampled_from(["neg", "relu"]), st.tuples(REFS), ONCE),
+        st.builds(Step, st.just("sum"), st.lists(REFS, min_size=1, max_size=40).map(tuple), ONCE),
         st.builds(Step, arithmetic, pairs, st.integers(2, 30)),
     )
 

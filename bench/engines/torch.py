@@ -1,0 +1,374 @@
+"""PyTorch on the CPU: whole batches in tensors, in-place fused or foreach updates.
+
+Three rows: eager in float64, eager in float32 (checked with a looser tolerance), and the whole
+step, optimizer and all, in one torch.compile graph.
+"""
+
+import math
+import os
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.func import grad_and_value
+
+from .. import scalar
+from ..case import Case
+from ..layers import flatten_layers
+from ..scalar import Kit
+from ..workloads.moons import learning_rate
+from ..workloads.names import ADAM
+
+REQUIRES = ("torch",)
+INSTALL = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+IMPORT = "import torch"
+ROWS = {
+    "torch": {},
+    "torch float32": {"options": {"dtype": "float32"}, "rtol": 1e-2},
+    "torch.compile": {
+        "options": {"compiled": True},
+        "only": ("moons", "digits", "mnist_size", "names", "rosenbrock", "black_scholes"),
+        "slow_setup": True,
+    },
+}
+
+torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "1")))
+
+
+class TorchCase(Case):
+    def __init__(self, data, dtype="float64", compiled=False):
+        self.data = data
+        self.dtype = getattr(torch, dtype)
+        self.compiled = compiled
+
+    def tensor(self, array, requires_grad=False):
+        return torch.tensor(array, dtype=self.dtype, requires_grad=requires_grad)
+
+
+class Tiny(TorchCase):
+    def setup(self):
+        self.inputs = [self.tensor(v, requires_grad=True) for v in (-41.0, 2.0)]
+
+    def step(self):
+        a, b = self.inputs
+        c = a + b
+        d = a * b + b**3
+        e = c - d
+        f = e**2
+        g = f / 2.0
+        return g, torch.autograd.grad(g, self.inputs)
+
+    def numbers(self, out):
+        g, grads = out
+        return {"value": [g.item()], "grad": [v.item() for v in grads]}
+
+
+class Small(Tiny):
+    def setup(self):
+        self.inputs = [self.tensor(v, requires_grad=True) for v in (-4.0, 2.0)]
+
+    def step(self):
+        a, b = self.inputs
+        c = a + b
+        d = a * b + b**3
+        c = c + (c + 1)
+        c = c + (1 + c + (-a))
+        d = d + d * 2 + (b + a).relu()
+        d = d + 3 * d + (b - a).relu()
+        e = c - d
+        f = e**2
+        g = f / 2.0
+        g = g + 10.0 / f
+        return g, torch.autograd.grad(g, self.inputs)
+
+
+def perceptron(parameters, x):
+    """parameters are W1, b1, W2, b2, ...; each W is (inputs, outputs)."""
+    for i in range(0, len(parameters), 2):
+        if i:
+            x = torch.relu(x)
+        x = torch.addmm(parameters[i + 1], x, parameters[i])
+    return x
+
+
+def hinge_loss(parameters, X, y):
+    return torch.relu(1 - y * perceptron(parameters, X)[:, 0]).mean()
+
+
+def class_loss(parameters, X, y):
+    return F.cross_entropy(perceptron(parameters, X), y)
+
+
+class Training(TorchCase):
+    """Eager: autograd, then foreach updates in place. Compiled: all of it in one graph."""
+
+    def build_model(self):
+        self.parameters = [
+            self.tensor(np.ascontiguousarray(a), requires_grad=not self.compiled)
+            for w, b in self.data["layers"]
+            for a in (w.T, b)
+        ]
+
+    def numbers(self, loss):
+        arrays = [p.detach().double().numpy() for p in self.parameters]
+        layers = [(arrays[i].T, arrays[i + 1]) for i in range(0, len(arrays), 2)]
+        return {"loss": [loss.item()], "parameters": flatten_layers(layers)}
+
+
+def sgd_step(loss_function, parameters, lr, decay, *batch):
+    """One functional step of SGD with weight decay, for torch.compile."""
+    grads, loss = grad_and_value(loss_function)(parameters, *batch)
+    for p, g in zip(parameters, grads, strict=True):
+        p.sub_(lr * (g + decay * p))
+    return loss
+
+
+class Moons(Training):
+    """The penalty on the weights is applied as weight decay, as one does in PyTorch."""
+
+    def setup(self):
+        self.build_model()
+        self.X = self.tensor(self.data["X"])
+        self.y = self.tensor(self.data["y"])
+        self.decay = 2 * self.data["alpha"]
+        self.rates = [self.tensor(learning_rate(k)) for k in range(100)]
+        self.k = 0
+        if self.compiled:
+            self.compiled_step = torch.compile(sgd_step, fullgraph=True)
+            self.step = self.whole_step
+
+    def step(self):
+        loss = hinge_loss(self.parameters, self.X, self.y)
+        grads = torch.autograd.grad(loss, self.parameters)
+        lr = learning_rate(self.k)
+        with torch.no_grad():
+            torch._foreach_mul_(self.parameters, 1 - lr * self.decay)
+            torch._foreach_add_(self.parameters, grads, alpha=-lr)
+        self.k += 1
+        return loss
+
+    def whole_step(self):
+        lr = self.rates[self.k % 100]
+        self.k += 1
+        with torch.no_grad():
+            return self.compiled_step(
+                hinge_loss, self.parameters, lr, self.decay, self.X, self.y
+            )
+
+
+class Batches(Training):
+    def setup(self):
+        self.build_model()
+        self.batches = [(self.tensor(x), torch.tensor(y)) for x, y in self.data["batches"]]
+        self.k = 0
+        self.make_optimizer()
+
+    def next_batch(self):
+        batch = self.batches[self.k % len(self.batches)]
+        self.k += 1
+        return batch
+
+
+class MnistSize(Batches):
+    def make_optimizer(self):
+        if self.compiled:
+            self.compiled_step = torch.compile(sgd_step, fullgraph=True)
+            self.step = self.whole_step
+
+    def step(self):
+        loss = class_loss(self.parameters, *self.next_batch())
+        grads = torch.autograd.grad(loss, self.parameters)
+        with torch.no_grad():
+            torch._foreach_add_(self.parameters, grads, alpha=-self.data["lr"])
+        return loss
+
+    def whole_step(self):
+        with torch.no_grad():
+            return self.compiled_step(
+                class_loss, self.parameters, self.data["lr"], 0.0, *self.next_batch()
+            )
+
+
+def adam_step(loss_function, state, settings, *batch):
+    """One functional step of Adam, for torch.compile; state is parameters, m, v and the count."""
+    parameters, m, v, count = state
+    lr, (b1, b2), eps = settings
+    grads, loss = grad_and_value(loss_function)(parameters, *batch)
+    count.add_(1)
+    scale1, scale2 = 1 - b1**count, 1 - b2**count
+    for p, g, mp, vp in zip(parameters, grads, m, v, strict=True):
+        mp.mul_(b1).add_(g, alpha=1 - b1)
+        vp.mul_(b2).addcmul_(g, g, value=1 - b2)
+        p.sub_(lr * (mp / scale1) / ((vp / scale2).sqrt() + eps))
+    return loss
+
+
+class AdamCase(TorchCase):
+    """Adam for digits and names: PyTorch's own fused one, or all in one compiled graph."""
+
+    def make_adam(self, loss_function, lr, betas=(0.9, 0.999), eps=1e-8):
+        self.loss_function = loss_function
+        if not self.compiled:
+            self.optimizer = torch.optim.Adam(
+                self.parameters, lr=lr, betas=betas, eps=eps, fused=True
+            )
+            return
+        zeros = [torch.zeros_like(p) for p in self.parameters]
+        self.state = (self.parameters, zeros, [z.clone() for z in zeros], self.tensor(0.0))
+        self.settings = (lr, betas, eps)
+        self.compiled_step = torch.compile(adam_step, fullgraph=True)
+
+    def adam(self, *batch):
+        if self.compiled:
+            with torch.no_grad():
+                return self.compiled_step(self.loss_function, self.state, self.settings, *batch)
+        loss = self.loss_function(self.parameters, *batch)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+
+class Digits(Batches, AdamCase):
+    def make_optimizer(self):
+        self.make_adam(class_loss, self.data["lr"])
+
+    def step(self):
+        return self.adam(*self.next_batch())
+
+
+def gpt_loss(parameters, tokens, targets, heads):
+    """Attention over a whole name at once; queries, keys and values come from one matrix."""
+    wte, wpe, qkv, wo, fc1, fc2, head = parameters
+    n, width = len(tokens), wte.shape[1]
+    x = wte[tokens] + wpe[:n]
+    x = F.rms_norm(x, (width,), eps=1e-5)
+    h = F.linear(F.rms_norm(x, (width,), eps=1e-5), qkv)
+    q, k, v = h.view(n, 3, heads, width // heads).permute(1, 2, 0, 3)
+    h = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    x = x + F.linear(h.transpose(0, 1).reshape(n, width), wo)
+    h = torch.relu(F.linear(F.rms_norm(x, (width,), eps=1e-5), fc1))
+    x = x + F.linear(h, fc2)
+    return F.cross_entropy(F.linear(x, head), targets)
+
+
+class Names(AdamCase):
+    def setup(self):
+        w = self.data["weights"]
+        qkv = np.concatenate([w["wq"], w["wk"], w["wv"]])
+        arrays = [w["wte"], w["wpe"], qkv, w["wo"], w["fc1"], w["fc2"], w["head"]]
+        self.parameters = [self.tensor(a, requires_grad=not self.compiled) for a in arrays]
+        self.documents = [self.encode(d) for d in self.data["documents"]]
+        self.period = len(self.documents)
+        self.k = 0
+        self.make_adam(gpt_loss, **ADAM)
+
+    def encode(self, document):
+        """Input and target tokens; padded when compiled, so that one graph serves all lengths."""
+        inputs, targets = document[:-1], document[1:]
+        if self.compiled:
+            missing = self.data["block"] - len(inputs)
+            inputs, targets = inputs + [0] * missing, targets + [-100] * missing
+        return torch.tensor(inputs), torch.tensor(targets)
+
+    def step(self):
+        tokens, targets = self.documents[self.k % self.period]
+        self.k += 1
+        return self.adam(tokens, targets, self.data["heads"])
+
+    def numbers(self, loss):
+        arrays = [p.detach().double().numpy().ravel() for p in self.parameters]
+        return {"loss": [loss.item()], "parameters": np.concatenate(arrays)}
+
+
+def rosenbrock(x):
+    return (100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2).sum()
+
+
+class Rosenbrock(TorchCase):
+    def setup(self):
+        self.x = self.tensor(self.data["x"], requires_grad=not self.compiled)
+        if self.compiled:
+            self.step = torch.compile(self.whole_step, fullgraph=True)
+
+    def step(self):
+        f = rosenbrock(self.x)
+        return f, torch.autograd.grad(f, self.x)[0]
+
+    def whole_step(self):
+        grad, f = grad_and_value(rosenbrock)(self.x)
+        return f, grad
+
+    def numbers(self, out):
+        f, grad = out
+        return {"value": [f.item()], "grad": grad.double().numpy()}
+
+
+def normal_cdf(x):
+    return 0.5 + 0.5 * torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+
+
+def option_prices(spot, strike, years, rate, sigma):
+    width = sigma * torch.sqrt(years)
+    d1 = (torch.log(spot / strike) + (rate + 0.5 * sigma**2) * years) / width
+    discounted = strike * torch.exp(-rate * years)
+    return spot * normal_cdf(d1) - discounted * normal_cdf(d1 - width)
+
+
+def total_and_prices(*inputs):
+    prices = option_prices(*inputs)
+    return prices.sum(), prices
+
+
+class BlackScholes(TorchCase):
+    def setup(self):
+        columns = self.data["options"].T
+        self.inputs = [self.tensor(c.copy(), requires_grad=not self.compiled) for c in columns]
+        if self.compiled:
+            self.step = torch.compile(self.whole_step, fullgraph=True)
+
+    def step(self):
+        prices = option_prices(*self.inputs)
+        return prices, torch.autograd.grad(prices.sum(), self.inputs)
+
+    def whole_step(self):
+        derive = grad_and_value(total_and_prices, argnums=(0, 1, 2, 3, 4), has_aux=True)
+        grads, (_, prices) = derive(*self.inputs)
+        return prices, grads
+
+    def numbers(self, out):
+        prices, grads = out
+        columns = [v.detach().double().numpy() for v in (prices, *grads)]
+        return {"price and sensitivities": np.column_stack(columns).ravel()}
+
+
+class GraphOfTensors:
+    """chain and fan with a tensor of one number at every node."""
+
+    no_grad = None
+
+    def __init__(self, data, dtype="float64"):
+        kind = getattr(torch, dtype)
+        super().__init__(data, Kit(lambda v: torch.tensor(v, dtype=kind, requires_grad=True)))
+
+
+class Chain(GraphOfTensors, scalar.Chain):
+    pass
+
+
+class Fan(GraphOfTensors, scalar.Fan):
+    pass
+
+
+CASES = {
+    "tiny": Tiny,
+    "small": Small,
+    "moons": Moons,
+    "digits": Digits,
+    "mnist_size": MnistSize,
+    "names": Names,
+    "rosenbrock": Rosenbrock,
+    "black_scholes": BlackScholes,
+    "chain": Chain,
+    "fan": Fan,
+}
