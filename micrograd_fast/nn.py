@@ -70,8 +70,7 @@ class Neuron(Module):
         self.activation = activation if nonlin else "linear"
 
     def __call__(self, x: Iterable[Any]) -> Value:
-        act = affine(self.w, x, self.b)
-        return getattr(act, self.activation)() if self.nonlin else act
+        return affine(self.w, x, self.b, self.activation if self.nonlin else None)
 
     def parameters(self) -> list[Value]:
         return [*self.w, self.b]

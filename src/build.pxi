@@ -87,25 +87,60 @@ cdef int32_t weighted_sum(int32_t acc, PyObject **w, PyObject **x, Py_ssize_t n)
     return acc
 
 
-def affine(w, x, b):
-    """b + w[0]*x[0] + w[1]*x[1] + ..., the nodes of micrograd's Neuron, as far as both reach.
+cdef extern from "Python.h":
+    PyObject *_PyType_Lookup(PyTypeObject *t, object name)
 
-    w: sequence of Values; x: iterable of Values or numbers; b: Value. Returns b itself if either
-    is empty.
+cdef dict activation_ops = {}   # method name -> (op code, the method that Value came with)
+
+
+cdef int activation_op(str name) except -1:
+    """The op code behind an activation's method; 0 where it has none, or has been replaced."""
+    entry = activation_ops.get(name)
+    if entry is None:
+        return 0
+    if <PyObject *>entry[1] is not _PyType_Lookup(<PyTypeObject *>Value, name):
+        return 0
+    return entry[0]
+
+
+cdef object affine_in_python(object ws, object xs, object b, str activation):
+    for wi, xi in zip(ws, xs):
+        b = b + wi * xi
+    return b if activation is None else getattr(b, activation)()
+
+
+def affine(w, x, b, str activation=None):
+    """b + w[0]*x[0] + w[1]*x[1] + ..., the nodes of micrograd's Neuron, as far as w and x reach.
+
+    w: sequence of Values; x: iterable of Values or numbers; b: Value. activation: the name of a
+    method of Value to apply ('relu', 'tanh', ...), or None. Returns b itself if w or x is empty
+    and there is no activation.
     """
     cdef object ws = PySequence_Fast(w, "w must be a sequence of Values")
     cdef object xs = PySequence_Fast(x, "x must be a sequence of Values or numbers")
     cdef Py_ssize_t n = min(PySequence_Fast_GET_SIZE(ws), PySequence_Fast_GET_SIZE(xs))
+    cdef int op = 0, error
+    cdef double z = 0.0
+    cdef int32_t sum_id
     cdef Value value
-    if (n and type(b) is Value and not nodes[(<Value>b).id].flags & MF_F_HELD and c_may_build()
-            and plain_values(ws, n) and plain_operands(xs, n)):
-        value = blank_value()
-        adopt(value, weighted_sum(use((<Value>b).id), PySequence_Fast_ITEMS(ws),
-                                  PySequence_Fast_ITEMS(xs), n))
-        return value
-    for wi, xi in zip(ws, xs):
-        b = b + wi * xi
-    return b
+    if activation is not None:
+        op = activation_op(activation)
+    if (n == 0 or (op == 0 and activation is not None) or type(b) is not Value
+            or nodes[(<Value>b).id].flags & MF_F_HELD or not c_may_build()
+            or not plain_values(ws, n) or not plain_operands(xs, n)):
+        return affine_in_python(ws, xs, b, activation)
+    value = blank_value()
+    sum_id = weighted_sum(use((<Value>b).id), PySequence_Fast_ITEMS(ws),
+                          PySequence_Fast_ITEMS(xs), n)
+    if op and sum_id >= 0:
+        error = mf_forward(op, nodes[sum_id].data, 0.0, &z)
+        if error:
+            z = nodes[sum_id].data
+            node_release(sum_id)
+            raise_error(error, op, z, 0.0)
+        sum_id = then(sum_id, MF_NONE, op)
+    adopt(value, sum_id)
+    return value
 
 
 def dot(w, x):

@@ -30,4 +30,8 @@ def _no_grad_exit() -> None:
 
 
 mf_value_type_finish(<PyTypeObject *>Value, give_leaf, leaf_of, drop_node)
+for code in range(MF_FIRST_OP, MF_N_OPS):
+    if mf_ops[code].kind == MF_UNARY:
+        name = mf_ops[code].name.decode()
+        activation_ops[name] = (code, Value.__dict__[name])
 Value.__module__ = "micrograd_fast.engine"

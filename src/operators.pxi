@@ -9,10 +9,12 @@ from cpython.float cimport PyFloat_AsDouble, PyFloat_Check, PyFloat_CheckExact, 
 from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact
 
 
-cdef bint is_number(object o) except -1:
+cdef inline bint is_number(object o) except -1:
     """True for what stands for one real number; a Value does not, nor does an array with a shape."""
-    if PyFloat_Check(o) or PyLong_Check(o):
-        return True
+    return True if PyFloat_Check(o) or PyLong_Check(o) else is_foreign_number(o)
+
+
+cdef bint is_foreign_number(object o) except -1:
     if isinstance(o, (Value, str, bytes, complex)):
         return False
     dtype = getattr(o, "dtype", None)
@@ -35,8 +37,12 @@ cdef inline double as_number(object o, str what) except? -1.0:
     raise TypeError(f"{what} must be a number, not {type(o).__name__!r}{shape}")
 
 
-cdef object unwrapped(object o):
+cdef inline object unwrapped(object o):
     """The Value in a 0-d object array, else o."""
+    return o if PyFloat_Check(o) or PyLong_CheckExact(o) else unwrapped_array(o)
+
+
+cdef object unwrapped_array(object o):
     if getattr(o, "shape", None) == () and getattr(getattr(o, "dtype", None), "kind", "") == "O":
         return o.item()
     return o
@@ -94,8 +100,10 @@ cdef inline object binary(Value self, object other, int op):
         if error:
             raise_error(error, op, x, y)
         return result(z, self.id, (<Value>other).id, op)
-    if PyFloat_CheckExact(other):
+    if PyFloat_Check(other):
         y = PyFloat_AS_DOUBLE(other)
+    elif PyLong_CheckExact(other):
+        y = PyLong_AsDouble(other)
     else:
         return binary_foreign(self, other, op, False)
     error = mf_forward(op, x, y, &z)
