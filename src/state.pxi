@@ -20,6 +20,7 @@ cdef extern from "Python.h":
 
 cdef extern from "value_type.h":
     object mf_value_alloc()
+    void mf_value_track(object value)
 
 cdef dict orphans = {}   # id -> (attributes, state) of a node whose Value is gone
 cdef list parked = []    # objects to drop once the store is whole again
@@ -78,6 +79,7 @@ cdef Value value_of(int32_t id):
     if nodes[id].flags & MF_F_ORPHAN:
         nodes[id].flags &= ~MF_F_ORPHAN
         attributes, state = orphans.pop(id)
+        mf_value_track(value)
         value.state = state
         for name in attributes:
             PyObject_GenericSetAttr(value, name, attributes[name])
@@ -128,6 +130,7 @@ cdef dict attributes_of(Value value):
 
 cdef NodeState state_for(Value value):
     if value.state is None:
+        mf_value_track(value)
         value.state = NodeState()
     return <NodeState>value.state
 

@@ -111,6 +111,8 @@ cdef class Value:
 
     def __setattr__(self, name, attribute):
         PyObject_GenericSetAttr(self, name, attribute)
+        if self.attributes is not NULL:
+            mf_value_track(self)
         if PyObject_IS_GC(<PyObject *>attribute):
             hold(self)
 

@@ -45,16 +45,19 @@ static inline PyObject *mf_value_clean(PyObject *o) {
     return o;
 }
 
-/* A Value proper (no subclass) without a node. */
+/* A Value proper (no subclass) without a node. The collector need not know a Value that refers to
+ * nothing: it is tracked from its first state or attribute on (a tenth of an op's time saved). */
 static inline PyObject *mf_value_alloc(void) {
     PyObject *o;
-    if (mf_n_spare > 0) {
-        o = mf_value_clean(PyObject_Init(mf_spare[--mf_n_spare], mf_value_type));
-        PyObject_GC_Track(o);
-        return o;
-    }
+    if (mf_n_spare > 0) return mf_value_clean(PyObject_Init(mf_spare[--mf_n_spare], mf_value_type));
     o = mf_value_type->tp_alloc(mf_value_type, 0);
-    return o == NULL ? NULL : mf_value_clean(o);
+    if (o == NULL) return NULL;
+    PyObject_GC_UnTrack(o);
+    return mf_value_clean(o);
+}
+
+static inline void mf_value_track(PyObject *o) {
+    if (!PyObject_GC_IsTracked(o)) PyObject_GC_Track(o);
 }
 
 /* tp_new of Value and its subclasses: whatever a subclass leaves out of its __init__, no Value
@@ -67,20 +70,30 @@ static PyObject *mf_value_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     return o;
 }
 
-static void mf_value_dealloc(PyObject *o) {
-    mf_value *value = (mf_value *)o;
-    PyTypeObject *type = Py_TYPE(o);
-    PyObject_GC_UnTrack(o);
-    Py_TRASHCAN_BEGIN(o, mf_value_dealloc)
-    if (value->weak_list != NULL) PyObject_ClearWeakRefs(o);
-    mf_drop_node(o);
-    Py_CLEAR(value->attributes);
-    Py_CLEAR(value->state);
+static inline void mf_value_free(PyObject *o, PyTypeObject *type) {
     if (type == mf_value_type && mf_n_spare < MF_MAX_SPARE)
         mf_spare[mf_n_spare++] = o;
     else
         type->tp_free(o);
     Py_DECREF(type);
+}
+
+static void mf_value_dealloc(PyObject *o) {
+    mf_value *value = (mf_value *)o;
+    PyTypeObject *type = Py_TYPE(o);
+    PyObject_GC_UnTrack(o);
+    if (value->weak_list != NULL) PyObject_ClearWeakRefs(o);
+    if (value->state == Py_None && value->attributes == NULL) {
+        mf_drop_node(o);
+        Py_DECREF(Py_None);
+        mf_value_free(o, type);
+        return;
+    }
+    Py_TRASHCAN_BEGIN(o, mf_value_dealloc)
+    mf_drop_node(o);
+    Py_CLEAR(value->attributes);
+    Py_CLEAR(value->state);
+    mf_value_free(o, type);
     Py_TRASHCAN_END
 }
 
@@ -134,8 +147,17 @@ static PyObject *mf_value_vectorcall(PyObject *callable, PyObject *const *args, 
     return mf_call_packed(callable, args, n, names);
 }
 
-static PyGetSetDef mf_dict_getset = {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict,
-                                     NULL, NULL};
+static PyObject *mf_get_dict(PyObject *o, void *unused) {
+    mf_value_track(o);
+    return PyObject_GenericGetDict(o, unused);
+}
+
+static int mf_set_dict(PyObject *o, PyObject *dict, void *unused) {
+    mf_value_track(o);
+    return PyObject_GenericSetDict(o, dict, unused);
+}
+
+static PyGetSetDef mf_dict_getset = {"__dict__", mf_get_dict, mf_set_dict, NULL, NULL};
 
 /* Returns -1 with an exception set where Cython laid Value out in another way than mf_value. */
 static int mf_value_type_finish(PyTypeObject *type, mf_give_leaf_fn give_leaf,
