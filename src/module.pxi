@@ -1,17 +1,30 @@
 # What the module itself holds: the op table for Python, no_grad, and the last touches to Value's
 # type. Needs all of the above.
 
-from collections import namedtuple
+cdef class Op:
+    """A row of the op table. kind: 'unary', 'binary' or 'param' (x and a fixed number); lo and hi
+    bound a domain on which the op is smooth."""
+    cdef readonly str name, label, kind
+    cdef readonly int arity
+    cdef readonly double lo, hi
 
-Op = namedtuple("Op", "name label kind arity lo hi")
-Op.__doc__ = "A row of the op table: kind is 'unary', 'binary' or 'param' (x and a fixed number)."
+    def __repr__(self):
+        return (f"Op(name={self.name!r}, label={self.label!r}, kind={self.kind!r}, "
+                f"arity={self.arity}, lo={self.lo}, hi={self.hi})")
 
-OPS = tuple([
-    Op(mf_ops[code].name.decode(), mf_ops[code].label.decode(),
-       {MF_UNARY: "unary", MF_BINARY: "binary", MF_PARAM: "param"}[mf_ops[code].kind],
-       2 if mf_ops[code].kind == MF_BINARY else 1, mf_ops[code].lo, mf_ops[code].hi)
-    for code in range(MF_FIRST_OP, MF_N_OPS)
-])
+
+cdef Op op_row(int code):
+    cdef Op op = Op()
+    op.name = mf_ops[code].name.decode()
+    op.label = mf_ops[code].label.decode()
+    op.kind = {MF_UNARY: "unary", MF_BINARY: "binary", MF_PARAM: "param"}[mf_ops[code].kind]
+    op.arity = 2 if mf_ops[code].kind == MF_BINARY else 1
+    op.lo = mf_ops[code].lo
+    op.hi = mf_ops[code].hi
+    return op
+
+
+OPS = tuple([op_row(code) for code in range(MF_FIRST_OP, MF_N_OPS)])
 
 
 def _no_grad_enter() -> None:

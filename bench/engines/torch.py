@@ -189,13 +189,11 @@ class MnistSize(Batches):
             )
 
 
-def adam_step(loss_function, state, settings, *batch):
-    """One functional step of Adam, for torch.compile; state is parameters, m, v and the count."""
-    parameters, m, v, count = state
+def adam_step(loss_function, state, settings, scale1, scale2, *batch):
+    """One functional step of Adam, for torch.compile; the scales correct the running means."""
+    parameters, m, v = state
     lr, (b1, b2), eps = settings
     grads, loss = grad_and_value(loss_function)(parameters, *batch)
-    count.add_(1)
-    scale1, scale2 = 1 - b1**count, 1 - b2**count
     for p, g, mp, vp in zip(parameters, grads, m, v, strict=True):
         mp.mul_(b1).add_(g, alpha=1 - b1)
         vp.mul_(b2).addcmul_(g, g, value=1 - b2)
@@ -214,14 +212,19 @@ class AdamCase(TorchCase):
             )
             return
         zeros = [torch.zeros_like(p) for p in self.parameters]
-        self.state = (self.parameters, zeros, [z.clone() for z in zeros], self.tensor(0.0))
+        self.state = (self.parameters, zeros, [z.clone() for z in zeros])
         self.settings = (lr, betas, eps)
+        self.count = 0
         self.compiled_step = torch.compile(adam_step, fullgraph=True)
 
     def adam(self, *batch):
         if self.compiled:
+            self.count += 1
+            scales = [self.tensor(1 - beta**self.count) for beta in self.settings[1]]
             with torch.no_grad():
-                return self.compiled_step(self.loss_function, self.state, self.settings, *batch)
+                return self.compiled_step(
+                    self.loss_function, self.state, self.settings, *scales, *batch
+                )
         loss = self.loss_function(self.parameters, *batch)
         self.optimizer.zero_grad()
         loss.backward()
