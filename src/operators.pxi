@@ -10,7 +10,7 @@ from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact
 
 
 cdef inline bint is_number(object o) except -1:
-    """True for what stands for one real number; a Value does not, nor does an array with a shape."""
+    """True for what stands for one real number; not for a Value or an array with a shape."""
     return True if PyFloat_Check(o) or PyLong_Check(o) else is_foreign_number(o)
 
 
@@ -18,8 +18,9 @@ cdef bint is_foreign_number(object o) except -1:
     if isinstance(o, (Value, str, bytes, complex)):
         return False
     dtype = getattr(o, "dtype", None)
-    if dtype is not None and (getattr(o, "shape", ()) != () or getattr(dtype, "kind", "f") not in "biuf"):
-        return False
+    if dtype is not None:
+        if getattr(o, "shape", ()) != () or getattr(dtype, "kind", "f") not in "biuf":
+            return False
     return hasattr(type(o), "__float__") or hasattr(type(o), "__index__")
 
 
@@ -167,6 +168,14 @@ cdef inline int32_t times_node(int32_t x, double number) noexcept nogil:
     return id
 
 
+cdef object negated(object number):
+    """-number as a float; an integer's 0 has no sign."""
+    cdef double y = as_number(number, "operand")
+    if PyFloat_Check(number) or getattr(getattr(number, "dtype", None), "kind", "") == "f":
+        return -y
+    return 0.0 - y
+
+
 cdef object subtract(Value self, object other):
     """self + (-other)"""
     cdef Value value
@@ -176,7 +185,7 @@ cdef object subtract(Value self, object other):
             return self + (-other)
         if not is_number(other):
             return NotImplemented
-        return binary(self, -as_number(other, "operand"), MF_ADD)
+        return binary(self, negated(other), MF_ADD)
     if by_python(self) or by_python(<Value>other):
         return self + (-other)
     value = blank_value()
@@ -246,7 +255,7 @@ cdef object divide_into(Value self, object other):
 
 
 cdef inline int32_t power_node(double z, int32_t x, double exponent, uint8_t flags) noexcept nogil:
-    """x ** exponent; the exponent is a hidden leaf in y. One use for the caller; MF_NONE: no memory."""
+    """x ** exponent, a hidden leaf in y. One use for the caller; MF_NONE: no memory."""
     cdef int32_t id = MF_NONE, leaf = leaf_new(exponent)
     if leaf >= 0:
         id = node_new(z, x, leaf, MF_POW)

@@ -5,7 +5,7 @@
 # depth-first walk makes one: a chain of ten million nodes needs no C stack. Leaves are not ordered
 # (nothing flows on from them) unless a custom _backward waits there.
 
-cdef int32_t *order = NULL     # one workspace, kept from call to call; a nested backward makes its own
+cdef int32_t *order = NULL     # one workspace, kept; a nested backward makes its own
 cdef int64_t cap_order = 0
 cdef uint16_t epoch = 0        # of the latest walk; a node whose mark equals it was visited
 
@@ -26,7 +26,8 @@ cdef uint16_t next_epoch() noexcept nogil:
     return epoch
 
 
-cdef bint grow_order(int32_t **ids, int64_t *cap, int64_t n_ordered, int64_t n_stack) noexcept nogil:
+cdef bint grow_order(int32_t **ids, int64_t *cap, int64_t n_ordered,
+                     int64_t n_stack) noexcept nogil:
     """Room for one more id. The order fills the workspace from the left, the stack from the right:
     a node is in one of the two, so four bytes a node are enough for both."""
     cdef int64_t k, grown = cap[0] * 2 + 1024

@@ -256,7 +256,7 @@ cdef Value leaf_value(double data):
 
 
 cdef int init_node(Value value, double data, tuple children, str op) except -1:
-    """What __init__ does to the leaf that __new__ made: rewrites it, or puts a custom node there."""
+    """What __init__ does to the leaf that __new__ made: rewrites or replaces it."""
     cdef int32_t id = value.id
     for child in children:
         if not isinstance(child, Value):

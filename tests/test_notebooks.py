@@ -7,6 +7,9 @@ import re
 import numpy as np
 import pytest
 
+# Imported before the cells seed: importing it for the first time draws random numbers.
+pytest.importorskip("sklearn.datasets")
+
 # The cells of demo.ipynb, in their order; plots are left out, N and DIM shrink the first run.
 SETUP = """
 import random
