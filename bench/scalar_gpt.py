@@ -8,8 +8,8 @@ from .case import Case
 from .workloads.names import ADAM
 
 
-def linear(x, w):
-    return [sum(wi * xi for wi, xi in zip(row, x, strict=True)) for row in w]
+def dot(w, x):
+    return sum(wi * xi for wi, xi in zip(w, x, strict=True))
 
 
 def softmax(logits):
@@ -19,35 +19,45 @@ def softmax(logits):
     return [e / total for e in exps]
 
 
-def rmsnorm(x):
-    mean_square = sum(xi * xi for xi in x) / len(x)
-    scale = (mean_square + 1e-5) ** -0.5
-    return [xi * scale for xi in x]
+class GPT:
+    """One transformer block over given weights; call it token by token."""
 
+    def __init__(self, weights, heads):
+        self.weights = weights
+        self.heads = heads
 
-def attention(q, keys, values, heads):
-    size = len(q) // heads
-    mixed = []
-    for start in range(0, len(q), size):
-        part = range(start, start + size)
-        scores = [sum(q[j] * k[j] for j in part) / size**0.5 for k in keys]
-        weights = softmax(scores)
-        mixed += [sum(w * v[j] for w, v in zip(weights, values, strict=True)) for j in part]
-    return mixed
+    def linear(self, x, name):
+        return [dot(row, x) for row in self.weights[name]]
 
+    def rmsnorm(self, x):
+        mean_square = dot(x, x) / len(x)
+        scale = (mean_square + 1e-5) ** -0.5
+        return [xi * scale for xi in x]
 
-def logits_of(token, position, w, keys, values, heads):
-    """The next token's logits; this token's key and value join those of the tokens before it."""
-    x = [t + p for t, p in zip(w["wte"][token], w["wpe"][position], strict=True)]
-    x = rmsnorm(x)
-    h = rmsnorm(x)
-    keys.append(linear(h, w["wk"]))
-    values.append(linear(h, w["wv"]))
-    h = linear(attention(linear(h, w["wq"]), keys, values, heads), w["wo"])
-    x = [a + b for a, b in zip(x, h, strict=True)]
-    h = [v.relu() for v in linear(rmsnorm(x), w["fc1"])]
-    x = [a + b for a, b in zip(x, linear(h, w["fc2"]), strict=True)]
-    return linear(x, w["head"])
+    def attention(self, q, keys, values):
+        size = len(q) // self.heads
+        mixed = []
+        for start in range(0, len(q), size):
+            part = slice(start, start + size)
+            scores = [dot(q[part], k[part]) / size**0.5 for k in keys]
+            weights = softmax(scores)
+            columns = zip(*(v[part] for v in values), strict=True)
+            mixed += [dot(weights, column) for column in columns]
+        return mixed
+
+    def __call__(self, token, position, keys, values):
+        """The next token's logits; this token's key and value join those before it."""
+        w = self.weights
+        x = [t + p for t, p in zip(w["wte"][token], w["wpe"][position], strict=True)]
+        x = self.rmsnorm(x)
+        h = self.rmsnorm(x)
+        keys.append(self.linear(h, "wk"))
+        values.append(self.linear(h, "wv"))
+        h = self.linear(self.attention(self.linear(h, "wq"), keys, values), "wo")
+        x = [a + b for a, b in zip(x, h, strict=True)]
+        h = [v.relu() for v in self.linear(self.rmsnorm(x), "fc1")]
+        x = [a + b for a, b in zip(x, self.linear(h, "fc2"), strict=True)]
+        return self.linear(x, "head")
 
 
 class Names(Case):
@@ -58,11 +68,12 @@ class Names(Case):
 
     def setup(self):
         Value = self.kit.Value
-        self.weights = {
+        weights = {
             name: [[Value(v) for v in row] for row in w.tolist()]
             for name, w in self.data["weights"].items()
         }
-        self.parameters = [p for w in self.weights.values() for row in w for p in row]
+        self.parameters = [p for w in weights.values() for row in w for p in row]
+        self.model = GPT(weights, self.data["heads"])
         self.optimizer = self.kit.Adam(self.parameters, **ADAM)
         self.k = 0
 
@@ -70,7 +81,7 @@ class Names(Case):
         tokens = self.data["documents"][self.k % self.period]
         keys, values, losses = [], [], []
         for position, token in enumerate(tokens[:-1]):
-            logits = logits_of(token, position, self.weights, keys, values, self.data["heads"])
+            logits = self.model(token, position, keys, values)
             losses.append(-softmax(logits)[tokens[position + 1]].log())
         loss = sum(losses) * (1 / len(losses))
         self.optimizer.zero_grad()

@@ -346,7 +346,7 @@ def digits_figure(X: Floats, y: Ints, predicted: Ints) -> Any:
 
     wrong = np.flatnonzero(predicted != y)[:8]
     correct = np.flatnonzero(predicted == y)[: 40 - len(wrong)]
-    figure = Figure(figsize=(12, 5.5), layout="constrained")
+    figure: Any = Figure(figsize=(12, 5.5), layout="constrained")
     left, right = figure.subfigures(1, 2)
     left.suptitle("Held-out digits and what was read; red: read (true)")
     cells = left.subplots(5, 8).ravel()

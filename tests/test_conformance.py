@@ -8,10 +8,8 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, note, settings
-
 from conftest import load_engine
-from micrograd_fast._core import live_nodes
+from hypothesis import HealthCheck, given, note, settings
 from programs import (
     Program,
     Ref,
@@ -24,6 +22,8 @@ from programs import (
     run,
     wild_programs,
 )
+
+from micrograd_fast._core import live_nodes
 
 MICROGRAD, FAST = load_engine("micrograd"), load_engine("micrograd_fast")
 
@@ -161,7 +161,14 @@ def test_a_power_is_labelled_with_its_exponent_as_micrograd_labels_it(k):
 
 def test_ops_are_labelled_as_micrograd_labels_them():
     x, y = FAST.Value(3.0), FAST.Value(4.0)
-    assert [v._op for v in (x, x + y, x * y, x.relu(), -x, x - y)] == ["", "+", "*", "ReLU", "*", "+"]
+    assert [v._op for v in (x, x + y, x * y, x.relu(), -x, x - y)] == [
+        "",
+        "+",
+        "*",
+        "ReLU",
+        "*",
+        "+",
+    ]
     quotient = x / y
     assert quotient._op == "*"
     assert sorted(v._op for v in quotient._prev) == ["", "**-1"]

@@ -213,7 +213,8 @@ def test_the_whole_seeded_demo_has_micrograds_loss_at_each_of_its_hundred_steps(
 
 def outline(dot):
     """The picture without its addresses: node labels, and edges as pairs of labels."""
-    labels = dict(re.findall(r'^\t"?(\d+[^ "]*)"? \[label="?(.*?)"?(?: shape.*)?\]$', dot.source, re.M))
+    node = r'^\t"?(\d+[^ "]*)"? \[label="?(.*?)"?(?: shape.*)?\]$'
+    labels = dict(re.findall(node, dot.source, re.M))
     edges = re.findall(r'^\t"?(\d+[^ "]*)"? -> "?(\d+[^ "]*)"?$', dot.source, re.M)
     return sorted(labels.values()), sorted((labels[a], labels[b]) for a, b in edges)
 

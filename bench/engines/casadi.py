@@ -1,0 +1,281 @@
+"""CasADi: scalar expression graphs (SX), differentiated once, mapped over the batch.
+
+Row `casadi` evaluates them in CasADi's virtual machine, `casadi (C)` as C code that the system's
+compiler builds (its minutes are in the set-up column). Both are called through FunctionBuffer, on
+arrays that stay where they are: CasADi's way around its Python conversions.
+"""
+
+import casadi as ca
+import numpy as np
+
+from ..case import Case
+from ..layers import flatten_layers
+from ..workloads.moons import learning_rate
+from ..workloads.names import ADAM
+
+REQUIRES = ("casadi",)
+INSTALL = "pip install casadi"
+IMPORT = "import casadi"
+ROWS = {
+    "casadi": {},
+    "casadi (C)": {
+        "options": {"compiled": True},
+        "only": ("tiny", "small", "moons", "rosenbrock", "black_scholes"),
+        "programs": ("gcc",),
+    },
+}
+JIT = {"jit": True, "compiler": "shell", "jit_options": {"flags": ["-O2", "-march=native"]}}
+
+
+class Call:
+    """A Function bound to arrays: args are read and results written where they lie."""
+
+    def __init__(self, function, args):
+        self.buffer, self.run = function.buffer()
+        self.args = [np.asfortranarray(a, dtype=float) for a in args]
+        for i, a in enumerate(self.args):
+            self.buffer.set_arg(i, memoryview(a.reshape(-1, order="A")))
+        self.results = [
+            np.zeros(function.size_out(i), order="F") for i in range(function.n_out())
+        ]
+        for i, r in enumerate(self.results):
+            self.buffer.set_res(i, memoryview(r.reshape(-1, order="A")))
+
+
+class CasadiCase(Case):
+    def __init__(self, data, compiled=False):
+        self.data = data
+        self.options = JIT if compiled else {}
+
+
+def tiny(a, b):
+    c = a + b
+    d = a * b + b**3
+    e = c - d
+    f = e**2
+    return f / 2.0
+
+
+def small(a, b):
+    c = a + b
+    d = a * b + b**3
+    c += c + 1
+    c += 1 + c + (-a)
+    d += d * 2 + relu(b + a)
+    d += 3 * d + relu(b - a)
+    e = c - d
+    f = e**2
+    return f / 2.0 + 10.0 / f
+
+
+def relu(x):
+    return ca.if_else(x > 0, x, 0)
+
+
+class Tiny(CasadiCase):
+    function = staticmethod(tiny)
+    point = (-41.0, 2.0)
+
+    def setup(self):
+        x = ca.SX.sym("x", len(self.point))
+        f = self.function(*ca.vertsplit(x))
+        self.call = Call(ca.Function("f", [x], [f, ca.gradient(f, x)], self.options), [self.point])
+        self.run = self.call.run
+
+    def step(self):
+        self.run()
+
+    def numbers(self, out):
+        value, grad = self.call.results
+        return {"value": value.ravel(), "grad": grad.ravel()}
+
+
+class Small(Tiny):
+    function = staticmethod(small)
+    point = (-4.0, 2.0)
+
+
+class Rosenbrock(Tiny):
+    def setup(self):
+        self.point = self.data["x"]
+        super().setup()
+
+    @staticmethod
+    def function(*x):
+        pairs = zip(x, x[1:], strict=False)
+        return sum(100.0 * (b - a**2) ** 2 + (1.0 - a) ** 2 for a, b in pairs)
+
+
+def normal_cdf(x):
+    return 0.5 + 0.5 * ca.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))
+
+
+def option_price(spot, strike, years, rate, sigma):
+    width = sigma * ca.sqrt(years)
+    d1 = (ca.log(spot / strike) + (rate + 0.5 * sigma**2) * years) / width
+    discounted = strike * ca.exp(-rate * years)
+    return spot * normal_cdf(d1) - discounted * normal_cdf(d1 - width)
+
+
+class BlackScholes(CasadiCase):
+    def setup(self):
+        option = ca.SX.sym("option", 5)
+        price = option_price(*ca.vertsplit(option))
+        out = ca.vertcat(price, ca.gradient(price, option))
+        one = ca.Function("one", [option], [out], self.options)
+        count = len(self.data["options"])
+        self.call = Call(one.map(count), [self.data["options"].T])
+
+    def step(self):
+        self.call.run()
+
+    def numbers(self, out):
+        return {"price and sensitivities": self.call.results[0].ravel(order="F")}
+
+
+def split_layers(parameters, sizes):
+    """[(W, b), ...] out of one vector in micrograd's order."""
+    layers, start = [], 0
+    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        end = start + outputs * (inputs + 1)
+        both = ca.reshape(parameters[start:end], inputs + 1, outputs)
+        layers.append((both[:inputs, :].T, both[inputs, :].T))
+        start = end
+    return layers
+
+
+def perceptron(layers, x):
+    for i, (w, b) in enumerate(layers):
+        if i:
+            x = relu(x)
+        x = w @ x + b
+    return x
+
+
+def mapped_gradient(loss, parameters, sample, count, options):
+    """(parameters, samples) -> summed loss, summed gradient, from one sample's expressions."""
+    out = [loss, ca.gradient(loss, parameters)]
+    one = ca.Function("one", [parameters, sample], out, options)
+    return one.map("batch", "serial", count, [0], [0, 1], {})
+
+
+class Training(CasadiCase):
+    def start(self):
+        self.parameters = flatten_layers(self.data["layers"])
+        self.p = ca.SX.sym("p", len(self.parameters))
+        self.k = 0
+
+    def numbers(self, loss):
+        return {"loss": [loss], "parameters": self.parameters}
+
+
+class Moons(Training):
+    def setup(self):
+        self.start()
+        sample = ca.SX.sym("sample", 3)
+        score = perceptron(split_layers(self.p, self.data["sizes"]), sample[:2])
+        samples = np.column_stack([self.data["X"], self.data["y"]]).T
+        self.count = samples.shape[1]
+        batch = mapped_gradient(
+            relu(1 - sample[2] * score), self.p, sample, self.count, self.options
+        )
+        self.call = Call(batch, [self.parameters, samples])
+        self.parameters = self.call.args[0]
+        self.loss, self.grad = self.call.results
+
+    def step(self):
+        self.call.run()
+        lr = learning_rate(self.k)
+        self.parameters *= 1 - 2 * self.data["alpha"] * lr
+        self.parameters -= lr / self.count * self.grad.ravel()
+        self.k += 1
+        return self.loss[0, 0] / self.count
+
+
+class Adam:
+    """In place, on the one vector of all parameters."""
+
+    def __init__(self, parameters, lr, betas=(0.9, 0.999), eps=1e-8):
+        self.parameters = parameters
+        self.lr, self.betas, self.eps = lr, betas, eps
+        self.m = np.zeros_like(parameters)
+        self.v = np.zeros_like(parameters)
+        self.count = 0
+
+    def step(self, grad):
+        self.count += 1
+        b1, b2 = self.betas
+        m, v = self.m, self.v
+        m *= b1
+        m += (1 - b1) * grad
+        v *= b2
+        v += (1 - b2) * grad * grad
+        root = np.sqrt(v / (1 - b2**self.count))
+        root += self.eps
+        self.parameters -= self.lr / (1 - b1**self.count) * m / root
+
+
+class Batches(Training):
+    """Samples are columns of inputs and the one-hot target below them."""
+
+    def setup(self):
+        self.start()
+        batches = self.data["batches"]
+        inputs, outputs = self.data["sizes"][0], self.data["sizes"][-1]
+        self.columns = [np.vstack([x.T, np.eye(outputs)[y].T]) for x, y in batches]
+        self.count = len(batches[0][1])
+        self.call = Call(self.loss_and_gradient(inputs, outputs), [self.parameters, self.columns[0]])
+        self.parameters, self.samples = self.call.args
+        self.loss, self.grad = self.call.results
+        self.begin()
+
+    def step(self):
+        np.copyto(self.samples, self.columns[self.k % len(self.columns)])
+        self.k += 1
+        self.call.run()
+        self.update(self.grad.ravel() / self.count)
+        return self.loss[0, 0] / self.count
+
+
+class Digits(Batches):
+    def loss_and_gradient(self, inputs, outputs):
+        sample = ca.SX.sym("sample", inputs + outputs)
+        logits = perceptron(split_layers(self.p, self.data["sizes"]), sample[:inputs])
+        loss = ca.logsumexp(logits) - ca.dot(sample[inputs:], logits)
+        return mapped_gradient(loss, self.p, sample, self.count, self.options)
+
+    def begin(self):
+        self.update = Adam(self.parameters, self.data["lr"]).step
+
+
+class MnistSize(Batches):
+    """In matrix expressions (MX): CasADi's own advice for products of this size."""
+
+    def loss_and_gradient(self, inputs, outputs):
+        p = ca.MX.sym("p", len(self.parameters))
+        samples = ca.MX.sym("samples", inputs + outputs, self.count)
+        x = samples[:inputs, :]
+        for i, (w, b) in enumerate(split_layers(p, self.data["sizes"])):
+            if i:
+                x = ca.fmax(x, 0)
+            x = w @ x + ca.repmat(b, 1, self.count)
+        totals = ca.log(ca.sum1(ca.exp(x)))
+        loss = ca.sum2(totals) - ca.dot(samples[inputs:, :], x)
+        return ca.Function("batch", [p, samples], [loss, ca.gradient(loss, p)], self.options)
+
+    def begin(self):
+        pass
+
+    def update(self, grad):
+        self.parameters -= self.data["lr"] * grad
+
+
+CASES = {
+    "tiny": Tiny,
+    "small": Small,
+    "moons": Moons,
+    "digits": Digits,
+    "mnist_size": MnistSize,
+    "rosenbrock": Rosenbrock,
+    "black_scholes": BlackScholes,
+}
