@@ -252,7 +252,7 @@ def draw_course(axes: Any, training: Training) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("step")
     axes.set_title("Training")
-    axes.legend(loc="center right")
+    axes.legend(loc="best")
     axes.grid(alpha=0.3)
 
 
@@ -348,7 +348,7 @@ def digits_figure(X: Floats, y: Ints, predicted: Ints) -> Any:
     correct = np.flatnonzero(predicted == y)[: 40 - len(wrong)]
     figure: Any = Figure(figsize=(12, 5.5), layout="constrained")
     left, right = figure.subfigures(1, 2)
-    left.suptitle("Held-out digits and what was read; red: read (true)")
+    left.suptitle("Held-out digits and what was read; last, in red, mistakes: read (true)")
     cells = left.subplots(5, 8).ravel()
     for cell in cells:
         cell.set_axis_off()

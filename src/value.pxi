@@ -7,6 +7,9 @@
 from cpython.object cimport PyObject_GenericSetAttr, PyObject_RichCompare, Py_EQ, Py_LT, Py_LE
 from cpython.object cimport Py_GT, Py_GE
 
+cdef extern from "Python.h":
+    int del_attribute "PyObject_GenericSetAttr"(object o, object name, PyObject *null) except -1
+
 cdef extern from "value_type.h":
     bint mf_operators_replaced()
     ctypedef int (*mf_give_leaf_fn)(PyObject *) except -1
@@ -116,6 +119,11 @@ cdef class Value:
         if PyObject_IS_GC(<PyObject *>attribute):
             hold(self)
 
+    def __delattr__(self, name):
+        if name in ("data", "grad", "_prev", "_op", "_backward"):
+            raise AttributeError(f"{name} of a Value cannot be deleted")
+        del_attribute(self, name, NULL)
+
     def __repr__(self):
         return f"Value(data={nodes[self.id].data}, grad={nodes[self.id].grad})"
 
@@ -172,13 +180,13 @@ cdef class Value:
         return binary(self, other, MF_ADD)
 
     def __radd__(self, other):
-        return binary(self, other, MF_ADD)
+        return self + other if mf_operators_replaced() else binary(self, other, MF_ADD)
 
     def __mul__(self, other):
         return binary(self, other, MF_MUL)
 
     def __rmul__(self, other):
-        return binary(self, other, MF_MUL)
+        return self * other if mf_operators_replaced() else binary(self, other, MF_MUL)
 
     def __neg__(self):
         return negative(self)

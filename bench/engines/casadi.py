@@ -166,7 +166,7 @@ class Training(CasadiCase):
         self.k = 0
 
     def numbers(self, loss):
-        return {"loss": [loss], "parameters": self.parameters}
+        return {"loss": [loss], "parameters": self.parameters.copy()}
 
 
 class Moons(Training):
@@ -270,12 +270,99 @@ class MnistSize(Batches):
         self.parameters -= self.data["lr"] * grad
 
 
+def rms_norm(x):
+    return x / ca.sqrt(ca.sumsqr(x) / x.numel() + 1e-5)
+
+
+def gpt_loss(x, targets, w, heads):
+    """x: a column of embeddings for each token; attention token by token, as SX is scalar."""
+    size = x.shape[0] // heads
+    x = ca.horzcat(*map(rms_norm, ca.horzsplit(x)))
+    h = ca.horzcat(*map(rms_norm, ca.horzsplit(x)))
+    q, k, v = w["wq"] @ h, w["wk"] @ h, w["wv"] @ h
+    mixed = []
+    for t in range(x.shape[1]):
+        parts = []
+        for head in range(heads):
+            part = slice(head * size, (head + 1) * size)
+            exps = ca.exp(k[part, : t + 1].T @ q[part, t] / size**0.5)
+            parts.append(v[part, : t + 1] @ exps / ca.sum1(exps))
+        mixed.append(ca.vertcat(*parts))
+    x = x + w["wo"] @ ca.horzcat(*mixed)
+    h = ca.horzcat(*map(rms_norm, ca.horzsplit(x)))
+    logits = w["head"] @ (x + w["fc2"] @ relu(w["fc1"] @ h))
+    return ca.sum2(ca.log(ca.sum1(ca.exp(logits)))) - ca.dot(targets, logits)
+
+
+class Names(CasadiCase):
+    """A function for each length of name; embeddings are picked, and their gradients added, here.
+
+    Exponentials need no shift by the largest: logits stay small.
+    """
+
+    def setup(self):
+        self.weights = {name: w.copy() for name, w in self.data["weights"].items()}
+        inner = {name: w for name, w in self.weights.items() if name not in ("wte", "wpe")}
+        self.n_wte, self.n_wpe = self.weights["wte"].size, self.weights["wpe"].size
+        self.start = self.n_wte + self.n_wpe
+        self.parameters = np.concatenate([w.ravel() for w in self.weights.values()])
+        self.wte = self.parameters[: self.n_wte].reshape(self.weights["wte"].shape)
+        self.wpe = self.parameters[self.n_wte : self.start].reshape(self.weights["wpe"].shape)
+        self.grad = np.zeros_like(self.parameters)
+        calls = {}
+        self.documents = []
+        for d in self.data["documents"]:
+            length = len(d) - 1
+            if length not in calls:
+                calls[length] = self.bind(inner, length)
+            targets = np.eye(self.data["vocabulary"])[d[1:]].T
+            self.documents.append((np.array(d[:-1]), targets, calls[length]))
+        self.period = len(self.documents)
+        self.optimizer = Adam(self.parameters, **ADAM)
+        self.k = 0
+
+    def bind(self, inner, length):
+        p = ca.SX.sym("p", len(self.parameters) - self.start)
+        x = ca.SX.sym("x", len(inner["wq"]), length)
+        targets = ca.SX.sym("targets", self.data["vocabulary"], length)
+        w, at = {}, 0
+        for name, array in inner.items():
+            rows, columns = array.shape
+            w[name] = ca.reshape(p[at : at + array.size], columns, rows).T
+            at += array.size
+        loss = gpt_loss(x, targets, w, self.data["heads"]) / length
+        out = [loss, ca.gradient(loss, p), ca.gradient(loss, x)]
+        function = ca.Function(f"name{length}", [p, x, targets], out, self.options)
+        zeros = [np.zeros(x.shape), np.zeros(targets.shape)]
+        return Call(function, [self.parameters[self.start :], *zeros])
+
+    def step(self):
+        tokens, targets, call = self.documents[self.k % self.period]
+        self.k += 1
+        n = len(tokens)
+        np.copyto(call.args[1], (self.wte[tokens] + self.wpe[:n]).T)
+        np.copyto(call.args[2], targets)
+        call.run()
+        loss, inner, embedded = call.results
+        grad = self.grad
+        grad[: self.start] = 0.0
+        np.add.at(grad[: self.n_wte].reshape(self.wte.shape), tokens, embedded.T)
+        grad[self.n_wte : self.start].reshape(self.wpe.shape)[:n] = embedded.T
+        grad[self.start :] = inner.ravel()
+        self.optimizer.step(grad)
+        return loss[0, 0]
+
+    def numbers(self, loss):
+        return {"loss": [loss], "parameters": self.parameters.copy()}
+
+
 CASES = {
     "tiny": Tiny,
     "small": Small,
     "moons": Moons,
     "digits": Digits,
     "mnist_size": MnistSize,
+    "names": Names,
     "rosenbrock": Rosenbrock,
     "black_scholes": BlackScholes,
 }
