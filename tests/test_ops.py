@@ -7,7 +7,6 @@ in `operator`, `builtins`, `math` or NumPy: then its formula goes into REFERENCE
 import ast
 import builtins
 import decimal
-import gc
 import itertools
 import math
 import operator
@@ -244,7 +243,7 @@ def test_values_and_partials_agree_with_pytorch(op, rng):
         out = apply(op, *operands)
         out.backward()
         z, grads = torch_gradients(torch, op, numbers)
-        assert out.data == pytest.approx(z, rel=1e-14)
+        assert out.data == pytest.approx(z, rel=1e-14, abs=0.0)
         assert [v.grad for v in operands[: op.arity]] == pytest.approx(grads, rel=1e-13, abs=1e-15)
 
 
@@ -261,6 +260,7 @@ SPECIAL = [
     math.pi,
     709.0,
     711.0,
+    -720.0,
     -746.0,
     1e155,
     -1e155,
@@ -315,15 +315,15 @@ def test_the_limits_reach_the_errors_that_ops_have():
             assert {kind for kind in seen if isinstance(kind, type)} == errors[op.name]
 
 
-@EVERY_OP
-def test_an_op_that_fails_adds_no_node(op):
-    gc.collect()
-    for numbers in limit_cases(op):
-        if isinstance(python_outcome(op, numbers), type):
-            operands = as_operands(op, numbers)
-            before = live_nodes()
-            outcome(lambda operands=operands: apply(op, *operands))
-            assert live_nodes() == before
+@pytest.mark.usefixtures("gc_off")
+def test_an_op_that_fails_adds_no_node():
+    for op in OPS:
+        for numbers in limit_cases(op):
+            if isinstance(python_outcome(op, numbers), type):
+                operands = as_operands(op, numbers)
+                before = live_nodes()
+                outcome(lambda op=op, operands=operands: apply(op, *operands))
+                assert live_nodes() == before, (op, numbers)
 
 
 def backward_outcome(op, numbers):
