@@ -249,25 +249,12 @@ def test_values_and_partials_agree_with_pytorch(op, rng):
 
 # ---- limits ----
 
-SPECIAL = [
-    0.0,
-    -0.0,
-    1.0,
-    -1.0,
-    0.5,
-    -2.5,
-    3.0,
-    math.pi,
-    709.0,
-    711.0,
-    -720.0,
-    -746.0,
-    1e155,
-    -1e155,
-    1e300,
-]
-SPECIAL += [-1e300, 1.7e308, 1e-155, -1e-155, 2e-308, 1e-310, -1e-310, 5e-324, -5e-324, 1e16]
-SPECIAL += [math.nan, math.inf, -math.inf]
+# Zeros, ordinary numbers, the ends of exp's range, squares that over- and underflow, the largest,
+# the smallest normal, subnormals, and what is no number.
+ORDINARY = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, math.pi]
+LARGE = [709.0, 711.0, -720.0, -746.0, 1e16, 1e155, -1e155, 1e300, -1e300, 1.7e308]
+SMALL = [1e-155, -1e-155, 2e-308, 1e-310, -1e-310, 5e-324, -5e-324]
+SPECIAL = [*ORDINARY, *LARGE, *SMALL, math.nan, math.inf, -math.inf]
 
 # NumPy does not say which of two zeros is the larger: it depends on the machine.
 UNSIGNED_ZERO = ("maximum", "minimum")
