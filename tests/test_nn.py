@@ -124,7 +124,10 @@ def test_relu_is_the_default_and_the_last_layer_is_linear():
     kinds = [{n.activation if n.nonlin else "linear" for n in at.neurons} for at in model.layers]
     assert kinds == [{"relu"}, {"relu"}, {"linear"}]
     model = nn.MLP(2, [1, 1], activation="sigmoid")
-    assert [layer.neurons[0].activation for layer in model.layers] == ["sigmoid", "linear"]
+    assert [repr(layer.neurons[0]) for layer in model.layers] == [
+        "SigmoidNeuron(2)",
+        "LinearNeuron(1)",
+    ]
 
 
 @pytest.mark.parametrize("wrong", ["", "ReLU", "exp", "relu ", "backward", None, 1, nn.Neuron])
