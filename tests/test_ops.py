@@ -41,7 +41,8 @@ def sigmoid(x):
     """By decimal arithmetic with forty digits; beyond 800 it is 0 or 1 to the last bit."""
     if x != x:
         return x
-    with decimal.localcontext(prec=40):
+    with decimal.localcontext() as context:
+        context.prec = 40
         exact = decimal.Decimal(min(max(x, -800.0), 800.0))
         return float(1 / (1 + (-exact).exp()))
 
