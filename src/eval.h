@@ -127,6 +127,20 @@ static inline int mf_forward(int op, double x, double y, double *out) {
     return MF_OK;
 }
 
+/* Both partials at once, for the scalar steps of a program. */
+static inline void mf_partials(int op, double x, double y, double z, double *dx, double *dy) {
+    (void)x, (void)y, (void)z;
+    switch (op) {
+#define OP(code, n_, l_, k_, z_, dx_, dy_, ...) \
+    case MF_##code:                             \
+        *dx = (dx_);                            \
+        *dy = (dy_);                            \
+        return;
+#include "ops.h"
+#undef OP
+    }
+}
+
 /* ---- backward: one node's local step ---- */
 
 #define MF_LOAD_MF_UNARY(n) const double y = 0.0

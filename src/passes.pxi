@@ -151,7 +151,7 @@ cdef extern from *:
 def share_common(Program program) -> Program:
     """An op on the same operands is computed once; so is the same number."""
     cdef Rewriting r = Rewriting(program)
-    cdef int32_t k, made, slot, n_slots = 64
+    cdef int32_t k, made, slot, x, y, n_slots = 64
     cdef int32_t *table
     cdef instruction *code
     cdef instruction *other
@@ -169,12 +169,13 @@ def share_common(Program program) -> Program:
             code = &r.new.code[made]
             if code.op == MF_TAKE or code.op == MF_DOT:
                 continue
-            if code.op in (MF_ADD, MF_MUL) and code.x > code.y:
-                code.x, code.y = code.y, code.x
             bits = 0
             if code.op == MF_NUMBER:   # equal by its bits, wherever it is stored
                 memcpy(&bits, &r.new.numbers[code.x], sizeof(double))
-            bits = mf_mix(code.op, 0 if code.op == MF_NUMBER else <uint32_t>code.x, <uint32_t>code.y, bits)
+            x, y = code.x, code.y
+            if (code.op == MF_ADD or code.op == MF_MUL) and x > y:
+                x, y = y, x   # the order of these operands makes no difference
+            bits = mf_mix(code.op, 0 if code.op == MF_NUMBER else <uint32_t>x, <uint32_t>y, bits)
             slot = <int32_t>(bits & <uint64_t>(n_slots - 1))
             while table[slot] >= 0:
                 other = &r.new.code[table[slot]]
@@ -198,7 +199,9 @@ cdef inline bint same_value(Program p, const instruction *a, const instruction *
         return False
     if a.op == MF_NUMBER:
         return memcmp(&p.numbers[a.x], &p.numbers[b.x], sizeof(double)) == 0
-    return a.x == b.x and a.y == b.y
+    if a.x == b.x and a.y == b.y:
+        return True
+    return (a.op == MF_ADD or a.op == MF_MUL) and a.x == b.y and a.y == b.x
 
 
 cdef bytearray use_counts(Program p):
