@@ -16,7 +16,7 @@ def compile_flags() -> list[str]:
         return ["/O2", "/std:c11", "/fp:precise"]
     flags = ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fopenmp-simd", "-Wall", "-Wextra"]
     # The two that Cython's own generated code trips over; ours is clean without them.
-    return flags + ["-Wno-unused-parameter", "-Wno-missing-field-initializers"]
+    return [*flags, "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
 
 
 def source_files() -> list[str]:

@@ -6,7 +6,9 @@ from time import perf_counter
 class Case:
     """setup() once, then step() again and again; numbers() turns a step's result into floats."""
 
+    phases = ("step",)  # the parts that turn() times apart
     period = 1  # a turn's steps are a multiple of this, when the inputs go round in a cycle
+    has_setup = True  # False where the first step is no different from the others
     share = 1.0  # the part of the work that a step does; figures are divided by it, and say so
 
     def setup(self):
@@ -36,6 +38,8 @@ class Case:
 
 class GraphCase(Case):
     """build(), backward(out) and the freeing of the graph, timed apart."""
+
+    phases = ("build", "backward", "free")
 
     def step(self):
         out = self.build()

@@ -1,5 +1,7 @@
 """Weights of a multi-layer perceptron, drawn once and handed to every engine alike."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -9,7 +11,7 @@ def draw_layers(rng, sizes, scale=None):
     rng is a random.Random; scale defaults to 1 / sqrt(inputs), micrograd's own is 1.
     """
     layers = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         s = scale if scale is not None else inputs**-0.5
         w = [[rng.uniform(-1, 1) * s for _ in range(inputs)] for _ in range(outputs)]
         layers.append((np.array(w), np.zeros(outputs)))

@@ -5,6 +5,7 @@ micrograd's operators and the methods relu, exp, log, sqrt and tanh.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from .case import Case, GraphCase
@@ -191,9 +192,7 @@ class Rosenbrock(ScalarCase):
 
     def step(self):
         x = [self.Value(v) for v in self.point]
-        f = sum(
-            100.0 * (b - a**2) ** 2 + (1.0 - a) ** 2 for a, b in zip(x, x[1:], strict=False)
-        )
+        f = sum(100.0 * (b - a**2) ** 2 + (1.0 - a) ** 2 for a, b in pairwise(x))
         f.backward()
         return f, x
 

@@ -5,6 +5,8 @@ compiler builds (its minutes are in the set-up column). Both are called through 
 arrays that stay where they are: CasADi's way around its Python conversions.
 """
 
+from itertools import pairwise
+
 import casadi as ca
 import numpy as np
 
@@ -20,7 +22,8 @@ ROWS = {
     "casadi": {},
     "casadi (C)": {
         "options": {"compiled": True},
-        "only": ("tiny", "small", "moons", "rosenbrock", "black_scholes"),
+        "only": ("tiny", "small", "moons", "digits", "rosenbrock", "black_scholes"),
+        "not_quick": ("digits",),
         "programs": ("gcc",),
     },
 }
@@ -35,9 +38,7 @@ class Call:
         self.args = [np.asfortranarray(a, dtype=float) for a in args]
         for i, a in enumerate(self.args):
             self.buffer.set_arg(i, memoryview(a.reshape(-1, order="A")))
-        self.results = [
-            np.zeros(function.size_out(i), order="F") for i in range(function.n_out())
-        ]
+        self.results = [np.zeros(function.size_out(i), order="F") for i in range(function.n_out())]
         for i, r in enumerate(self.results):
             self.buffer.set_res(i, memoryview(r.reshape(-1, order="A")))
 
@@ -102,7 +103,7 @@ class Rosenbrock(Tiny):
 
     @staticmethod
     def function(*x):
-        pairs = zip(x, x[1:], strict=False)
+        pairs = pairwise(x)
         return sum(100.0 * (b - a**2) ** 2 + (1.0 - a) ** 2 for a, b in pairs)
 
 
@@ -136,7 +137,7 @@ class BlackScholes(CasadiCase):
 def split_layers(parameters, sizes):
     """[(W, b), ...] out of one vector in micrograd's order."""
     layers, start = [], 0
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         end = start + outputs * (inputs + 1)
         both = ca.reshape(parameters[start:end], inputs + 1, outputs)
         layers.append((both[:inputs, :].T, both[inputs, :].T))
@@ -224,7 +225,9 @@ class Batches(Training):
         inputs, outputs = self.data["sizes"][0], self.data["sizes"][-1]
         self.columns = [np.vstack([x.T, np.eye(outputs)[y].T]) for x, y in batches]
         self.count = len(batches[0][1])
-        self.call = Call(self.loss_and_gradient(inputs, outputs), [self.parameters, self.columns[0]])
+        self.call = Call(
+            self.loss_and_gradient(inputs, outputs), [self.parameters, self.columns[0]]
+        )
         self.parameters, self.samples = self.call.args
         self.loss, self.grad = self.call.results
         self.begin()

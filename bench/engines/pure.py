@@ -5,6 +5,7 @@ cycles, so graphs go away by themselves; the order is found without recursion.
 """
 
 import math
+from itertools import pairwise
 
 from .. import scalar, scalar_gpt
 from ..scalar import Kit
@@ -12,6 +13,7 @@ from ..scalar import Kit
 REQUIRES = ()
 INSTALL = ""
 ROWS = {"pure": {}}
+LEFT_OUT = {"mnist_size": "15 million Values: about a minute and 4 GB a step"}
 
 
 class Value:
@@ -103,7 +105,7 @@ class MLP:
         sizes = [inputs, *outputs]
         self.layers = [
             [([Value(0.0) for _ in range(nin)], Value(0.0)) for _ in range(nout)]
-            for nin, nout in zip(sizes, sizes[1:], strict=False)
+            for nin, nout in pairwise(sizes)
         ]
 
     def __call__(self, x):

@@ -24,11 +24,15 @@ INSTALL = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
 IMPORT = "import torch"
 ROWS = {
     "torch": {},
-    "torch float32": {"options": {"dtype": "float32"}, "rtol": 1e-2},
+    "torch float32": {
+        "options": {"dtype": "float32"},
+        "rtol": 1e-2,
+        "only": ("moons", "digits", "mnist_size", "names", "rosenbrock", "black_scholes"),
+    },
     "torch.compile": {
         "options": {"compiled": True},
         "only": ("moons", "digits", "mnist_size", "names", "rosenbrock", "black_scholes"),
-        "slow_setup": True,
+        "not_quick": ("*",),
     },
 }
 
@@ -151,9 +155,7 @@ class Moons(Training):
         lr = self.rates[self.k % 100]
         self.k += 1
         with torch.no_grad():
-            return self.compiled_step(
-                hinge_loss, self.parameters, lr, self.decay, self.X, self.y
-            )
+            return self.compiled_step(hinge_loss, self.parameters, lr, self.decay, self.X, self.y)
 
 
 class Batches(Training):

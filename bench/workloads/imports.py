@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from ..case import Case
+from ..process import PATH, ROOT
 
 NAME = "import"
 TITLE = "import: time and memory of the bare import, in a fresh process"
@@ -12,7 +13,7 @@ UNIT = "import"
 FULL = TOY = {}
 
 PROGRAM = """
-import sys, time
+import time
 def memory():
     try:
         with open("/proc/self/status") as lines:
@@ -23,7 +24,7 @@ def memory():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 before = memory()
 start = time.perf_counter()
-exec(sys.argv[1])
+exec(sys.argv[2])
 seconds = time.perf_counter() - start
 print([seconds, memory() - before])
 """
@@ -32,19 +33,22 @@ print([seconds, memory() - before])
 class Import(Case):
     """Times inside the child: what is reported is the import alone, not the start of Python."""
 
+    has_setup = False
+    phases = ("import",)
+
     def __init__(self, statement):
         self.statement = statement
         self.memory = 0
 
     def step(self):
-        command = [sys.executable, "-c", PROGRAM, self.statement]
+        command = [sys.executable, "-c", PATH + PROGRAM, str(ROOT), self.statement]
         text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         seconds, memory = json.loads(text.splitlines()[-1])
         self.memory = max(self.memory, memory)
         return seconds
 
     def turn(self, steps):
-        return {"step": sum(self.step() for _ in range(steps))}
+        return {"import": sum(self.step() for _ in range(steps))}
 
     def numbers(self, out):
         return {}

@@ -22,7 +22,7 @@ def learning_rate(k):
 
 
 def make_moons(samples, noise, rng):
-    """sklearn.datasets.make_moons, number for number, without the second that importing it takes."""
+    """sklearn.datasets.make_moons, number for number, without its second of importing."""
     outer = np.linspace(0, np.pi, samples // 2)
     inner = np.linspace(0, np.pi, samples - samples // 2)
     X = np.vstack(

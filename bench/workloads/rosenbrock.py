@@ -1,4 +1,4 @@
-"""The Rosenbrock function and its gradient at one point: what an optimizer calls again and again."""
+"""The Rosenbrock function and its gradient at one point: what optimizers call all the time."""
 
 import numpy as np
 

@@ -1,0 +1,172 @@
+"""`python -m bench`: measure, show, save, plot, compare. See README.md."""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from . import compare, machine, method, registry
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="micrograd_fast beside what else one could use"
+    )
+    add = parser.add_argument
+    add("workloads", nargs="*", metavar="WORKLOAD", help="which workloads (default: all)")
+    add("--engines", metavar="A,B,...", help="which engines or rows of them (default: all)")
+    add("--quick", action="store_true", help="under two minutes: fewer turns, smaller series")
+    add("--toy", action="store_true", help="the smallest sizes, to see that everything runs")
+    add("--threads", type=int, default=1, metavar="N", help="for every engine alike (default: 1)")
+    add("--json", metavar="FILE", type=Path, help="save all figures")
+    add("--plot", metavar="FILE", type=Path, help="save a plot, and FILE-scaling beside it")
+    add("--compare", metavar="OLD.json", type=Path, help="what got faster or slower since")
+    add("--from", dest="saved", metavar="FILE.json", type=Path, help="show a saved run instead")
+    add("--list", action="store_true", help="list workloads and engines, and what is missing")
+    return parser, parser.parse_args(arguments)
+
+
+def choose(wanted, known, what, parser):
+    for name in wanted:
+        if name not in known:
+            parser.error(f"no {what} {name!r}; there are: {', '.join(known)}")
+    return wanted or list(known)
+
+
+def chosen_rows(text, engines, parser):
+    """[(row, engine)], by the names of engines or of single rows; the control always runs."""
+    pairs = [(row, engine) for engine in engines.values() for row in engine.rows]
+    names = [n.strip() for n in (text or "").split(",") if n.strip()]
+    known = dict.fromkeys([*engines, *(row.name for row, _ in pairs)])
+    choose(names, known, "engine", parser)
+    if names:
+        return [(r, e) for r, e in pairs if r.name in names or e.name in names or r.control]
+    return pairs
+
+
+def run_workload(name, pairs, plan, threads, show):
+    """All sizes of one workload."""
+    results = []
+    last = {}
+    for problem in registry.problems(name, plan.mode):
+        able = [row for row, engine in pairs if registry.runs(row, engine, name)]
+        rows = []
+        for row in able:
+            before = None if row.control else last.get(row.name)
+            reason = row.spared(name, plan.mode)
+            reason = reason or method.too_large(problem, before, plan, machine.total_memory())
+            if reason:
+                result = method.skipped(problem, row, reason)
+                last[row.name] = result
+                results.append(result)
+            else:
+                rows.append(row)
+        if not any(not row.control for row in rows):
+            continue
+        measured = method.measure(
+            problem, rows, plan, threads, lambda text, p=problem: show(f"{p.label}: {text}")
+        )
+        last.update({r["row"]: r for r in measured})
+        results += measured
+    return results
+
+
+def list_all(engines, console):
+    for name in registry.workloads():
+        console.print(f"[bold cyan]{registry.load_workload(name).TITLE}[/]")
+        rows = [r for e in engines.values() for r in e.rows if registry.runs(r, e, name)]
+        console.print("  " + ", ".join(r.name for r in rows if not r.control), markup=False)
+    report_missing(engines, console)
+
+
+def report_missing(engines, console):
+    for engine in engines.values():
+        for row in engine.rows:
+            if row.missing():
+                console.print(f"left out: {row.missing()}", style="yellow", markup=False)
+
+
+def run(names, pairs, plan, args, console):
+    """Measure and show the tables as they come; the run as it is saved."""
+    from .table import console as make_console
+    from .table import workload_table
+
+    command = shlex.join(["python", "-m", "bench", *args.command])
+    saved = {
+        "schema": 1,
+        "mode": plan.mode,
+        "machine": machine.describe(args.threads, command),
+        "results": [],
+    }
+    console.print("\n".join(machine.header_lines(saved["machine"])), markup=False, style="dim")
+    with make_console(stderr=True).status("") as status:
+        for name in names:
+            missing = registry.workload_missing(name)
+            if missing:
+                console.print(f"left out: {missing}", style="yellow", markup=False)
+                continue
+            results = run_workload(name, pairs, plan, args.threads, status.update)
+            saved["results"] += results
+            console.print(workload_table(name, results))
+    warn_if_uneven(saved["results"], console)
+    return saved
+
+
+def warn_if_uneven(results, console):
+    """Say so when the control row ran at different speeds: the machine was not quiet."""
+    medians = [r["seconds"]["median"] for r in results if r.get("control") and r["status"] == "ok"]
+    if medians and max(medians) > 1.15 * min(medians):
+        console.print(
+            f"\nThe control took {min(medians) * 1e6:.0f} to {max(medians) * 1e6:.0f} us: the "
+            "machine was not quiet. Compare rows of one table only, or run again.",
+            style="yellow",
+        )
+
+
+def show_saved(saved, console):
+    from .table import workload_table
+
+    console.print("\n".join(machine.header_lines(saved["machine"])), markup=False, style="dim")
+    for name in dict.fromkeys(r["workload"] for r in saved["results"]):
+        console.print(workload_table(name, [r for r in saved["results"] if r["workload"] == name]))
+
+
+def main(arguments=None):
+    parser, args = parse(arguments)
+    args.command = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        from .table import console as make_console
+    except ImportError as error:
+        parser.exit(2, f"{error}; set up with: pip install -e '.[bench]'\n")
+    console = make_console()
+    engines = registry.engines()
+    mode = "toy" if args.toy else "quick" if args.quick else "full"
+    names = choose(args.workloads, registry.workloads(), "workload", parser)
+    pairs = chosen_rows(args.engines, engines, parser)
+    old = json.loads(args.compare.read_text()) if args.compare else None
+    if args.list:
+        list_all(engines, console)
+        return 0
+    if args.saved:
+        saved = json.loads(args.saved.read_text())
+        show_saved(saved, console)
+    else:
+        report_missing(engines, console)
+        pairs = [(row, engine) for row, engine in pairs if not row.missing()]
+        saved = run(names, pairs, method.PLANS[mode], args, console)
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(saved, indent=1) + "\n")
+    if args.plot:
+        from . import plot
+
+        for path in plot.save(saved, args.plot):
+            console.print(f"plot: {path}", style="dim")
+    if old:
+        compare.report(old, saved, console)
+    return 1 if any(r["status"] == "wrong" for r in saved["results"]) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The tables in the terminal, drawn by rich."""
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from .registry import load_workload
+
+TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def short(number):
+    """Three significant digits, never an exponent."""
+    if number >= 1000:
+        return f"{number:,.0f}"
+    for limit, digits in ((100, 0), (10, 1), (1, 2)):
+        if number >= limit:
+            return f"{number:.{digits}f}"
+    return f"{number:.3f}" if number >= 0.01 else f"{number:.2g}"
+
+
+def time_text(seconds):
+    for unit, name in TIMES:
+        if seconds >= unit:
+            return f"{short(seconds / unit)} {name}"
+    return f"{seconds * 1e9:.2g} ns"
+
+
+def memory_text(size):
+    for unit, name in SIZES:
+        if size >= unit:
+            return f"{short(size / unit)} {name}"
+    return f"{size} B"
+
+
+def ratio_text(ratio):
+    return "-" if ratio is None else short(ratio)
+
+
+def note_text(result):
+    notes = [result["note"]] if result.get("note") else []
+    if result["status"] == "wrong":
+        notes[0] = f"disagrees, no figure: {notes[0]}"
+    if result.get("share", 1.0) < 1.0:
+        notes.append(f"~ from {result['share']:.1%} of the work")
+    if result.get("votes") == 1 and result["status"] == "ok" and not result.get("control"):
+        notes.append("unchecked: no other engine ran")
+    if "float32" in result["row"] and result["status"] == "ok":
+        notes.append("float32, checked to 1e-2")
+    if result.get("cpu_per_wall", 0) > 1.3:
+        notes.append(f"used {result['cpu_per_wall']} threads")
+    return "; ".join(notes)
+
+
+def spread_text(seconds):
+    return f"{time_text(seconds['q1'])} .. {time_text(seconds['q3'])}"
+
+
+def plain_table(results):
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("engine", no_wrap=True)
+    for title in ("median", "quartiles", "/ eager", "/ fastest", "set-up", "peak memory"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("note", style="dim")
+    for result in results:
+        name = Text(result["row"], style=row_style(result))
+        if result["status"] != "ok":
+            table.add_row(name, *["-"] * 6, note_text(result))
+            continue
+        about = "~" if result["share"] < 1.0 else ""
+        table.add_row(
+            name,
+            about + time_text(result["seconds"]["median"]),
+            spread_text(result["seconds"]),
+            ratio_text(result.get("vs_eager")),
+            ratio_text(result.get("vs_fastest")),
+            time_text(result["setup"]) if result["setup"] >= 1e-3 else "-",
+            memory_text(result["memory"]),
+            note_text(result),
+        )
+    return table
+
+
+def series_table(results):
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("nodes", justify="right")
+    table.add_column("engine", no_wrap=True)
+    for title in ("build", "backward", "free", "total / node", "memory / node", "/ eager"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("note", style="dim")
+    last = None
+    for result in results:
+        size = result["size"]
+        label = f"{size:,}" if size != last else ""
+        last = size
+        name = Text(result["row"], style=row_style(result))
+        if result["status"] != "ok":
+            table.add_row(label, name, *["-"] * 6, note_text(result))
+            continue
+        if result.get("control"):
+            continue
+        phases = [time_text(result["phases"][p] / size) for p in ("build", "backward", "free")]
+        table.add_row(
+            label,
+            name,
+            *phases,
+            time_text(result["seconds"]["median"] / size),
+            f"{result['memory'] / size:,.0f} B",
+            ratio_text(result.get("vs_eager")),
+            note_text(result),
+        )
+    return table
+
+
+def row_style(result):
+    if result.get("control"):
+        return "dim"
+    return "bold green" if result["engine"] in ("eager", "compiled") else ""
+
+
+def workload_table(name, results):
+    """One workload's title and table. Build, backward and free of a series are per node."""
+    workload = load_workload(name)
+    series = hasattr(workload, "SERIES")
+    title = Text(f"\n{workload.TITLE}", style="bold cyan")
+    if series:
+        title.append(" (all columns per node)", style="not bold")
+    ok_first = sorted(results, key=place)
+    return Group(title, series_table(ok_first) if series else plain_table(ok_first))
+
+
+def place(result):
+    """By size, then the fastest first, then those without a figure, then the control."""
+    ok = result["status"] == "ok"
+    seconds = result["seconds"]["median"] if ok else 0.0
+    return result["size"] or 0, result.get("control", False), not ok, seconds
+
+
+def console(stderr=False):
+    """As wide as the terminal; wide enough for every column where output goes to a file."""
+    found = Console(highlight=False, stderr=stderr)
+    return found if found.is_terminal else Console(highlight=False, stderr=stderr, width=132)

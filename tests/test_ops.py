@@ -1,0 +1,505 @@
+"""Every op of the table: value, partials, limits, errors, label, name, stub and documentation.
+
+All of it iterates over `_core.OPS`. A new op needs no test here, unless its value has no reference
+in `operator`, `builtins`, `math` or NumPy: then its formula goes into REFERENCES.
+"""
+
+import ast
+import builtins
+import decimal
+import gc
+import itertools
+import math
+import operator
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradcheck import assert_gradients
+from programs import bits
+
+from micrograd_fast import _core
+from micrograd_fast._core import OPS, live_nodes
+from micrograd_fast.engine import Value
+
+ROOT = Path(__file__).resolve().parent.parent
+EVERY_OP = pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+BINARY = [op for op in OPS if op.kind == "binary"]
+
+# Ops that Python spells with an operator; every other op is a method of its own name.
+OPERATORS = {"add": "__add__", "mul": "__mul__", "pow": "__pow__", "vpow": "__pow__"}
+
+
+def real_power(x, y):
+    """Python's, but ValueError where the result is complex or a complex one that overflows."""
+    if x < 0 and math.isfinite(x) and math.isfinite(y) and y != math.floor(y):
+        raise ValueError("no real result")
+    return x**y
+
+
+def sigmoid(x):
+    """By decimal arithmetic with forty digits; beyond 800 it is 0 or 1 to the last bit."""
+    if x != x:
+        return x
+    with decimal.localcontext(prec=40):
+        exact = decimal.Decimal(min(max(x, -800.0), 800.0))
+        return float(1 / (1 + (-exact).exp()))
+
+
+REFERENCES = {
+    "pow": real_power,
+    "vpow": real_power,
+    "sigmoid": sigmoid,
+    "relu": lambda x: 0.0 if x < 0 else x,
+}
+
+
+def reference(op):
+    """What computes op on two floats, or one, without micrograd_fast."""
+    if op.name in REFERENCES:
+        return REFERENCES[op.name]
+    for module in (operator, builtins, math, np):
+        if hasattr(module, op.name):
+            return getattr(module, op.name)
+    pytest.fail(f"REFERENCES needs a formula for {op.name}")
+
+
+def n_numbers(op):
+    """How many numbers go into the op; the fixed one of a power counts."""
+    return 1 if op.kind == "unary" else 2
+
+
+def apply(op, x, *y):
+    """The op in Python's spelling. At least one operand is a Value."""
+    if op.name in OPERATORS:
+        return getattr(operator, OPERATORS[op.name])(x, *y)
+    return getattr(x, op.name)(*y)
+
+
+def as_operands(op, numbers):
+    """Values, but for the fixed number of a power."""
+    return [k if op.kind == "param" and i else Value(k) for i, k in enumerate(numbers)]
+
+
+def operand_forms(op, numbers):
+    """The ways to give these numbers to the op: as Values, and one of two as a number."""
+    forms = [as_operands(op, numbers)]
+    if op.kind == "binary":
+        if op.name != "vpow":
+            forms.append([Value(numbers[0]), numbers[1]])
+        if op.name in OPERATORS:
+            forms.append([numbers[0], Value(numbers[1])])
+    return forms
+
+
+def outcome(compute):
+    """The number's bits, or the type of the exception."""
+    try:
+        number = compute()
+    except (ArithmeticError, ValueError) as error:
+        return type(error)
+    return bits(number.data if isinstance(number, Value) else float(number))
+
+
+def draws(op, rng, count):
+    """Tuples of numbers from the op's domain; two numbers lie apart, maximum has a kink at ties."""
+    drawn = []
+    while len(drawn) < count:
+        numbers = tuple(rng.uniform(op.lo, op.hi) for _ in range(n_numbers(op)))
+        if n_numbers(op) == 1 or abs(numbers[0] - numbers[1]) > 0.01:
+            drawn.append(numbers)
+    return drawn
+
+
+# ---- the table itself ----
+
+
+def test_the_table_is_consistent():
+    names = [op.name for op in OPS]
+    assert len(set(names)) == len(names) >= 15
+    for op in OPS:
+        assert op.kind in ("unary", "binary", "param")
+        assert op.arity == (2 if op.kind == "binary" else 1)
+        assert op.lo < op.hi
+        assert op.label
+        assert repr(op).startswith(f"Op(name={op.name!r}, label={op.label!r}, kind=")
+        with pytest.raises(AttributeError):
+            op.name = "other"
+
+
+@EVERY_OP
+def test_an_op_has_its_python_name_on_value(op):
+    assert callable(vars(Value)[OPERATORS.get(op.name, op.name)])
+
+
+def test_value_has_no_method_that_names_no_op():
+    others = {"backward", "detach"}
+    methods = {name for name, thing in vars(Value).items() if callable(thing) and name[0] != "_"}
+    assert methods - others == {op.name for op in OPS} - set(OPERATORS)
+
+
+@EVERY_OP
+def test_an_op_is_in_the_stub(op):
+    stub = ast.parse(Path(_core.__file__).with_name("_core.pyi").read_text())
+    (value,) = (n for n in stub.body if isinstance(n, ast.ClassDef) and n.name == "Value")
+    methods = {n.name for n in value.body if isinstance(n, ast.FunctionDef)}
+    assert OPERATORS.get(op.name, op.name) in methods
+
+
+def documented_ops():
+    """{name: label} from the first table of docs/ops.md."""
+    text = (ROOT / "docs" / "ops.md").read_text().partition("\n## ")[0]
+    rows = re.findall(
+        r"^\| `(\w+)` \| .+? \| `(\S+)` \|(?: [^|]+ \|){2}(?: [^|]+)? \|$", text, re.M
+    )
+    return dict(rows)
+
+
+def test_the_documentation_has_a_row_for_every_op_and_no_other():
+    expected = {op.name: op.label + "k" * (op.kind == "param") for op in OPS}
+    assert documented_ops() == expected
+
+
+# ---- value and label ----
+
+
+@EVERY_OP
+def test_the_value_is_what_python_computes(op, rng):
+    compute = reference(op)
+    for numbers in draws(op, rng, 200):
+        expected = float(compute(*numbers))
+        for form in operand_forms(op, numbers):
+            assert apply(op, *form).data == pytest.approx(expected, rel=5e-16, abs=0.0), numbers
+
+
+@EVERY_OP
+def test_the_node_has_the_label_and_the_operands(op, rng):
+    (numbers,) = draws(op, rng, 1)
+    operands = as_operands(op, numbers)
+    out = apply(op, *operands)
+    assert type(out) is Value
+    assert out._op == op.label + (str(numbers[1]) if op.kind == "param" else "")
+    assert out._prev == set(operands[: op.arity])
+    assert (out.grad, out.label) == (0.0, "")
+
+
+@pytest.mark.parametrize("k", [2, -1, 2.0, -0.5, 0, True, 10**20, 1e30, math.inf, np.float64(1.5)])
+def test_a_power_is_labelled_with_its_exponent(k):
+    assert (Value(1.0) ** k)._op == f"**{k}"
+
+
+def test_ops_of_a_number_and_a_value_have_the_number_as_a_leaf():
+    v = Value(0.5)
+    for out, number in [(2.0**v, 2.0), (v.maximum(3), 3.0), (v + 4, 4.0), (5 * v, 5.0)]:
+        (leaf,) = out._prev - {v}
+        assert (leaf.data, leaf._op, leaf._prev) == (number, "", set())
+
+
+# ---- partials ----
+
+
+@EVERY_OP
+def test_partials_agree_with_numeric_differences(op, rng):
+    for numbers in draws(op, rng, 25):
+        if op.kind == "param":
+            x, k = numbers
+            assert_gradients(lambda x, k=k: apply(op, x, k), [x])
+        else:
+            assert_gradients(lambda *xs: apply(op, *xs), numbers)
+
+
+@pytest.mark.parametrize("op", BINARY, ids=lambda op: op.name)
+def test_one_node_as_both_operands_gets_both_partials(op, rng):
+    for x, _ in draws(op, rng, 10):
+        assert_gradients(lambda v: apply(op, v, v), [x])
+
+
+@EVERY_OP
+def test_a_local_step_adds_the_partial_times_the_nodes_gradient(op, rng):
+    for numbers in draws(op, rng, 10):
+        operands = as_operands(op, numbers)
+        out = apply(op, *operands)
+        out.backward()
+        partials = [v.grad for v in operands[: op.arity]]
+        out.grad = 3.0
+        out._backward()
+        assert [v.grad for v in operands[: op.arity]] == [d + d * 3.0 for d in partials]
+        assert out.grad == 3.0
+
+
+def torch_gradients(torch, op, numbers):
+    """PyTorch's value and gradients, in float64."""
+    tensors = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in numbers]
+    z = getattr(torch, {"vpow": "pow"}.get(op.name, op.name))(*tensors)
+    z.backward()
+    return z.item(), [t.grad.item() for t in tensors[: op.arity]]
+
+
+@EVERY_OP
+def test_values_and_partials_agree_with_pytorch(op, rng):
+    torch = pytest.importorskip("torch")
+    for numbers in draws(op, rng, 25):
+        operands = as_operands(op, numbers)
+        out = apply(op, *operands)
+        out.backward()
+        z, grads = torch_gradients(torch, op, numbers)
+        assert out.data == pytest.approx(z, rel=1e-14)
+        assert [v.grad for v in operands[: op.arity]] == pytest.approx(grads, rel=1e-13, abs=1e-15)
+
+
+# ---- limits ----
+
+SPECIAL = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    -2.5,
+    3.0,
+    math.pi,
+    709.0,
+    711.0,
+    -746.0,
+    1e155,
+    -1e155,
+    1e300,
+]
+SPECIAL += [-1e300, 1.7e308, 1e-155, -1e-155, 2e-308, 1e-310, -1e-310, 5e-324, -5e-324, 1e16]
+SPECIAL += [math.nan, math.inf, -math.inf]
+
+# NumPy does not say which of two zeros is the larger: it depends on the machine.
+UNSIGNED_ZERO = ("maximum", "minimum")
+# sigmoid's reference is exact, the op need not be.
+WITHIN_AN_ULP = ("sigmoid",)
+
+
+def limit_cases(op):
+    return itertools.product(SPECIAL, repeat=n_numbers(op))
+
+
+def python_outcome(op, numbers):
+    with np.errstate(all="ignore"):
+        return outcome(lambda: reference(op)(*numbers))
+
+
+def acceptable(op, numbers):
+    """The outcomes of which one is right."""
+    expected = python_outcome(op, numbers)
+    if op.name in UNSIGNED_ZERO and numbers[0] == numbers[1] == 0.0:
+        return {bits(0.0), bits(-0.0)}
+    if op.name in WITHIN_AN_ULP and not isinstance(expected, type):
+        exact = reference(op)(*numbers)
+        return {bits(z) for z in (exact, math.nextafter(exact, 0), math.nextafter(exact, 2))}
+    return {expected}
+
+
+@EVERY_OP
+def test_limits_give_the_number_or_the_exception_that_python_gives(op):
+    for numbers in limit_cases(op):
+        expected = acceptable(op, numbers)
+        for form in operand_forms(op, numbers):
+            got = outcome(lambda form=form: apply(op, *form))
+            assert got in expected, (numbers, form, got, expected)
+
+
+def test_the_limits_reach_the_errors_that_ops_have():
+    """The comparison above must have seen errors where there are any, or it compares nothing."""
+    power = {ZeroDivisionError, ValueError, OverflowError}
+    errors = {"pow": power, "vpow": power, "exp": {OverflowError}, "log": {ValueError}}
+    errors |= {"sqrt": {ValueError}, "sin": {ValueError}, "cos": {ValueError}, "tanh": set()}
+    for op in OPS:
+        if op.name in errors:
+            seen = {python_outcome(op, numbers) for numbers in limit_cases(op)}
+            assert {kind for kind in seen if isinstance(kind, type)} == errors[op.name]
+
+
+@EVERY_OP
+def test_an_op_that_fails_adds_no_node(op):
+    gc.collect()
+    for numbers in limit_cases(op):
+        if isinstance(python_outcome(op, numbers), type):
+            operands = as_operands(op, numbers)
+            before = live_nodes()
+            outcome(lambda operands=operands: apply(op, *operands))
+            assert live_nodes() == before
+
+
+def backward_outcome(op, numbers):
+    """The operands' gradients, or the type of the error of either pass."""
+    operands = as_operands(op, numbers)
+    try:
+        apply(op, *operands).backward()
+    except (ArithmeticError, ValueError) as error:
+        return type(error)
+    return [v.grad for v in operands[: op.arity]]
+
+
+def is_named_difference(op, numbers):
+    """Where micrograd decides: relu's derivative asks whether z > 0, which a NaN is not; and abs,
+    which micrograd lacks, does the same."""
+    return op.name in ("relu", "abs") and numbers[0] != numbers[0]
+
+
+@EVERY_OP
+def test_gradients_at_the_limits_are_pytorchs(op):
+    torch = pytest.importorskip("torch")
+    compared = 0
+    for numbers in limit_cases(op):
+        ours = backward_outcome(op, numbers)
+        if isinstance(ours, type) or is_named_difference(op, numbers):
+            continue
+        _, theirs = torch_gradients(torch, op, numbers)
+        assert ours == pytest.approx(theirs, rel=1e-13, abs=1e-307, nan_ok=True), numbers
+        compared += 1
+    assert compared >= 10
+
+
+def test_relu_and_abs_of_nan_have_derivative_zero():
+    for op in OPS:
+        if op.name in ("relu", "abs"):
+            assert backward_outcome(op, [math.nan]) == [0.0]
+
+
+# ---- backward's own errors ----
+
+
+def after(build, x, **rewritten):
+    """The error type and gradients when the graph of build(Value(x)) runs backward."""
+    v = Value(x)
+    out = build(v)
+    v.data = rewritten.get("data", v.data)
+    v.grad = 7.0
+    try:
+        out.backward()
+    except (ArithmeticError, ValueError) as error:
+        assert "derivative" in str(error)
+        assert v.grad == 7.0
+        return type(error)
+    return v.grad - 7.0
+
+
+def test_a_root_at_zero_has_no_derivative():
+    for zero in (0.0, -0.0):
+        assert after(lambda v: v**0.5, zero) is ZeroDivisionError
+        assert after(lambda v: v ** Value(0.5), zero) is ZeroDivisionError
+        assert after(lambda v: v**0.999, zero) is ZeroDivisionError
+        assert after(lambda v: v.sqrt(), zero) is ZeroDivisionError
+
+
+def test_a_power_at_zero_with_a_derivative_has_it():
+    for zero in (0.0, -0.0):
+        for k, slope in [(1, 1.0), (1.0, 1.0), (2, 0.0), (1.5, 0.0), (7, 0.0), (math.inf, 0.0)]:
+            if k != math.inf:
+                assert after(lambda v, k=k: v**k, zero) == slope
+                assert after(lambda v, k=k: v ** Value(k), zero) == slope
+
+
+@pytest.mark.parametrize("k", [0, 0.0, -0.0, False, np.float64(0.0)])
+@pytest.mark.parametrize("x", [0.0, -0.0, 1.5, -2.0, math.inf, math.nan])
+def test_the_power_zero_has_derivative_zero_everywhere(k, x):
+    assert after(lambda v: v**k, x) == 0.0
+    assert after(lambda v: v ** Value(k), x) == 0.0
+    assert (Value(x) ** k).data == 1.0
+
+
+def test_the_exponents_derivative_at_base_zero_is_zero():
+    for exponent in (0.0, 1.0, 2.5):
+        x, y = Value(0.0), Value(exponent)
+        if exponent == 0.0 or exponent >= 1.0:
+            (x**y).backward()
+            assert y.grad == 0.0
+    k = Value(2.0)
+    (0**k).backward()
+    assert k.grad == 0.0
+
+
+def test_data_rewritten_out_of_the_domain_raises_in_backward():
+    cases = [
+        (lambda v: v.log(), 1.0, 0.0, ZeroDivisionError),
+        (lambda v: v.log(), 1.0, -0.0, ZeroDivisionError),
+        (lambda v: v**-1, 1.0, 0.0, ZeroDivisionError),
+        (lambda v: 1 / v, 1.0, 0.0, ZeroDivisionError),
+        (lambda v: v**-1, 1.0, 1e-200, OverflowError),
+        (lambda v: v**3, 1.0, 1e200, OverflowError),
+        (lambda v: v**0.5, 1.0, -1.0, ValueError),
+        (lambda v: v ** Value(1.5), 1.0, -1.0, ValueError),
+    ]
+    for build, x, data, error in cases:
+        assert after(build, x, data=data) is error
+
+
+def test_data_rewritten_within_the_domain_is_what_the_derivative_is_taken_at():
+    cases = [
+        (lambda v: v.log(), 1.0, -4.0, -0.25),
+        (lambda v: v**-1, 1.0, 2.0, -0.25),
+        (lambda v: v**2, 1.0, 3.0, 6.0),
+        (lambda v: v.sin(), 1.0, 0.0, 1.0),
+        (lambda v: v.exp(), 0.0, 5.0, 1.0),  # by the result, which was not rewritten
+        (lambda v: v.relu(), 1.0, -5.0, 1.0),  # likewise, as in micrograd
+    ]
+    for build, x, data, slope in cases:
+        assert after(build, x, data=data) == slope
+
+
+def test_an_error_in_backward_leaves_a_graph_that_works():
+    x, y = Value(0.0), Value(4.0)
+    out = x.sqrt() + y.sqrt()
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            out.backward()
+    x.data = 1.0
+    for v in (*out._prev, x, y):
+        v.grad = 0.0
+    (root_of_y,) = (v for v in out._prev if y in v._prev)
+    root_of_y.grad = 1.0
+    root_of_y._backward()
+    assert (x.grad, y.grad) == (0.0, 0.25)
+
+
+# ---- kinks ----
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_relu_and_abs_have_derivative_zero_at_zero(zero):
+    assert after(lambda v: v.relu(), zero) == 0.0
+    assert after(abs, zero) == after(lambda v: v.abs(), zero) == 0.0
+
+
+def test_relu_and_abs_beside_zero():
+    for x in (5e-324, 1e-300, 1.0, math.inf):
+        assert after(lambda v: v.relu(), x) == after(abs, x) == 1.0
+        assert after(lambda v: v.relu(), -x) == 0.0
+        assert after(abs, -x) == -1.0
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_ties_of_maximum_and_minimum_share_evenly(name):
+    for a, b in [(1.5, 1.5), (0.0, -0.0), (-0.0, 0.0), (math.inf, math.inf)]:
+        x, y = Value(a), Value(b)
+        (getattr(x, name)(y) * 6).backward()
+        assert (x.grad, y.grad) == (3.0, 3.0)
+    x = Value(1.5)
+    getattr(x, name)(x).backward()
+    assert x.grad == 1.0
+    x = Value(1.5)
+    getattr(x, name)(1.5).backward()
+    assert x.grad == 0.5
+
+
+def test_maximum_and_minimum_give_the_gradient_to_the_operand_they_chose():
+    for name, chosen in [("maximum", (0.0, 1.0)), ("minimum", (1.0, 0.0))]:
+        x, y = Value(-1.0), Value(2.0)
+        getattr(x, name)(y).backward()
+        assert (x.grad, y.grad) == chosen
+        x, y = Value(-1.0), Value(2.0)
+        getattr(y, name)(x).backward()
+        assert (x.grad, y.grad) == chosen
+
+
+def test_a_nan_on_either_side_of_maximum_and_minimum_is_the_result():
+    for name in ("maximum", "minimum"):
+        for a, b in [(math.nan, 1.0), (1.0, math.nan), (math.nan, math.nan), (math.inf, math.nan)]:
+            assert math.isnan(getattr(Value(a), name)(Value(b)).data)
+            assert math.isnan(getattr(Value(a), name)(b).data)
