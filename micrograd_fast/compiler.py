@@ -95,6 +95,7 @@ class _Arguments:
         self.arrays: list[tuple[int, int, Any]] = []
         self.batches: list[tuple[int, int, Any]] = []
         self.hubs: list[Value] = []
+        self.wanted = ""  # the name of an array argument that gradient is asked for
 
     def add(self, arg: Any, name: str) -> Any:
         """The key of an argument, a hashable description of its structure; its numbers are kept."""
@@ -159,7 +160,7 @@ class _Arguments:
             return ("array", array.shape[1:])
         flat = array.reshape(-1).tolist()
         self.numbers += flat
-        self.kinds += ["uniform"] * len(flat)
+        self.kinds += ["uniform grad" if name == self.wanted else "uniform"] * len(flat)
         self.n_inputs += len(flat)
         return ("array", array.shape)
 
@@ -251,15 +252,18 @@ class CompiledFunction:
     def __reduce__(self) -> Any:
         return CompiledFunction, (self.__wrapped__, self._batch)
 
-    def _prepared(self, args: Any, kwargs: Any) -> tuple[_Specialization, _Arguments]:
+    def _prepared(
+        self, args: Any, kwargs: Any, wanted: str = ""
+    ) -> tuple[_Specialization, _Arguments]:
         feed = _Arguments(self._batch)
+        feed.wanted = wanted
         key = (
             tuple(feed.add(a, f"argument {k}") for k, a in enumerate(args)),
             tuple((w, feed.add(kwargs[w], f"argument {w!r}")) for w in sorted(kwargs)),
         )
         if self._batch and feed.n_samples < 0:
             raise ValueError(f"{self.__name__} is batched: at least one argument must be an array")
-        cache_key = (key, tuple(feed.kinds)) if feed.batches else key
+        cache_key = (key, tuple(feed.kinds)) if feed.batches or wanted else key
         special = self._cache.get(cache_key)
         if special is None:
             special = _Specialization(self.__wrapped__, self.__name__, key, feed.kinds, self._batch)
@@ -292,6 +296,38 @@ class CompiledFunction:
             for k, number in enumerate(numbers)
         ]
         return _unflatten(special.tree, iter(results))
+
+    def value_and_grad(
+        self, *args: Any, params: list[Value] | None = None, **kwargs: Any
+    ) -> tuple[float, Any]:
+        """(value, gradient) as a float and a float64 array; no graph is built, no grad is changed.
+
+        The gradient is that of the function's one result; of a batched function, of the mean over
+        its samples. With params, leaf Values, it has shape (len(params),) and their order (0 where
+        the function does not use one); without, it is that of the first argument, a float array,
+        and has its shape: what scipy.optimize.minimize(f.value_and_grad, x0, jac=True) wants.
+
+        Raises TypeError where there is no such argument or the function has several results.
+        """
+        import numpy as np
+
+        wanted = "" if params is not None else "argument 0"
+        special, feed = self._prepared(args, kwargs, wanted)
+        if special.n_outputs != 1 or feed.batches:
+            raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
+        if params is None and ("uniform grad" not in feed.kinds or not hasattr(args[0], "shape")):
+            raise TypeError("value_and_grad needs params=, or a float array as first argument")
+        n_samples = feed.n_samples if self._batch else 1
+        call = _core.Call(special.plan, feed.arrays, feed.numbers, n_samples, [])
+        outputs = np.empty(n_samples)
+        call.run(outputs, True)
+        captured, inputs = call.gradients()
+        if params is None:
+            gradient = np.array(inputs[: args[0].size]).reshape(args[0].shape)
+        else:
+            by_id = {id(v): g for v, g in zip(special.plan.captured, captured, strict=True)}
+            gradient = np.array([by_id.get(id(p), 0.0) for p in params])
+        return float(outputs.mean()), gradient / n_samples
 
     def program(self, *args: Any, **kwargs: Any) -> str:
         """How a call with these arguments is computed: sizes, counts per op and the listing."""

@@ -33,7 +33,8 @@ cdef class Call:
         self.uniforms = self.read_uniforms()
         if backward:
             self.grads = bytearray(8 * self.plan.plan.n_uniforms)
-        self.replay(outputs, None, backward, False)
+        if self.n_samples:
+            self.replay(outputs, None, backward, False)
 
     cdef bytearray read_uniforms(self):
         """Data of captured nodes, uniform arguments and numbers, by slot."""
@@ -160,7 +161,7 @@ cdef class Call:
         cdef double *seeds
         uniform, self.uniform_seeds = self.uniform_seeds, None
         explicit, self.seeds = self.seeds, None
-        if uniform is None and explicit is None:
+        if self.n_samples == 0 or (uniform is None and explicit is None):
             return
         if explicit is None and n_outputs == 1 and self.grads is not None and not self.batch_args:
             scale = (<double *><char *>uniform)[0]
