@@ -93,9 +93,9 @@ class _Arguments:
         self.kinds: list[str] = []
         self.numbers: list[Any] = []
         self.arrays: list[tuple[int, int, Any]] = []
-        self.batches: list[tuple[int, int, Any]] = []
+        self.sinks: list[tuple[int, Any]] = []  # where gradients of columns go
         self.hubs: list[Value] = []
-        self.wanted = ""  # the name of an array argument that gradient is asked for
+        self.wanted = ""  # whose gradient value_and_grad asks for: "argument 0", "arrays", or ""
 
     def add(self, arg: Any, name: str) -> Any:
         """The key of an argument, a hashable description of its structure; its numbers are kept."""
@@ -143,7 +143,7 @@ class _Arguments:
         data = arg.data
         self._rows(data, name, "lane" if arg._hub is None else "lane grad")
         if arg._hub is not None:
-            self.batches.append((first, self.n_inputs - first, arg._call))
+            self.sinks.append((first, arg._call))
             self.hubs.append(arg._hub)
         return ("array", data.shape[1:])
 
@@ -156,7 +156,9 @@ class _Arguments:
         if array.ndim == 0:
             return self._number(float(array), "uniform", "number")
         if self.batch:
-            self._rows(array, name, "lane")
+            if self.wanted == "arrays":
+                self.sinks.append((self.n_inputs, np.empty_like(array)))
+            self._rows(array, name, "lane grad" if self.wanted == "arrays" else "lane")
             return ("array", array.shape[1:])
         flat = array.reshape(-1).tolist()
         self.numbers += flat
@@ -263,7 +265,7 @@ class CompiledFunction:
         )
         if self._batch and feed.n_samples < 0:
             raise ValueError(f"{self.__name__} is batched: at least one argument must be an array")
-        cache_key = (key, tuple(feed.kinds)) if feed.batches or wanted else key
+        cache_key = (key, tuple(feed.kinds)) if feed.sinks or wanted else key
         special = self._cache.get(cache_key)
         if special is None:
             special = _Specialization(self.__wrapped__, self.__name__, key, feed.kinds, self._batch)
@@ -275,9 +277,9 @@ class CompiledFunction:
             return self.__wrapped__(*args, **kwargs)
         special, feed = self._prepared(args, kwargs)
         n_samples = feed.n_samples if self._batch else 1
-        call = _core.Call(special.plan, feed.arrays, feed.numbers, n_samples, feed.batches)
+        call = _core.Call(special.plan, feed.arrays, feed.numbers, n_samples, feed.sinks)
         grad = _core.grad_enabled()
-        fused = grad and special.n_outputs == 1 and not feed.batches
+        fused = grad and special.n_outputs == 1 and not feed.sinks
         if self._batch:
             import numpy as np
 
@@ -299,34 +301,45 @@ class CompiledFunction:
 
     def value_and_grad(
         self, *args: Any, params: list[Value] | None = None, **kwargs: Any
-    ) -> tuple[float, Any]:
-        """(value, gradient) as a float and a float64 array; no graph is built, no grad is changed.
+    ) -> tuple[Any, Any]:
+        """Value and gradient as plain NumPy results; no graph is built, no grad is changed.
 
-        The gradient is that of the function's one result; of a batched function, of the mean over
-        its samples. With params, leaf Values, it has shape (len(params),) and their order (0 where
-        the function does not use one); without, it is that of the first argument, a float array,
-        and has its shape: what scipy.optimize.minimize(f.value_and_grad, x0, jac=True) wants.
+        Of a function that is not batched: its one result, a float, and the gradient of the first
+        argument, a float array, in its shape: what scipy.optimize.minimize(f.value_and_grad, x0,
+        jac=True) wants. Of a batched one: the results, shape (B,), and sample by sample the
+        gradient of each array argument in its shape: one array, or a tuple where there are several.
+
+        With params, leaf Values: the result (batched: its mean over the samples), a float, and its
+        gradient, shape (len(params),), 0 where the function does not use one.
 
         Raises TypeError where there is no such argument or the function has several results.
         """
+        wanted = "" if params is not None else "arrays" if self._batch else "argument 0"
+        special, feed = self._prepared(args, kwargs, wanted)
+        if special.n_outputs != 1:
+            raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
+        if params is None and not self._batch:
+            if "uniform grad" not in feed.kinds or not hasattr(args[0], "shape"):
+                raise TypeError("value_and_grad needs params=, or a float array as first argument")
+        return self._plain_results(special, feed, args, params)
+
+    def _plain_results(
+        self, special: _Specialization, feed: _Arguments, args: Any, params: Any
+    ) -> tuple[Any, Any]:
         import numpy as np
 
-        wanted = "" if params is not None else "argument 0"
-        special, feed = self._prepared(args, kwargs, wanted)
-        if special.n_outputs != 1 or feed.batches:
-            raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
-        if params is None and ("uniform grad" not in feed.kinds or not hasattr(args[0], "shape")):
-            raise TypeError("value_and_grad needs params=, or a float array as first argument")
         n_samples = feed.n_samples if self._batch else 1
-        call = _core.Call(special.plan, feed.arrays, feed.numbers, n_samples, [])
+        call = _core.Call(special.plan, feed.arrays, feed.numbers, n_samples, feed.sinks)
         outputs = np.empty(n_samples)
-        call.run(outputs, True)
+        call.run(outputs, True, params is None)
+        if params is None and self._batch:
+            gradients = tuple(sink for _, sink in feed.sinks)
+            return outputs, gradients if len(gradients) > 1 else gradients[0]
         captured, inputs = call.gradients()
         if params is None:
-            gradient = np.array(inputs[: args[0].size]).reshape(args[0].shape)
-        else:
-            by_id = {id(v): g for v, g in zip(special.plan.captured, captured, strict=True)}
-            gradient = np.array([by_id.get(id(p), 0.0) for p in params])
+            return outputs.item(), np.array(inputs[: args[0].size]).reshape(args[0].shape)
+        by_id = {id(v): g for v, g in zip(special.plan.captured, captured, strict=True)}
+        gradient = np.array([by_id.get(id(p), 0.0) for p in params])
         return float(outputs.mean()), gradient / n_samples
 
     def program(self, *args: Any, **kwargs: Any) -> str:

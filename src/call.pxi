@@ -18,23 +18,23 @@ cdef class Call:
     cdef bytearray grads       # of uniform slots for a seed of one; None: not computed
     cdef bytearray uniforms    # captured data and numbers of this moment
     cdef bytearray uniform_seeds, seeds
-    cdef list batch_args       # Batches among the arguments: (first input, n inputs, their Call)
+    cdef list sinks            # of gradients of columns: (first input, a Call or a float64 buffer)
 
-    def __init__(self, Plan plan, list arrays, list numbers, long n_samples, list batch_args):
+    def __init__(self, Plan plan, list arrays, list numbers, long n_samples, list sinks):
         self.plan = plan
         self.arrays = arrays
         self.numbers = numbers
         self.n_samples = n_samples
-        self.batch_args = batch_args
+        self.sinks = sinks
 
-    def run(self, outputs, bint backward):
+    def run(self, outputs, bint backward, bint column_grads=False):
         """Fills outputs, a float64 buffer of n_samples * n_outputs; with backward, for one output,
-        the gradients for a seed of one a sample too."""
+        the gradients for a seed of one a sample too; with column_grads also those of columns."""
         self.uniforms = self.read_uniforms()
         if backward:
             self.grads = bytearray(8 * self.plan.plan.n_uniforms)
         if self.n_samples:
-            self.replay(outputs, None, backward, False)
+            self.replay(outputs, None, backward, column_grads)
 
     cdef bytearray read_uniforms(self):
         """Data of captured nodes, uniform arguments and numbers, by slot."""
@@ -58,7 +58,7 @@ cdef class Call:
         return block
 
     cdef int replay(self, object outputs, object seeds, bint backward, bint column_grads) except -1:
-        """One run of the plan. column_grads: gradients of Batch arguments are wanted."""
+        """One run of the plan. column_grads: the sinks get the gradients of their columns."""
         cdef Plan plan = self.plan
         cdef mf_workspace ws
         cdef mf_job job
@@ -95,7 +95,7 @@ cdef class Call:
             plan.has_idle = True
         if error == MF_REPLAY_INDEX:
             raise IndexError("mg.take: an index is out of range or no whole number")
-        for (first, width, call), block in grads:
+        for call, block in grads:
             (<Call>call).add_seeds(block)
         return 0
 
@@ -112,17 +112,19 @@ cdef class Call:
         for k in range(len(self.arrays)):
             first, width, buffer = self.arrays[k]
             data = memoryview(buffer).cast("B")
-            batch = next((b for b in self.batch_args if b[0] == first), None)
-            if column_grads and batch is not None:
-                grads.append((batch, bytearray(len(data))))
+            sink = next((s for f, s in self.sinks if f == first), None) if column_grads else None
+            if isinstance(sink, Call):
+                grads.append((sink, bytearray(len(data))))
                 into = grads[len(grads) - 1][1]
+            elif sink is not None:
+                into = memoryview(sink).cast("B")
             for j in range(width):
                 if slots[<int32_t>first + j] == MF_NO_SLOT:
                     continue
                 column.data = (<const double *>&data[0]) + j if len(data) else NULL
                 column.stride = width
                 column.grad = NULL
-                if column_grads and batch is not None:
+                if sink is not None:
                     column.grad = (<double *>&into[0]) + j
                 (<mf_column *>columns.data)[slots[<int32_t>first + j]] = column
         return 0
@@ -163,7 +165,7 @@ cdef class Call:
         explicit, self.seeds = self.seeds, None
         if self.n_samples == 0 or (uniform is None and explicit is None):
             return
-        if explicit is None and n_outputs == 1 and self.grads is not None and not self.batch_args:
+        if explicit is None and n_outputs == 1 and self.grads is not None and not self.sinks:
             scale = (<double *><char *>uniform)[0]
         else:
             if explicit is None:
