@@ -14,7 +14,15 @@ def compile_flags() -> list[str]:
     """Flags that keep floating point exact: no fast-math, no contraction, no -march."""
     if sys.platform == "win32":
         return ["/O2", "/std:c11", "/fp:precise"]
-    flags = ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fopenmp-simd", "-Wall", "-Wextra"]
+    flags = [
+        "-O3",
+        "-std=c11",
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-fopenmp-simd",
+        "-Wall",
+        "-Wextra",
+    ]
     # The two that Cython's own generated code trips over; ours is clean without them.
     return [*flags, "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
 

@@ -125,8 +125,9 @@ class _Arguments:
 
     def _rows(self, data: Any, name: str, kind: str) -> None:
         if self.n_samples not in (-1, len(data)):
-            raise ValueError(f"{name} has {len(data)} samples, the arrays before it have "
-                             f"{self.n_samples}")
+            raise ValueError(
+                f"{name} has {len(data)} samples, the arrays before it have {self.n_samples}"
+            )
         self.n_samples = len(data)
         width = 1
         for size in data.shape[1:]:
@@ -194,8 +195,10 @@ def _flatten(result: Any, values: list[Value], name: str) -> Any:
         return (type(result), [_flatten(r, values, name) for r in result])
     if result is None or isinstance(result, (int, float, str)):
         return ("static", result)
-    raise TypeError(f"{name} returned {type(result).__name__!r}: a compiled function returns "
-                    "Values and lists or tuples of them")
+    raise TypeError(
+        f"{name} returned {type(result).__name__!r}: a compiled function returns "
+        "Values and lists or tuples of them"
+    )
 
 
 def _unflatten(tree: Any, values: Iterator[Any]) -> Any:

@@ -74,7 +74,9 @@ class Rosenbrock(Tiny):
 
     @staticmethod
     def function(x):
-        return sum(100.0 * (x[k + 1] - x[k] ** 2) ** 2 + (1.0 - x[k]) ** 2 for k in range(len(x) - 1))
+        return sum(
+            100.0 * (x[k + 1] - x[k] ** 2) ** 2 + (1.0 - x[k]) ** 2 for k in range(len(x) - 1)
+        )
 
 
 class Training(CompiledCase):
@@ -157,7 +159,11 @@ class Rows(list):
     """An embedding: rows by a number that is known, or by one that is an input."""
 
     def __getitem__(self, index):
-        return mg.take(list(self), index) if isinstance(index, mg.Value) else super().__getitem__(index)
+        return (
+            mg.take(list(self), index)
+            if isinstance(index, mg.Value)
+            else super().__getitem__(index)
+        )
 
 
 class Names(CompiledCase):
