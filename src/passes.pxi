@@ -49,6 +49,10 @@ cdef class Rewriting:
         return True
 
 
+cdef inline bint is_neutral(int32_t op, double number) noexcept:
+    return (op == MF_MUL and number == 1.0) or (op == MF_ADD and number == 0.0)
+
+
 def fold_constants(Program program) -> Program:
     """Ops on numbers become numbers; x * 1 and x + 0 become x."""
     cdef Rewriting r = Rewriting(program)
@@ -67,10 +71,10 @@ def fold_constants(Program program) -> Program:
                 mf_forward(i.op, a, b, &z)
                 r.moved[k] = r.new.emit_number(z)
                 continue
-            if (i.op == MF_MUL and y_known and b == 1.0) or (i.op == MF_ADD and y_known and b == 0.0):
+            if y_known and is_neutral(i.op, b):
                 r.moved[k] = x
                 continue
-            if (i.op == MF_MUL and x_known and a == 1.0) or (i.op == MF_ADD and x_known and a == 0.0):
+            if x_known and is_neutral(i.op, a):
                 r.moved[k] = y
                 continue
         r.moved[k] = r.copy(k)

@@ -100,7 +100,7 @@ cdef class Plan:
     cdef mf_plan plan
     cdef Block steps, uniform_steps, args, row_wants, uniform_wants, outputs
     cdef Block numbers               # (slot, number) pairs
-    cdef Block captured_slots        # per captured node: ~slot, or MF_NO_SLOT if the program lost it
+    cdef Block captured_slots        # per captured node, MF_NO_SLOT if the program lost it
     cdef Block input_slots           # the same per input
     cdef mf_workspace idle           # a workspace that no call uses right now
     cdef bint has_idle

@@ -162,7 +162,8 @@ def _program_from(version, n_inputs, n_params, outputs, bytes code, bytes args, 
     cdef Program p = Program(n_inputs)
     if version != 1:
         raise ValueError(f"the program was saved in format {version!r}, this build reads 1")
-    if len(code) % sizeof(instruction) or len(args) % sizeof(int32_t) or len(numbers) % sizeof(double):
+    if (len(code) % sizeof(instruction) or len(args) % sizeof(int32_t)
+            or len(numbers) % sizeof(double)):
         raise ValueError("the saved program is truncated")
     if not isinstance(outputs, list) or n_inputs < 0 or n_params < 0:
         raise ValueError("the saved program is not valid")

@@ -89,7 +89,7 @@ cdef class Trace:
         return value
 
     def program(self, outputs):
-        """(Program, captured Values): what computes the outputs, a list of Values, from the inputs."""
+        """(Program, captured Values): what computes a list of Values from the inputs."""
         cdef Program program = Program(len(self.inputs))
         cdef bytearray seen = bytearray(4 * n_nodes)   # value id + 1 by node id
         cdef int32_t *ids = NULL
