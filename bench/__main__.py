@@ -4,6 +4,7 @@ import argparse
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from . import compare, machine, method, registry
@@ -35,14 +36,18 @@ def choose(wanted, known, what, parser):
 
 
 def chosen_rows(text, engines, parser):
-    """[(row, engine)], by the names of engines or of single rows; the control always runs."""
+    """[(row, engine)], by the names of engines or of single rows; the control always runs.
+
+    A row that is named is not spared anything by --quick.
+    """
     pairs = [(row, engine) for engine in engines.values() for row in engine.rows]
     names = [n.strip() for n in (text or "").split(",") if n.strip()]
     known = dict.fromkeys([*engines, *(row.name for row, _ in pairs)])
     choose(names, known, "engine", parser)
-    if names:
-        return [(r, e) for r, e in pairs if r.name in names or e.name in names or r.control]
-    return pairs
+    if not names:
+        return pairs
+    pairs = [(r, e) for r, e in pairs if r.name in names or e.name in names or r.control]
+    return [(replace(r, not_quick=()) if r.name in names else r, e) for r, e in pairs]
 
 
 def run_workload(name, pairs, plan, threads, show):

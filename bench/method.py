@@ -12,6 +12,7 @@ from . import agree, registry
 from .process import Child, Failure
 
 READY_LIMIT = 120.0
+CHECK_STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,10 @@ class Plan:
     min_turns: int
     check_limit: float  # for set-up and the first steps
     series_limit: float  # the next size of a series is left out when a graph would take longer
-    check_steps: int = 2
 
 
 PLANS = {
-    "full": Plan("full", 15, 0.1, 6.0, 3, 240.0, 6.0),
+    "full": Plan("full", 15, 0.1, 6.0, 3, 240.0, 5.0),
     "quick": Plan("quick", 5, 0.02, 0.6, 1, 40.0, 0.5),
     "toy": Plan("toy", 2, 0.001, 0.01, 1, 60.0, 1.0),
 }
@@ -66,7 +66,8 @@ def measure(problem, rows, plan, threads, say=lambda text: None):
             child = Child(row, problem, data_file, threads)
             stack.callback(child.end)
             entries.append(Entry(row, child, []))
-        votes = check(entries, plan, say)
+        # A graph of a series is the same every time, and may be large.
+        votes = check(entries, plan, 1 if problem.size else CHECK_STEPS, say)
         warm_up(entries, plan, say)
         take_turns(entries, plan, say)
         results = [collate(problem, entry, votes) for entry in entries]
@@ -87,7 +88,7 @@ def attempt(entry, call):
         return None
 
 
-def check(entries, plan, say):
+def check(entries, plan, steps, say):
     """Set-up and first steps, one engine after the other; who disagrees goes no further."""
     for entry in entries:  # imports may overlap: nothing is timed yet
         say(f"starting {entry.row.name}")
@@ -95,7 +96,7 @@ def check(entries, plan, say):
     for entry in alive(entries):
         say(f"checking {entry.row.name}")
         entry.checked = attempt(
-            entry, lambda e=entry: e.child.ask(plan.check_limit, "check", plan.check_steps)
+            entry, lambda e=entry: e.child.ask(plan.check_limit, "check", steps)
         )
     judged = [e for e in alive(entries) if not e.row.control]
     verdicts, votes = agree.check_all(
@@ -214,6 +215,9 @@ def too_large(problem, previous, plan, memory):
     """Why a row is spared this size of a series, judged by its result at the size before."""
     if previous is None:
         return ""
+    if previous["status"] == "skipped":
+        smaller = f"left out from {previous['size']:,} nodes on"
+        return previous["note"] if previous["note"].startswith("left out") else smaller
     if previous["status"] != "ok":
         return previous["note"]
     growth = problem.size / previous["size"]

@@ -151,7 +151,7 @@ def runs(row, engine, workload):
     if row.control:
         return workload != "import"
     if workload == "import":
-        return "import" in engine.workloads and row is engine.rows[0]
+        return "import" in engine.workloads and row.name == engine.rows[0].name
     return workload in engine.workloads and (not row.only or workload in row.only)
 
 

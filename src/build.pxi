@@ -4,6 +4,8 @@
 # Each function first looks at its operands; where an operand is HELD, an operator was replaced or
 # ops do not record, it runs the same formula through Python's operators instead.
 
+from itertools import islice
+
 from cpython.sequence cimport PySequence_Fast, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS
 
 
@@ -20,11 +22,14 @@ cdef bint plain_values(object values, Py_ssize_t n) except -1:
 
 
 cdef bint plain_operands(object values, Py_ssize_t n) except -1:
-    """The same, floats and ints allowed."""
+    """The same, floats and ints allowed. Raises OverflowError here, before there is any node."""
     cdef PyObject **items = PySequence_Fast_ITEMS(values)
     cdef Py_ssize_t k
     for k in range(n):
-        if PyFloat_Check(<object>items[k]) or PyLong_Check(<object>items[k]):
+        if PyFloat_Check(<object>items[k]):
+            continue
+        if PyLong_Check(<object>items[k]):
+            PyLong_AsDouble(<object>items[k])
             continue
         if type(<object>items[k]) is not Value:
             return False
@@ -109,6 +114,11 @@ cdef object affine_in_python(object ws, object xs, object b, str activation):
     return b if activation is None else getattr(b, activation)()
 
 
+cdef object first_items(object x, Py_ssize_t n):
+    """x as a list or tuple; of an iterator no more than n items are taken, as zip() does."""
+    return x if isinstance(x, (list, tuple)) else list(islice(x, n))
+
+
 def affine(w, x, b, str activation=None):
     """b + w[0]*x[0] + w[1]*x[1] + ..., the nodes of micrograd's Neuron, as far as w and x reach.
 
@@ -117,7 +127,7 @@ def affine(w, x, b, str activation=None):
     and there is no activation.
     """
     cdef object ws = PySequence_Fast(w, "w must be a sequence of Values")
-    cdef object xs = PySequence_Fast(x, "x must be a sequence of Values or numbers")
+    cdef object xs = first_items(x, PySequence_Fast_GET_SIZE(ws))
     cdef Py_ssize_t n = min(PySequence_Fast_GET_SIZE(ws), PySequence_Fast_GET_SIZE(xs))
     cdef int op = 0, error
     cdef double z = 0.0

@@ -156,29 +156,49 @@ def test_a_whole_dropped_graph_of_custom_nodes_still_backpropagates(nodes_back):
     assert nodes_back()
 
 
-@pytest.mark.parametrize("drop_first", [False, True])
-def test_a_step_set_after_consumers_exist_survives_and_is_collected(nodes_back, drop_first):
-    calls = []
+def late_step(calls):
+    """A graph whose inner node got its step last: the leaf, the middle and the outer node."""
     x = Value(1.0)
     inner = x * 3
     middle = inner + 1
     outer = (middle * 2).relu()
-    if drop_first:
-        del middle
-        gc.collect()
 
-    def step(inner=inner):
+    def step():
         calls.append(inner.grad)
         x.grad += 50.0
 
     inner._backward = step
-    del inner, step
+    return x, middle, outer
+
+
+@pytest.mark.parametrize("keep_middle", [False, True])
+def test_a_step_set_after_consumers_exist_survives_and_is_collected(nodes_back, keep_middle):
+    calls = []
+    x, middle, outer = late_step(calls)
+    if not keep_middle:
+        del middle
     gc.collect()
     outer.backward()
     assert calls == [2.0]
     assert x.grad == 50.0
-    if not drop_first:
+    if keep_middle:
         del middle
+    del x, outer
+    assert nodes_back()
+
+
+def test_a_step_set_after_all_consumers_lost_their_names_survives(nodes_back):
+    calls = []
+    x = Value(1.0)
+    inner = x * 3
+    outer = ((inner + 1) * 2).relu()
+    gc.collect()
+    inner._backward = lambda calls=calls, node=inner: calls.append(node.grad)
+    del inner
+    gc.collect()
+    outer.backward()
+    assert calls == [2.0]
+    assert x.grad == 0.0
     del x, outer
     assert nodes_back()
 
@@ -199,15 +219,22 @@ def test_late_steps_on_many_nodes_of_one_graph_are_kept_and_collected(nodes_back
     assert nodes_back()
 
 
-def test_a_step_that_holds_its_consumer_is_collected(nodes_back):
+def steps_that_hold_consumers():
     x = Value(1.0)
     inner = x * 2
     outer = inner + x
     inner._backward = lambda: outer.grad
     x._backward = lambda: (inner, outer)
-    further = outer.tanh()
-    further.backward()
-    del x, inner, outer, further
+    return outer.tanh()
+
+
+def test_a_step_that_holds_its_consumer_is_kept_and_collected(nodes_back):
+    top = steps_that_hold_consumers()
+    gc.collect()
+    top.backward()
+    (outer,) = top._prev
+    assert outer.grad == pytest.approx(1 - math.tanh(3.0) ** 2)
+    del top, outer
     assert nodes_back()
 
 
@@ -444,7 +471,8 @@ def test_a_subclass_is_copied_as_itself(kind):
 def test_a_model_is_copied_while_its_graph_lives(kind):
     model = nn.MLP(3, [4, 2])
     loss = sum(v * v for v in model([1.0, -0.5, 2.0]))
-    loss.backward()
+    for p in model.parameters():
+        p.grad = 0.5
     model.parameters()[0].m = 0.25
     twin = COPIES[kind](model)
     pairs = list(zip(model.parameters(), twin.parameters(), strict=True))
@@ -452,8 +480,10 @@ def test_a_model_is_copied_while_its_graph_lives(kind):
     assert twin.parameters()[0].m == 0.25
     assert repr(twin) == repr(model)
     twin.zero_grad()
-    assert any(p.grad for p in model.parameters())
+    assert all(p.grad == 0.5 for p in model.parameters())
+    model.zero_grad()
     twin_loss = sum(v * v for v in twin([1.0, -0.5, 2.0]))
+    loss.backward()
     twin_loss.backward()
     assert twin_loss.data == loss.data
     assert [b.grad for _, b in pairs] == [a.grad for a, _ in pairs]

