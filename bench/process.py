@@ -59,6 +59,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
+            cwd=os.path.dirname(data_file),  # compilers leave files behind when their user is ended
             env=pinned_environment(threads),
         )
         self.selector = selectors.DefaultSelector()

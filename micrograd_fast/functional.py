@@ -130,22 +130,24 @@ def softmax(logits: Iterable[Scalar]) -> list[Value]:
     return [e * scale for e in exps]
 
 
-def _log_sum_exp(items: Sequence[Value]) -> Value:
+def _shifted(logits: Iterable[Scalar]) -> tuple[list[Value], Value]:
+    """The logits less their maximum, and the log of the sum of their exponentials."""
+    items = _listed(logits, "logits")
     shift = _shift(items)
-    return _core.total([(x - shift).exp() for x in items]).log() + shift
+    shifted = [x - shift for x in items]
+    return shifted, _core.total([x.exp() for x in shifted]).log()
 
 
 def log_softmax(logits: Iterable[Scalar]) -> list[Value]:
     """x_i - log(exp(x_0) + exp(x_1) + ...), without leaving the logarithmic scale."""
-    items = _listed(logits, "logits")
-    total = _log_sum_exp(items)
-    return [x - total for x in items]
+    shifted, total = _shifted(logits)
+    return [x - total for x in shifted]
 
 
 def cross_entropy(logits: Iterable[Scalar], target: int) -> Value:
     """-log_softmax(logits)[target]: the loss of one sample whose class is target."""
-    items = _listed(logits, "logits")
-    return _log_sum_exp(items) - take(items, target)
+    shifted, total = _shifted(logits)
+    return total - take(shifted, target)
 
 
 def binary_cross_entropy(logit: Scalar, target: Scalar) -> Value:
@@ -155,7 +157,8 @@ def binary_cross_entropy(logit: Scalar, target: Scalar) -> Value:
     as PyTorch's binary_cross_entropy_with_logits.
     """
     (x,) = _listed([logit], "logit")
-    return x.maximum(0) - x * target + (1 + (-abs(x)).exp()).log()
+    (t,) = _listed([target], "target")
+    return x.maximum(0) - x * t + (-abs(x)).exp().log1p()
 
 
 def mse_loss(predictions: Iterable[Scalar], targets: Iterable[Scalar]) -> Value:

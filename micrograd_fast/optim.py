@@ -137,13 +137,14 @@ class SGD(Optimizer):
     ) -> None:
         _checked("lr", lr)
         _checked("momentum", momentum)
+        _checked("dampening", dampening, low=float("-inf"))
         _checked("weight_decay", weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("nesterov needs momentum > 0 and dampening = 0")
 
     def step(self) -> None:
+        started = "momentum_buffer" in self._buffers
         velocity = self._buffer("momentum_buffer") if self.momentum else None
-        started = self._n_steps > 0
         self._params.sgd_step(
             velocity,
             started,

@@ -19,6 +19,7 @@ OP(POW,  "pow",     "**",      MF_PARAM,  pow(x, y),            mf_pow_dx(x, y),
 OP(VPOW, "vpow",    "**",      MF_BINARY, pow(x, y),            mf_pow_dx(x, y),                 mf_pow_dy(x, y, z),   mf_pow_fails(x, y, z),      mf_pow_dx_fails(x, y), 0.3, 2.5)
 OP(EXP,  "exp",     "exp",     MF_UNARY,  exp(x),               z,                               0.0,                  mf_overflows(x, z),         0,                     -2.0, 2.0)
 OP(LOG,  "log",     "log",     MF_UNARY,  log(x),               1.0 / x,                         0.0,                  x <= 0.0 ? MF_DOMAIN : 0,   x == 0.0 ? MF_ZERODIV : 0, 0.1, 9.0)
+OP(LOG1P, "log1p",  "log1p",   MF_UNARY,  log1p(x),             1.0 / (1.0 + x),                 0.0,                  x <= -1.0 ? MF_DOMAIN : 0,  x == -1.0 ? MF_ZERODIV : 0, -0.5, 9.0)
 OP(SQRT, "sqrt",    "sqrt",    MF_UNARY,  sqrt(x),              0.5 / z,                         0.0,                  x < 0.0 ? MF_DOMAIN : 0,    z == 0.0 ? MF_ZERODIV : 0, 0.1, 9.0)
 OP(TANH, "tanh",    "tanh",    MF_UNARY,  tanh(x),              1.0 - z * z,                     0.0,                  0,                          0,                     -2.0, 2.0)
 OP(SIGMOID, "sigmoid", "sigmoid", MF_UNARY, mf_sigmoid(x),      z * (1.0 - z),                   0.0,                  0,                          0,                     -4.0, 4.0)

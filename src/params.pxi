@@ -37,6 +37,9 @@ cdef class Parameters:
     def __len__(self):
         return len(self.ids)
 
+    def __reduce__(self):
+        return Parameters, (self.values,)
+
     def zero_grad(self):
         """Sets every grad to 0."""
         cdef Py_ssize_t k
@@ -88,7 +91,7 @@ cdef class Parameters:
                 p.data *= 1.0 - lr * weight_decay
             else:
                 g += weight_decay * p.data
-            m[k] += (1.0 - beta1) * (g - m[k])
+            m[k] = beta1 * m[k] + (1.0 - beta1) * g
             v[k] = beta2 * v[k] + (1.0 - beta2) * g * g
             s = v[k]
             if top is not NULL:

@@ -61,6 +61,7 @@ cdef extern from "eval.h" nogil:
         MF_VPOW
         MF_EXP
         MF_LOG
+        MF_LOG1P
         MF_SQRT
         MF_TANH
         MF_SIGMOID

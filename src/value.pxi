@@ -253,6 +253,10 @@ cdef class Value:
         """The natural logarithm. Raises ValueError for x <= 0."""
         return unary(self, MF_LOG)
 
+    def log1p(self):
+        """log(1 + x), exact for small x too. Raises ValueError for x <= -1."""
+        return unary(self, MF_LOG1P)
+
     def sqrt(self):
         """The square root. Raises ValueError for x < 0; its derivative at 0 ZeroDivisionError."""
         return unary(self, MF_SQRT)

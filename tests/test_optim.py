@@ -222,9 +222,6 @@ def test_adam_follows_the_algorithm_for_any_hyperparameters(
     assert_same_path(ours, reference_path(kind, config, [1.0, -2.0], grads, rates))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bug: m + (1 - beta) * (g - m) loses a small g after a large"
-)
 def test_without_a_running_mean_adam_takes_the_gradient_as_it_is():
     optimizer = Adam(values([0.0]), lr=1.0, betas=(0.0, 0.0), eps=1e-8)
     path = our_path(optimizer, [[1.0], [1.1e-8]], [0.0, 1.0])
@@ -256,7 +253,6 @@ def test_hyperparameters_may_change_between_steps(course):
         assert ours == pytest.approx([p], rel=1e-12, abs=1e-14)
 
 
-@pytest.mark.xfail(strict=True, reason="bug: the momentum buffer counts as started after any step")
 def test_momentum_switched_on_later_starts_with_the_gradient_of_that_step():
     (p,) = params = values([0.0])
     optimizer = SGD(params, lr=1.0, dampening=0.5)
@@ -388,7 +384,6 @@ def test_a_state_of_another_optimizer_or_of_none_is_refused():
             SGD(values()).load_state_dict(wrong)
 
 
-@pytest.mark.xfail(strict=True, reason="bug: dampening is not checked")
 def test_a_state_with_a_dampening_that_is_no_number_is_refused():
     optimizer = SGD(values(), momentum=0.9)
     with pytest.raises(TypeError, match="str"):
@@ -400,7 +395,6 @@ def test_a_state_with_a_dampening_that_is_no_number_is_refused():
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda o: pickle.loads(pickle.dumps(o))}
 
 
-@pytest.mark.xfail(strict=True, reason="bug: a copied optimizer steps the original's nodes")
 @pytest.mark.parametrize("kind", COPIES)
 def test_a_copied_optimizer_steps_the_copied_parameters(kind):
     (p,) = params = values([1.0])
@@ -525,7 +519,6 @@ def test_wrong_hyperparameters_raise_and_are_named(kind):
             kind(values(), **config)
 
 
-@pytest.mark.xfail(strict=True, reason="bug: dampening is not checked")
 @pytest.mark.parametrize("dampening", ["0.1", None, Value(0.1)], ids=lambda d: type(d).__name__)
 def test_a_dampening_that_is_no_number_raises_at_once(dampening):
     with pytest.raises(TypeError):

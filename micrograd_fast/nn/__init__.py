@@ -62,8 +62,10 @@ class Module:
 class Neuron(Module):
     """activation(b + w[0]*x[0] + w[1]*x[1] + ...), weights drawn from uniform(-1, 1), b = 0.
 
-    nonlin=False is micrograd's way to say activation='linear'.
+    nonlin=False, micrograd's way to say activation='linear', may also be set later.
     """
+
+    activation = "relu"  # of subclasses that write their own __init__ as micrograd's
 
     def __init__(self, nin: int, nonlin: bool = True, *, activation: str = "relu") -> None:
         if activation not in ACTIVATIONS:
@@ -71,16 +73,17 @@ class Neuron(Module):
         self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0)
         self.nonlin = nonlin and activation != "linear"
-        self.activation = activation if nonlin else "linear"
+        self.activation = activation
 
     def __call__(self, x: Iterable[Any]) -> Value:
-        return affine(self.w, x, self.b, self.activation if self.nonlin else None)
+        activation = self.activation if self.nonlin else "linear"
+        return affine(self.w, x, self.b, None if activation == "linear" else activation)
 
     def parameters(self) -> list[Value]:
         return [*self.w, self.b]
 
     def __repr__(self) -> str:
-        return f"{_NAMES[self.activation]}Neuron({len(self.w)})"
+        return f"{_NAMES[self.activation if self.nonlin else 'linear']}Neuron({len(self.w)})"
 
 
 class Layer(Module):

@@ -1,0 +1,72 @@
+"""The types that users see: mypy over typing_examples.py, and the stub against the module."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from micrograd_fast import _core, engine
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+EXAMPLES = "typing_examples.py"
+WRONG = """\
+from typing_extensions import assert_type
+from micrograd_fast import Value
+assert_type(Value(1) + 1, float)
+Value(1) + 1  # type: ignore[operator]
+"""
+
+
+def test_typical_code_has_the_types_and_the_type_errors_that_the_examples_state(tmp_path):
+    pytest.importorskip("mypy")
+    wrong = tmp_path / "wrong_examples.py"
+    wrong.write_text(WRONG)
+    # In the checkout: mypy does not follow the import hook of an editable install.
+    command = [sys.executable, "-m", "mypy", "--strict", f"tests/{EXAMPLES}", str(wrong)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.stderr == ""
+    assert [line for line in run.stdout.splitlines() if EXAMPLES in line] == []
+    errors = [line for line in run.stdout.splitlines() if wrong.name in line]
+    assert [line.rpartition(" ")[2] for line in errors] == ["[assert-type]", "[unused-ignore]"]
+
+
+def stub_names(body):
+    """The names that a module's or a class's stub declares."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.AnnAssign):
+            yield node.target.id
+
+
+@pytest.fixture(scope="module")
+def stub():
+    return ast.parse(Path(_core.__file__).with_name("_core.pyi").read_text())
+
+
+def public(names):
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_the_stub_declares_what_the_classes_have(stub):
+    classes = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
+    for name in ("Value", "Op", "Parameters"):
+        declared = set(stub_names(classes[name].body))
+        assert public(declared) == public(vars(getattr(_core, name)))
+        assert all(hasattr(getattr(_core, name), attribute) for attribute in declared)
+
+
+def test_the_stub_declares_what_the_package_takes_from_the_module(stub):
+    declared = set(stub_names(stub.body))
+    aliases = {"_Number", "_Operand"}
+    assert all(hasattr(_core, name) for name in declared - aliases)
+    for path in Path(engine.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "micrograd_fast._core":
+                assert {alias.name for alias in node.names} <= declared
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "_core":
+                assert node.attr in declared

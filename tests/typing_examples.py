@@ -1,0 +1,184 @@
+"""What users write, for the type checker alone: tests/test_typing.py runs mypy over it.
+
+`assert_type` states what an expression is. A line with `type: ignore[...]` must have that very
+error: --strict reports an ignored error that does not occur.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+from typing_extensions import assert_type
+
+from micrograd_fast import Value, functional, maximum, no_grad, optim
+from micrograd_fast.nn import MLP, Layer, Module, Neuron
+
+
+def operators(v: Value) -> None:
+    for out in (v + 1, v - 2.0, v * v, v / 3, v**2, v**0.5, v**v, -v, abs(v)):
+        assert_type(out, Value)
+    for out in (1 + v, 2.0 - v, 3 * v, 1 / v, 2**v, True + v, math.pi * v):
+        assert_type(out, Value)
+    for out in (v + np.float64(1), np.float32(1) * v, v / np.int64(3), np.int64(3) ** v):
+        assert_type(out, Value)
+    v += 1
+    v *= v
+    assert_type(v, Value)
+    assert_type(v < 1, bool)
+    assert_type(v == v, bool)
+    assert_type(f"{v:.4f}", str)
+    assert_type({v: "a key"}[v], str)
+
+
+def methods(v: Value) -> None:
+    outs = [v.relu(), v.exp(), v.log(), v.sqrt(), v.tanh(), v.sigmoid(), v.sin(), v.cos(), v.abs()]
+    outs += [v.maximum(0), v.minimum(v), v.detach()]
+    assert_type(sum(outs, Value(0.0)), Value)
+    assert_type(max(outs), Value)
+    assert_type(sorted(outs), list[Value])
+    v.backward()
+
+
+def attributes(v: Value) -> None:
+    assert_type(v.data, float)
+    assert_type(v.grad, float)
+    assert_type(v._prev, set[Value])
+    assert_type(v._op, str)
+    assert_type(v.label, str)
+    v.grad = 0
+    v.data -= 0.1 * v.grad
+    v.data = np.float32(0.5)
+    v.label = "x"
+    v._backward()
+
+
+def construction() -> None:
+    a, b = Value(2), Value(data=-3.0, label="b")
+    Value(np.float64(1.0))
+    Value(True)
+    Value(1.0, (a, b), "+", "c")
+    Value(1.0, [a, b], _op="custom")
+
+
+def lecture_tanh(self: Value) -> Value:
+    t = math.tanh(self.data)
+    out = Value(t, (self,), "tanh")
+
+    def _backward() -> None:
+        self.grad += (1 - t**2) * out.grad
+
+    out._backward = _backward
+    return out
+
+
+class Weight(Value):
+    """A Value with an attribute of its own, for the checker to know it."""
+
+    momentum: float = 0.0
+
+
+def subclasses(w: Weight) -> None:
+    w.momentum = 0.9 * w.momentum + w.grad
+    assert_type(w * 2, Value)
+
+
+class Residual(Module):
+    """A module in micrograd's style."""
+
+    def __init__(self, n: int) -> None:
+        self.layer = Layer(n, n, activation="tanh")
+        self.scale = Value(random.uniform(-1, 1))
+
+    def __call__(self, x: list[Value]) -> list[Value]:
+        return [xi + self.scale * yi for xi, yi in zip(x, self.layer(x), strict=True)]
+
+    def parameters(self) -> list[Value]:
+        return [*self.layer.parameters(), self.scale]
+
+
+def training(rows: list[list[float]], targets: list[float]) -> float:
+    model = MLP(3, [4, 4, 1], activation="sigmoid")
+    loss = Value(0.0)
+    for _ in range(20):
+        scores: list[Value] = [model(row) for row in rows]
+        losses = [(1 + -y * s).relu() for y, s in zip(targets, scores, strict=True)]
+        loss = sum(losses, Value(0.0)) / len(losses)
+        model.zero_grad()
+        loss.backward()
+        for p in model.parameters():
+            p.data -= 0.05 * p.grad
+    return loss.data
+
+
+def optimizers(model: Module) -> None:
+    adam = optim.Adam(model.parameters(), lr=1e-2, betas=(0.9, 0.95))
+    for optimizer in (adam, optim.SGD(model.parameters(), 0.1, momentum=0.9, nesterov=True)):
+        optimizer.zero_grad()
+        optimizer.step()
+        optimizer.load_state_dict(optimizer.state_dict())
+        assert_type(optimizer.params, list[Value])
+    adam.lr *= 0.5
+    model.load_state_dict(model.state_dict())
+    assert_type(model.state_dict(), dict[str, float])
+
+
+def functions(logits: list[Value]) -> None:
+    assert_type(functional.softmax(logits), list[Value])
+    assert_type(functional.cross_entropy(logits, 1), Value)
+    assert_type(functional.mse_loss(logits, [0.0, 1]), Value)
+    assert_type(functional.dot(logits, range(3)), Value)
+    assert_type(functional.mean(logits), Value)
+    assert_type(maximum(*logits), Value)
+
+
+@no_grad()
+def predict(model: Neuron, row: list[float]) -> float:
+    with no_grad():
+        assert_type(model(row), Value)
+    return model(row).data
+
+
+def decorated() -> None:
+    assert_type(predict(Neuron(2), [1.0, 2.0]), float)
+
+
+def arrays(v: Value) -> None:
+    # Elementwise, as NumPy's own types say.
+    v * np.array([1.0, 2.0])
+    np.array([[1.0, 2.0]]) / v
+    np.dot(np.array([v, v]), np.array([1.0, 2.0]))
+
+
+def mistakes(v: Value) -> None:
+    Value("1.0")  # type: ignore[arg-type]
+    Value(None)  # type: ignore[arg-type]
+    Value(v)  # type: ignore[arg-type]
+    Value(1.0, 2.0)  # type: ignore[arg-type]
+    Value(1.0, colour="red")  # type: ignore[call-arg]
+    v + "1.0"  # type: ignore[operator]
+    v * None  # type: ignore[operator]
+    1j + v  # type: ignore[operator]
+    [1.0] * v  # type: ignore[operator]
+    v // 2  # type: ignore[operator]
+    v @ v  # type: ignore[operator]
+    sorted([v, "1.0"])  # type: ignore[type-var]
+    v.data = "1.0"  # type: ignore[assignment]
+    v.grad = v  # type: ignore[assignment]
+    v._prev = set()  # type: ignore[misc]
+    v._backward = 5  # type: ignore[assignment]
+    v.momentum = 0.0  # type: ignore[attr-defined]
+    v.relue()  # type: ignore[attr-defined]
+    v.exp(2.0)  # type: ignore[call-arg]
+    v.maximum("1.0")  # type: ignore[arg-type]
+    math.exp(v)  # type: ignore[arg-type]
+    float(v)  # type: ignore[arg-type]
+    len(v)  # type: ignore[arg-type]
+    list(v)  # type: ignore[call-overload]
+    MLP(2, [1], activation=1)  # type: ignore[arg-type]
+    optim.SGD(v)  # type: ignore[arg-type]
+    optim.SGD([1.0])  # type: ignore[list-item]
+    optim.Adam([v], lr="0.1")  # type: ignore[arg-type]
+    functional.cross_entropy([v], 0.0)  # type: ignore[arg-type]
+    functional.sum(v)  # type: ignore[arg-type]
