@@ -1,7 +1,7 @@
-"""Fits a model written as a scalar formula with SciPy's L-BFGS-B: vectors in, value and gradient out.
+"""Fits a scalar model with SciPy's L-BFGS-B: a vector in, value and gradient out.
 
-The model is the diabetes progression of scikit-learn's data set (442 patients, 10 measurements) as a
-small network, least squares with a penalty. Needs: pip install 'micrograd-fast[demo]' scipy
+The data is scikit-learn's diabetes progression (442 patients, 10 measurements), the model a small
+network with least squares and a penalty. Needs: pip install 'micrograd-fast[demo]' scipy
 """
 
 import random

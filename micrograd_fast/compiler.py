@@ -296,10 +296,11 @@ class CompiledFunction:
         if not grad:
             return _unflatten(special.tree, map(Value, numbers))
         hub = call.hub(())
-        results = [
-            _core.call_result(number, hub, lambda g, k=k: call.add_uniform_seed(k, g))
-            for k, number in enumerate(numbers)
-        ]
+
+        def result(k: int, number: float) -> Value:
+            return _core.call_result(number, hub, lambda g: call.add_uniform_seed(k, g))
+
+        results = [result(k, number) for k, number in enumerate(numbers)]
         return _unflatten(special.tree, iter(results))
 
     def value_and_grad(
@@ -321,9 +322,9 @@ class CompiledFunction:
         special, feed = self._prepared(args, kwargs, wanted)
         if special.n_outputs != 1:
             raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
-        if params is None and not self._batch:
-            if "uniform grad" not in feed.kinds or not hasattr(args[0], "shape"):
-                raise TypeError("value_and_grad needs params=, or a float array as first argument")
+        gradless = "uniform grad" not in feed.kinds or not hasattr(args[0], "shape")
+        if params is None and not self._batch and gradless:
+            raise TypeError("value_and_grad needs params=, or a float array as first argument")
         return self._plain_results(special, feed, args, params)
 
     def _plain_results(

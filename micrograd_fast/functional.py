@@ -95,12 +95,8 @@ def take(values: Sequence[Scalar], index: Any) -> Any:
     Raises IndexError out of range (a negative index is a mistake here, not the end of the list)
     and TypeError for an index that is no whole number.
     """
-    if isinstance(index, Value):
-        if _core.tracing():
-            return _take_traced(values, index)
-        if not index.data.is_integer():
-            raise TypeError(f"an index must be a whole number, not {index.data}")
-        index = int(index.data)
+    if isinstance(index, Value) and _core.tracing():
+        return _take_traced(values, index)
     k = operator.index(index)
     if not 0 <= k < len(values):
         raise IndexError(f"index {k} is out of range for {len(values)} values")
@@ -147,7 +143,8 @@ def log_softmax(logits: Iterable[Scalar]) -> list[Value]:
 def cross_entropy(logits: Iterable[Scalar], target: int) -> Value:
     """-log_softmax(logits)[target]: the loss of one sample whose class is target."""
     shifted, total = _shifted(logits)
-    return total - take(shifted, target)
+    picked: Value = take(shifted, target)
+    return total - picked
 
 
 def binary_cross_entropy(logit: Scalar, target: Scalar) -> Value:

@@ -224,6 +224,7 @@ cdef Value hooked(double data, tuple children, object hook):
     return value
 
 
+@cython.internal
 cdef class Seed:
     """The step of a result: its grad becomes a seed of the call."""
     cdef object add        # a function of the grad

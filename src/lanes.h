@@ -10,6 +10,7 @@
 /* what the rows of the table call, as it vectorises */
 #define exp mf_vexp
 #define log mf_vlog
+#define log1p mf_vlog1p
 #define tanh mf_vtanh
 #define mf_sigmoid mf_vsigmoid
 #define sin mf_vsin
@@ -142,6 +143,7 @@ static const mf_kernels MF_ISA(kernels) = {
 #undef MF_LANES
 #undef exp
 #undef log
+#undef log1p
 #undef tanh
 #undef mf_sigmoid
 #undef sin

@@ -45,8 +45,14 @@ def _no_grad_exit() -> None:
 
 
 mf_value_type_finish(<PyTypeObject *>Value, give_leaf, leaf_of, drop_node)
-for code in range(MF_FIRST_OP, MF_N_EAGER_OPS):
-    if mf_ops[code].kind == MF_UNARY:
-        name = mf_ops[code].name.decode()
-        activation_ops[name] = (code, Value.__dict__[name])
+cdef int register_activations() except -1:
+    cdef int code
+    for code in range(MF_FIRST_OP, MF_N_EAGER_OPS):
+        if mf_ops[code].kind == MF_UNARY:
+            name = mf_ops[code].name.decode()
+            activation_ops[name] = (code, Value.__dict__[name])
+    return 0
+
+
+register_activations()
 Value.__module__ = "micrograd_fast.engine"

@@ -4,6 +4,7 @@
 # ones. A new pass is one function here and a line in PASSES. Agreement is to 1e-12: x * y**-1
 # becomes x / y, which differs from it in the last bit.
 
+@cython.internal
 cdef class Rewriting:
     """A program being rewritten into another one."""
     cdef Program old

@@ -69,6 +69,7 @@ def _set_kernel_variant(str name) -> bool:
     return True
 
 
+@cython.internal
 cdef class Block:
     """A growing block of memory that goes with its owner."""
     cdef char *data
@@ -163,6 +164,7 @@ cdef struct number_slot:
     double number
 
 
+@cython.internal
 cdef class Layout:
     """Gives every value of a program a slot and every instruction its step."""
     cdef Plan plan

@@ -6,6 +6,7 @@
 # `handles`, or MF_NONE. All under the GIL. Nothing here runs Python code but
 # forget_orphan, and that only parks objects (see state.pxi), so no caller sees a half-done store.
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset

@@ -60,7 +60,7 @@ cdef class Trace:
     cdef list captured
     cdef int no_grad_depth   # of the caller, who may not want a gradient: the program may
 
-    def __init__(self):
+    def __cinit__(self):
         self.inputs = []
         self.captured = []
 

@@ -64,6 +64,12 @@ MF_INLINE double mf_vlog(double x) {
     return x != x || x < 0.0 ? NAN : x == 0.0 ? -INFINITY : x == INFINITY ? x : r;
 }
 
+/* W. Kahan's: the rounding of 1 + x is divided out again. */
+MF_INLINE double mf_vlog1p(double x) {
+    const double u = 1.0 + x, r = mf_vlog(u) * (x / (u - 1.0));
+    return u == 1.0 || x == INFINITY ? x : r;
+}
+
 MF_INLINE double mf_vtanh(double x) {
     const double a = fabs(x), s = x * x;
     const double p = (-9.64399179425052238628e-1 * s - 9.92877231001918586564e1) * s -
