@@ -22,6 +22,8 @@ def softmax(logits):
 class GPT:
     """One transformer block over given weights; call it token by token."""
 
+    softmax = staticmethod(softmax)
+
     def __init__(self, weights, heads):
         self.weights = weights
         self.heads = heads
@@ -40,7 +42,7 @@ class GPT:
         for start in range(0, len(q), size):
             part = slice(start, start + size)
             scores = [dot(q[part], k[part]) / size**0.5 for k in keys]
-            weights = softmax(scores)
+            weights = self.softmax(scores)
             columns = zip(*(v[part] for v in values), strict=True)
             mixed += [dot(weights, column) for column in columns]
         return mixed

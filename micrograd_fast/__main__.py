@@ -19,6 +19,7 @@ EXAMPLES = """\
 examples:
   micrograd-fast demo                          the moons demo, 100 steps
   micrograd-fast demo --data digits            handwritten digits, with a held-out test split
+  micrograd-fast demo --engine compiled        the same loss, traced once and replayed
   micrograd-fast demo --steps 20 --no-plot     a short run without a picture
   micrograd-fast demo --out pictures/moons.png
 """
@@ -67,7 +68,7 @@ def run_demo(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
 
     from micrograd_fast import demo
 
-    return demo.run(args.data, steps=args.steps, seed=args.seed, out=out)
+    return demo.run(args.data, engine=args.engine, steps=args.steps, seed=args.seed, out=out)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -91,6 +92,12 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("moons", "digits"),
         default="moons",
         help="moons: micrograd's own demo (default); digits: 1797 scanned digits",
+    )
+    demo.add_argument(
+        "--engine",
+        choices=("eager", "compiled"),
+        default="eager",
+        help="eager: node by node, as micrograd does (default); compiled: mg.compile()",
     )
     demo.add_argument(
         "--steps",

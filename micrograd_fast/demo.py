@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micrograd_fast import functional, nn, optim
+from micrograd_fast.compiler import compile
 from micrograd_fast.engine import Value, no_grad
 
 Floats = NDArray[np.float64]
@@ -35,6 +36,7 @@ INTERRUPTED = 130
 
 MOONS_STEPS = 100
 MICROGRAD_STEPS = 2  # micrograd takes about a second for each
+OTHER_STEPS = 20  # of the engine that was not asked for
 
 EPOCHS = 20
 BATCH = 64
@@ -57,17 +59,28 @@ class Training:
     interrupted: bool = False
 
 
-def run(data: str, *, steps: int | None = None, seed: int = 1337, out: Path | None = None) -> int:
-    """Run the demo on `data` ("moons" or "digits"); the exit code. No picture if `out` is None."""
+def run(
+    data: str,
+    *,
+    engine: str = "eager",
+    steps: int | None = None,
+    seed: int = 1337,
+    out: Path | None = None,
+) -> int:
+    """Run the demo on `data` ("moons" or "digits"); the exit code. No picture if `out` is None.
+
+    engine: "eager" or "compiled" trains; the other one is timed on the first steps.
+    """
     try:
         require_extra(plot=out is not None)
     except MissingExtraError as error:
         print(f"micrograd-fast: {error}", file=sys.stderr)
         return MISSING_EXTRA
     if data == "moons":
-        training, figure = moons(MOONS_STEPS if steps is None else steps, seed, out is not None)
+        steps = MOONS_STEPS if steps is None else steps
+        training, figure = moons(engine, steps, seed, out is not None)
     else:
-        training, figure = digits(steps, seed, out is not None)
+        training, figure = digits(engine, steps, seed, out is not None)
     if out is not None:
         try:
             figure.savefig(out, dpi=120)
@@ -126,30 +139,78 @@ def report(name: str, training: Training) -> None:
 
 
 def milliseconds(seconds: float) -> str:
+    if seconds < 1e-3:
+        return f"{1e3 * seconds:.3f} ms"
     return f"{1e3 * seconds:.2f} ms" if seconds < 0.1 else f"{1e3 * seconds:.0f} ms"
+
+
+def time_other(training: Training, engine: str, step: Callable[[int], tuple[float, float]]) -> None:
+    """Time the engine that was not asked for on the first steps of the same training."""
+    steps = min(OTHER_STEPS, len(training.losses))
+    seconds, losses = [], []
+    for k in range(steps):
+        start = perf_counter()
+        losses.append(step(k)[0])
+        seconds.append(perf_counter() - start)
+    same = np.allclose(losses, training.losses[:steps], rtol=1e-9, atol=0.0)
+    print(
+        f"the {engine} engine: {milliseconds(statistics.median(seconds))} per step "
+        f"(median of {steps}), "
+        f"{'the same losses to 1e-9' if same else f'DIFFERENT losses: {losses}'}"
+    )
 
 
 # ---- moons: micrograd's demo.ipynb ---------------------------------------------------------------
 
 
-def moons(steps: int, seed: int, plot: bool) -> tuple[Training, Any]:
+def moons(engine: str, steps: int, seed: int, plot: bool) -> tuple[Training, Any]:
     """Train on the moons, print the summary; the training and its figure (None without plot)."""
     from sklearn.datasets import make_moons
 
     np.random.seed(seed)
-    random.seed(seed)
     X, y = make_moons(n_samples=100, noise=0.1)
     y = y * 2 - 1  # make y be -1 or 1
-    model = nn.MLP(2, [16, 16, 1])
+
+    def steps_of(which: str) -> tuple[nn.MLP, Callable[[int], tuple[float, float]]]:
+        random.seed(seed)
+        model = nn.MLP(2, [16, 16, 1])
+        if which == "compiled":
+            return model, compiled_moons(model, X, y)
+        return model, lambda k: moons_step(Value, model, X, y, k)
+
+    model, step = steps_of(engine)
     print(f"moons: 100 samples, MLP(2, [16, 16, 1]) with {len(model.parameters())} parameters")
-    training = train("moons", steps, lambda k: moons_step(Value, model, X, y, k))
+    training = train(f"moons, {engine}", steps, step)
     report("moons", training)
     if training.losses and not training.interrupted:
         try:
+            other = "eager" if engine == "compiled" else "compiled"
+            time_other(training, other, steps_of(other)[1])
             compare_with_micrograd(training, X, y, seed)
         except KeyboardInterrupt:
             training.interrupted = True
     return training, moons_figure(model, X, y, training) if plot else None
+
+
+def compiled_moons(model: nn.MLP, X: Floats, y: Ints) -> Callable[[int], tuple[float, float]]:
+    """The same step with its loss compiled: traced once, replayed over the whole batch."""
+    alpha = 1e-4
+    optimizer = optim.SGD(model.parameters())
+    targets = y.astype(float)
+    hinge = compile(lambda x, t: (1 + -t * model(x)).relu(), batch=True)
+    penalty = compile(lambda: alpha * sum(p * p for p in model.parameters()))
+
+    def step(k: int) -> tuple[float, float]:
+        losses = hinge(X, targets)
+        total_loss = losses.mean() + penalty()
+        optimizer.zero_grad()
+        total_loss.backward()
+        optimizer.lr = max(0.1, 1.0 - 0.9 * k / 100)
+        optimizer.step()
+        # A loss below 1 is a score on the right side of 0.
+        return total_loss.data, float((losses.data < 1.0).mean())
+
+    return step
 
 
 def moons_step(value: Any, model: Any, X: Floats, y: Ints, k: int) -> tuple[float, float]:
@@ -259,41 +320,79 @@ def draw_course(axes: Any, training: Training) -> None:
 # ---- digits: scikit-learn's 1797 scans -----------------------------------------------------------
 
 
-def digits(steps: int | None, seed: int, plot: bool) -> tuple[Training, Any]:
+def digits(engine: str, steps: int | None, seed: int, plot: bool) -> tuple[Training, Any]:
     """Train on the digits, print the summary; the training and its figure (None without plot)."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    random.seed(seed)
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(
         X / 16.0, y, test_size=TEST_SHARE, stratify=y, random_state=seed
     )
     if steps is None:
         steps = EPOCHS * -(-len(X_train) // BATCH)
-    model = nn.MLP(64, [32, 10])
-    shrink_weights(model)
-    optimizer = optim.Adam(model.parameters(), lr=DIGITS_LR)
+
+    def steps_of(which: str) -> tuple[nn.MLP, Callable[[int], tuple[float, float]]]:
+        random.seed(seed)
+        model = nn.MLP(64, [32, 10])
+        shrink_weights(model)
+        step = compiled_digits if which == "compiled" else eager_digits
+        return model, step(model, X_train, y_train, batches(len(X_train), seed))
+
+    model, step = steps_of(engine)
     print(
         f"digits: {len(X_train)} for training, {len(X_test)} held out, "
         f"MLP(64, [32, 10]) with {len(model.parameters())} parameters"
     )
-    rows: list[list[float]] = X_train.tolist()
-    targets: list[int] = y_train.tolist()
-    order = batches(len(rows), seed)
-
-    def step(k: int) -> tuple[float, float]:
-        batch = next(order)
-        return digits_step(model, optimizer, [rows[i] for i in batch], [targets[i] for i in batch])
-
     start = perf_counter()
-    training = train("digits", steps, step)
+    training = train(f"digits, {engine}", steps, step)
     report("digits", training)
     predicted = predict(model, X_test)
     right = float((predicted == y_test).mean())
     print(f"test accuracy: {right:.1%} of {len(y_test)} held-out digits")
     print(f"training and test: {perf_counter() - start:.1f} s")
+    if training.losses and not training.interrupted:
+        try:
+            other = "eager" if engine == "compiled" else "compiled"
+            time_other(training, other, steps_of(other)[1])
+        except KeyboardInterrupt:
+            training.interrupted = True
     return training, digits_figure(X_test, y_test, predicted) if plot else None
+
+
+def eager_digits(
+    model: nn.MLP, X: Floats, y: Ints, order: Iterator[list[int]]
+) -> Callable[[int], tuple[float, float]]:
+    """Steps over mini-batches, sample by sample."""
+    optimizer = optim.Adam(model.parameters(), lr=DIGITS_LR)
+    rows: list[list[float]] = X.tolist()
+    targets: list[int] = y.tolist()
+
+    def step(k: int) -> tuple[float, float]:
+        batch = next(order)
+        return digits_step(model, optimizer, [rows[i] for i in batch], [targets[i] for i in batch])
+
+    return step
+
+
+def compiled_digits(
+    model: nn.MLP, X: Floats, y: Ints, order: Iterator[list[int]]
+) -> Callable[[int], tuple[float, float]]:
+    """The same with the loss compiled; the class of a sample is an input that picks its logit."""
+    optimizer = optim.Adam(model.parameters(), lr=DIGITS_LR)
+    cross_entropy = compile(lambda x, t: functional.cross_entropy(model(x), t), batch=True)
+
+    def step(k: int) -> tuple[float, float]:
+        batch = next(order)
+        losses = cross_entropy(X[batch], y[batch])
+        loss = losses.mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        # Only the likeliest class can have a probability over one half; a close call counts wrong.
+        return loss.data, float((losses.data < np.log(2.0)).mean())
+
+    return step
 
 
 def shrink_weights(model: nn.MLP) -> None:

@@ -86,16 +86,29 @@ def minimum(*values: Scalar) -> Value:
     return smallest
 
 
-def take(values: Sequence[Scalar], index: int) -> Scalar:
-    """values[index], for 0 <= index < len(values).
+def take(values: Sequence[Scalar], index: Any) -> Any:
+    """values[index], for 0 <= index < len(values); differentiable in the values.
+
+    values may be lists of Values, all of one structure: then a list comes back. In a compiled
+    function the index may be an input, that is a Value.
 
     Raises IndexError out of range (a negative index is a mistake here, not the end of the list)
     and TypeError for an index that is no whole number.
     """
+    if isinstance(index, Value) and _core.tracing():
+        return _take_traced(values, index)
     k = operator.index(index)
     if not 0 <= k < len(values):
         raise IndexError(f"index {k} is out of range for {len(values)} values")
     return values[k]
+
+
+def _take_traced(values: Sequence[Scalar], index: Value) -> Any:
+    if len(values) == 0:
+        raise ValueError("values must hold at least one Value")
+    if isinstance(values[0], (list, tuple)):
+        return [_take_traced(column, index) for column in zip(*values, strict=True)]
+    return _core.take_traced(values, index)
 
 
 def _shift(values: Sequence[Value]) -> Value:
@@ -130,7 +143,8 @@ def log_softmax(logits: Iterable[Scalar]) -> list[Value]:
 def cross_entropy(logits: Iterable[Scalar], target: int) -> Value:
     """-log_softmax(logits)[target]: the loss of one sample whose class is target."""
     shifted, total = _shifted(logits)
-    return total - take(shifted, target)
+    picked: Value = take(shifted, target)
+    return total - picked
 
 
 def binary_cross_entropy(logit: Scalar, target: Scalar) -> Value:

@@ -122,24 +122,22 @@ class SGD(Optimizer):
         maximize: bool = False,
     ) -> None:
         super().__init__(params)
-        self._check(lr, momentum, dampening, weight_decay, nesterov, maximize)
+        self._check(
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+        )
         self.lr, self.momentum, self.dampening = lr, momentum, dampening
         self.weight_decay, self.nesterov, self.maximize = weight_decay, nesterov, maximize
 
-    def _check(
-        self,
-        lr: float,
-        momentum: float,
-        dampening: float,
-        weight_decay: float,
-        nesterov: bool,
-        maximize: bool,
-    ) -> None:
-        _checked("lr", lr)
-        _checked("momentum", momentum)
-        _checked("dampening", dampening, low=float("-inf"))
-        _checked("weight_decay", weight_decay)
-        if nesterov and (momentum <= 0 or dampening != 0):
+    def _check(self, **hyper: Any) -> None:
+        _checked("lr", hyper["lr"])
+        momentum = _checked("momentum", hyper["momentum"])
+        dampening = _checked("dampening", hyper["dampening"], low=float("-inf"))
+        _checked("weight_decay", hyper["weight_decay"])
+        if hyper["nesterov"] and (momentum <= 0 or dampening != 0):
             raise ValueError("nesterov needs momentum > 0 and dampening = 0")
 
     def step(self) -> None:
@@ -181,25 +179,17 @@ class Adam(Optimizer):
         maximize: bool = False,
     ) -> None:
         super().__init__(params)
-        self._check(lr, betas, eps, weight_decay, amsgrad, maximize)
+        self._check(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
         self.lr, self.betas, self.eps = lr, betas, eps
         self.weight_decay, self.amsgrad, self.maximize = weight_decay, amsgrad, maximize
 
-    def _check(
-        self,
-        lr: float,
-        betas: tuple[float, float],
-        eps: float,
-        weight_decay: float,
-        amsgrad: bool,
-        maximize: bool,
-    ) -> None:
-        _checked("lr", lr)
-        beta1, beta2 = betas
+    def _check(self, **hyper: Any) -> None:
+        _checked("lr", hyper["lr"])
+        beta1, beta2 = hyper["betas"]
         _checked("betas[0]", beta1, below=1.0)
         _checked("betas[1]", beta2, below=1.0)
-        _checked("eps", eps)
-        _checked("weight_decay", weight_decay)
+        _checked("eps", hyper["eps"])
+        _checked("weight_decay", hyper["weight_decay"])
 
     def step(self) -> None:
         beta1, beta2 = self.betas

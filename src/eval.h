@@ -10,20 +10,40 @@ enum { MF_OK = 0, MF_DOMAIN, MF_ZERODIV, MF_OVERFLOW };
 enum { MF_UNARY = 1, MF_BINARY = 2, MF_PARAM = 3 };
 
 /* FREE: a record that is no node. CUSTOM: children given by the user, backward in
- * Python. LINK: a hidden pair (child, next) through which a custom node names many children. */
+ * Python. LINK: a hidden pair (child, next) through which a node names more than two children.
+ * INPUT, DETACH and TAKE exist only in the graph of a traced function (trace.pxi). CALL: a result
+ * of a compiled function (call.pxi). */
 enum {
     MF_FREE = 0,
     MF_LEAF,
     MF_CUSTOM,
     MF_LINK,
+    MF_INPUT,
+    MF_DETACH,
+    MF_TAKE,
+    MF_CALL,
     MF_FIRST_OP,
     MF_BEFORE_OPS = MF_FIRST_OP - 1,
 #define OP(code, ...) MF_##code,
+#define PROGRAM_OP(...)
 #include "ops.h"
 #undef OP
-    MF_N_OPS
+#undef PROGRAM_OP
+    MF_N_EAGER_OPS,
+    MF_BEFORE_PROGRAM_OPS = MF_N_EAGER_OPS - 1,
+#define OP(...)
+#define PROGRAM_OP(code, ...) MF_##code,
+#include "ops.h"
+#undef OP
+#undef PROGRAM_OP
+    MF_N_OPS,
+    /* in programs only: a number, a captured node's data, b + w0*x0 + w1*x1 + ... */
+    MF_NUMBER = MF_N_OPS,
+    MF_CAPTURED,
+    MF_DOT
 };
 static_assert(MF_N_OPS <= 256, "op codes are one byte");
+#define PROGRAM_OP OP
 
 typedef struct {
     const char *name;
@@ -37,6 +57,10 @@ static const mf_op_info mf_ops[MF_N_OPS] = {
     {"leaf", "", 0, 0.0, 0.0},
     {"custom", "", 0, 0.0, 0.0},
     {"link", "", 0, 0.0, 0.0},
+    {"input", "", 0, 0.0, 0.0},
+    {"detach", "detach", 0, 0.0, 0.0},
+    {"take", "take", 0, 0.0, 0.0},
+    {"call", "call", 0, 0.0, 0.0},
 #define OP(code, name, label, kind, z_, dx_, dy_, f_, bf_, lo, hi) {name, label, kind, lo, hi},
 #include "ops.h"
 #undef OP
@@ -103,6 +127,20 @@ static inline int mf_forward(int op, double x, double y, double *out) {
     return MF_OK;
 }
 
+/* Both partials at once, for the scalar steps of a program. */
+static inline void mf_partials(int op, double x, double y, double z, double *dx, double *dy) {
+    (void)x, (void)y, (void)z;
+    switch (op) {
+#define OP(code, n_, l_, k_, z_, dx_, dy_, ...) \
+    case MF_##code:                             \
+        *dx = (dx_);                            \
+        *dy = (dy_);                            \
+        return;
+#include "ops.h"
+#undef OP
+    }
+}
+
 /* ---- backward: one node's local step ---- */
 
 #define MF_LOAD_MF_UNARY(n) const double y = 0.0
@@ -135,6 +173,7 @@ static inline int mf_node_backward(mf_node *nodes, const mf_node *n) {
     default: return MF_OK; /* leaf, custom, link: nothing of their own */
     }
 }
+#undef PROGRAM_OP
 #undef MF_LOAD_MF_UNARY
 #undef MF_LOAD_MF_BINARY
 #undef MF_LOAD_MF_PARAM

@@ -24,12 +24,14 @@ cdef Op op_row(int code):
     return op
 
 
-OPS = tuple([op_row(code) for code in range(MF_FIRST_OP, MF_N_OPS)])
+OPS = tuple([op_row(code) for code in range(MF_FIRST_OP, MF_N_EAGER_OPS)])
 
 
 def _no_grad_enter() -> None:
     """From now on ops of this thread record nothing; nests."""
     global mf_n_special, mf_no_grad_depth
+    if mf_tracing_here():
+        raise_trace_error("no_grad")
     mf_no_grad_depth += 1
     mf_n_special += 1
 
@@ -43,8 +45,14 @@ def _no_grad_exit() -> None:
 
 
 mf_value_type_finish(<PyTypeObject *>Value, give_leaf, leaf_of, drop_node)
-for code in range(MF_FIRST_OP, MF_N_OPS):
-    if mf_ops[code].kind == MF_UNARY:
-        name = mf_ops[code].name.decode()
-        activation_ops[name] = (code, Value.__dict__[name])
+cdef int register_activations() except -1:
+    cdef int code
+    for code in range(MF_FIRST_OP, MF_N_EAGER_OPS):
+        if mf_ops[code].kind == MF_UNARY:
+            name = mf_ops[code].name.decode()
+            activation_ops[name] = (code, Value.__dict__[name])
+    return 0
+
+
+register_activations()
 Value.__module__ = "micrograd_fast.engine"

@@ -34,7 +34,8 @@ enum {
     MF_F_HOOK = 2,     /* a custom _backward waits in the Value's state */
     MF_F_ORPHAN = 4,   /* attributes of a dropped Value wait in the side table */
     MF_F_INT_EXP = 8,  /* a power whose exponent was written as an int: `**2`, not `**2.0` */
-    MF_F_ASCENDING = 16 /* every node under this one has a smaller id than its users */
+    MF_F_ASCENDING = 16, /* every node under this one has a smaller id than its users */
+    MF_F_TRACED = 32     /* made while a function was traced, or from such a node: data means nothing */
 };
 
 /* Work that an op may not record as usual (no_grad, tracing) is per thread; the plain counter
@@ -42,6 +43,10 @@ enum {
 static int mf_n_special = 0;
 static MF_THREAD_LOCAL int mf_no_grad_depth = 0;
 
+static MF_THREAD_LOCAL int mf_trace_depth = 0;
+
 static inline int mf_no_grad_here(void) { return mf_no_grad_depth > 0; }
+static inline int mf_tracing_here(void) { return mf_trace_depth > 0; }
+static inline uint8_t mf_trace_flag(void) { return mf_trace_depth > 0 ? MF_F_TRACED : 0; }
 
 #endif

@@ -9,7 +9,8 @@
  *   bfails  backward: the same, for the partials
  *   lo, hi  a domain of x and y on which the op is smooth: what the tests draw from
  *
- * The order of rows means nothing. Adding an op: a row here, its method, its row in docs/ops.md.
+ * PROGRAM_OP rows are what passes.pxi restores or fuses in compiled functions; the eager engine builds
+ * them from the rows above. The order of rows means nothing. Adding an op: a row here, its method, its row in docs/ops.md.
  */
 /* code  name       label      kind       z                     dz/dx                            dz/dy                 fails                       bfails                 lo   hi */
 OP(ADD,  "add",     "+",       MF_BINARY, x + y,                1.0,                             1.0,                  0,                          0,                     -2.0, 2.0)
@@ -28,3 +29,7 @@ OP(COS,  "cos",     "cos",     MF_UNARY,  cos(x),               -sin(x),        
 OP(ABS,  "abs",     "abs",     MF_UNARY,  fabs(x),              (double)((x > 0.0) - (x < 0.0)), 0.0,                  0,                          0,                     0.1, 2.0)
 OP(MAXIMUM, "maximum", "max",  MF_BINARY, mf_maximum(x, y),     x < y ? 0.0 : x == y ? 0.5 : 1.0, y < x ? 0.0 : x == y ? 0.5 : 1.0, 0,             0,                     -2.0, 2.0)
 OP(MINIMUM, "minimum", "min",  MF_BINARY, mf_minimum(x, y),     x > y ? 0.0 : x == y ? 0.5 : 1.0, y > x ? 0.0 : x == y ? 0.5 : 1.0, 0,             0,                     -2.0, 2.0)
+PROGRAM_OP(SUB, "sub", "-",    MF_BINARY, x - y,                1.0,                             -1.0,                 0,                          0,                     -2.0, 2.0)
+PROGRAM_OP(DIV, "div", "/",    MF_BINARY, x / y,                1.0 / y,                         -z / y,               0,                          0,                     0.3, 2.5)
+PROGRAM_OP(NEG, "neg", "neg",  MF_UNARY,  -x,                   -1.0,                            0.0,                  0,                          0,                     -2.0, 2.0)
+PROGRAM_OP(SQUARE, "square", "square", MF_UNARY, x * x,         2.0 * x,                         0.0,                  0,                          0,                     -2.0, 2.0)

@@ -44,14 +44,18 @@ cdef bint grow_order(int32_t **ids, int64_t *cap, int64_t n_ordered,
     return True
 
 
-cdef inline bint to_visit(int32_t id, uint16_t walk) noexcept nogil:
+cdef inline bint to_visit(int32_t id, uint16_t walk, bint traced=False) noexcept nogil:
+    """traced: what was there before the trace is a leaf to it."""
     if id < 0 or nodes[id].mark == walk:
         return False
+    if traced:
+        return nodes[id].op != MF_LEAF and nodes[id].flags & MF_F_TRACED
     return nodes[id].op != MF_LEAF or nodes[id].flags & MF_F_HOOK
 
 
-cdef walk_result topological_order(int32_t root, int32_t **ids, int64_t *cap) noexcept nogil:
-    """Fills ids with the nodes under root, operands before users."""
+cdef walk_result topological_order(int32_t root, int32_t **ids, int64_t *cap,
+                                   bint traced) noexcept nogil:
+    """Fills ids with the nodes under root, operands before users; see to_visit for traced."""
     cdef uint16_t walk = next_epoch()
     cdef int64_t n_ordered = 0, n_stack = 0
     cdef int32_t id = root, child
@@ -66,9 +70,9 @@ cdef walk_result topological_order(int32_t root, int32_t **ids, int64_t *cap) no
             return result
         n = &nodes[id]
         child = n.x
-        if not to_visit(child, walk):
+        if not to_visit(child, walk, traced):
             child = n.y
-            if not to_visit(child, walk):
+            if not to_visit(child, walk, traced):
                 child = MF_NONE
         if child >= 0:
             n_stack += 1
@@ -85,14 +89,16 @@ cdef walk_result topological_order(int32_t root, int32_t **ids, int64_t *cap) no
                 return result
             id = ids[0][cap[0] - n_stack]
             child = nodes[id].y
-            if to_visit(child, walk):
+            if to_visit(child, walk, traced):
                 id = child
                 break
             n_stack -= 1
 
 
 cdef int raise_error(int error, int op, double x, double y) except -1:
-    """The exception that Python's floats raise for this op."""
+    """The exception that Python's floats raise for this op; none while tracing, which is IEEE."""
+    if mf_n_special and mf_tracing_here():
+        return 0
     name = (<bytes>mf_ops[op].name).decode()
     what = f"{x!r} ** {y!r}" if op == MF_POW or op == MF_VPOW else f"{name}({x!r})"
     if error == MF_ZERODIV:
@@ -203,7 +209,7 @@ cdef int backward_ordered(int32_t root) except -1:
     order = NULL
     cap_order = 0
     try:
-        walk = topological_order(root, &ids, &cap)
+        walk = topological_order(root, &ids, &cap, False)
         if walk.n_ordered < 0:
             raise MemoryError("no room to order the graph")
         nodes[root].grad = 1.0

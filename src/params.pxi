@@ -43,6 +43,8 @@ cdef class Parameters:
     def zero_grad(self):
         """Sets every grad to 0."""
         cdef Py_ssize_t k
+        if mf_n_special:
+            check_readable((<Value>self.values[0]).id, "zero_grad()")
         for k in range(len(self.ids)):
             nodes[self.ids.data.as_ints[k]].grad = 0.0
 
@@ -53,6 +55,8 @@ cdef class Parameters:
         cdef double g
         cdef double *v = NULL
         cdef mf_node *p
+        if mf_n_special:
+            check_readable((<Value>self.values[0]).id, "an optimizer's step()")
         if momentum != 0.0:
             v = checked_buffer(self, velocity)
         for k in range(len(self.ids)):
@@ -72,6 +76,8 @@ cdef class Parameters:
         """
         cdef Py_ssize_t k
         cdef double g, s
+        if mf_n_special:
+            check_readable((<Value>self.values[0]).id, "an optimizer's step()")
         cdef double *m = checked_buffer(self, mean)
         cdef double *v = checked_buffer(self, square)
         cdef double *top = checked_buffer(self, largest) if largest is not None else NULL
@@ -99,3 +105,33 @@ cdef double *checked_buffer(Parameters params, array.array buffer) except NULL:
     if buffer is None or buffer.ob_descr.typecode != b"d" or len(buffer) != len(params.ids):
         raise ValueError(f"the optimizer's state must hold {len(params.ids)} float64 numbers")
     return buffer.data.as_doubles
+
+
+def copy_numbers(list values, buffer, str what):
+    """what='data' or 'grad': fills a float64 buffer from the Values; 'write': their data from it.
+
+    Raises TypeError, before anything is written, if an item is no Value.
+    """
+    cdef Py_ssize_t k, n = len(values)
+    cdef double *numbers
+    cdef const unsigned char[::1] source
+    cdef unsigned char[::1] target
+    for v in values:
+        if not isinstance(v, Value):
+            raise TypeError(f"parameters must be Values, one is {type(v).__name__!r}")
+        check_readable((<Value>v).id, "reading or writing parameters")
+    if n == 0:
+        return
+    if what == "write":
+        source = memoryview(buffer).cast("B")
+        numbers = <double *>&source[0]
+    else:
+        target = memoryview(buffer).cast("B")
+        numbers = <double *>&target[0]
+    for k in range(n):
+        if what == "write":
+            nodes[(<Value>values[k]).id].data = numbers[k]
+        elif what == "data":
+            numbers[k] = nodes[(<Value>values[k]).id].data
+        else:
+            numbers[k] = nodes[(<Value>values[k]).id].grad

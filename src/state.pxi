@@ -26,6 +26,7 @@ cdef dict orphans = {}   # id -> (attributes, state) of a node whose Value is go
 cdef list parked = []    # objects to drop once the store is whole again
 
 
+@cython.internal
 cdef class NodeState:
     """The rare part of a Value; most have none."""
     cdef object hook      # the custom _backward, or None

@@ -6,9 +6,10 @@
 # `handles`, or MF_NONE. All under the GIL. Nothing here runs Python code but
 # forget_orphan, and that only parks objects (see state.pxi), so no caller sees a half-done store.
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memset
+from libc.string cimport memcmp, memcpy, memset
 from cpython.object cimport PyObject
 
 cdef extern from "node.h" nogil:
@@ -29,9 +30,13 @@ cdef extern from "node.h" nogil:
         MF_F_ORPHAN
         MF_F_INT_EXP
         MF_F_ASCENDING
+        MF_F_TRACED
     int mf_n_special
     int mf_no_grad_depth
+    int mf_trace_depth
     bint mf_no_grad_here()
+    bint mf_tracing_here()
+    uint8_t mf_trace_flag()
 
 cdef extern from "eval.h" nogil:
     enum:
@@ -46,6 +51,10 @@ cdef extern from "eval.h" nogil:
         MF_LEAF
         MF_CUSTOM
         MF_LINK
+        MF_INPUT
+        MF_DETACH
+        MF_TAKE
+        MF_CALL
         MF_FIRST_OP
         MF_ADD
         MF_MUL
@@ -63,7 +72,15 @@ cdef extern from "eval.h" nogil:
         MF_ABS
         MF_MAXIMUM
         MF_MINIMUM
+        MF_N_EAGER_OPS
+        MF_SUB
+        MF_DIV
+        MF_NEG
+        MF_SQUARE
         MF_N_OPS
+        MF_NUMBER
+        MF_CAPTURED
+        MF_DOT
     ctypedef struct mf_op_info:
         const char *name
         const char *label
@@ -152,7 +169,7 @@ cdef inline int32_t node_new(double data, int32_t x, int32_t y, uint8_t op) noex
     global cursor, n_live
     cdef int32_t id = cursor
     cdef mf_node *n
-    cdef uint8_t ascending = MF_F_ASCENDING
+    cdef uint8_t ascending = MF_F_ASCENDING, traced = 0
     if id >= n_nodes or nodes[id].op != MF_FREE:
         id = find_free()
         if id < 0:
@@ -167,11 +184,15 @@ cdef inline int32_t node_new(double data, int32_t x, int32_t y, uint8_t op) noex
     n.op = op
     if x >= 0:
         nodes[x].uses += 1
+        traced = nodes[x].flags
         ascending = nodes[x].flags if x < id else 0
     if y >= 0:
         nodes[y].uses += 1
+        traced |= nodes[y].flags
         ascending &= nodes[y].flags if y < id else 0
-    n.flags = ascending & MF_F_ASCENDING
+    n.flags = (ascending & MF_F_ASCENDING) | (traced & MF_F_TRACED)
+    if mf_n_special:
+        n.flags |= mf_trace_flag()
     n_live += 1
     return id
 

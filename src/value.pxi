@@ -49,19 +49,27 @@ cdef class Value:
     @property
     def data(self):
         """The number; assigning rewrites the node, and a later backward() uses the new number."""
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_readable(self.id, "reading .data")
         return nodes[self.id].data
 
     @data.setter
     def data(self, number):
+        if mf_n_special:
+            check_readable(self.id, "writing .data")
         nodes[self.id].data = as_number(number, "data")
 
     @property
     def grad(self):
         """The gradient, accumulated by backward(); assign 0 to start afresh."""
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_readable(self.id, "reading .grad")
         return nodes[self.id].grad
 
     @grad.setter
     def grad(self, number):
+        if mf_n_special:
+            check_readable(self.id, "writing .grad")
         nodes[self.id].grad = as_number(number, "grad")
 
     @property
@@ -91,6 +99,8 @@ cdef class Value:
     def _backward(self, function):
         if not callable(function):
             raise TypeError(f"_backward must be callable, not {type(function).__name__!r}")
+        if mf_n_special:
+            check_readable(self.id, "a custom _backward")
         state = state_for(self)
         hold(self)
         state.hook = function
@@ -106,10 +116,15 @@ cdef class Value:
         Nothing is zeroed first and nothing is freed: a second call adds again, as in micrograd.
         Raises ZeroDivisionError where a derivative does not exist (x**0.5 at 0).
         """
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_readable(self.id, "backward()")
         backward_from(self.id)
 
     def detach(self):
-        """A new leaf with the same data and no history."""
+        """A new leaf with the same data and no history; in a traced function, a value that
+        passes no gradient on."""
+        if mf_n_special and mf_tracing_here():
+            return result(nodes[self.id].data, self.id, MF_NONE, MF_DETACH)
         return leaf_value(nodes[self.id].data)
 
     def __setattr__(self, name, attribute):
@@ -125,10 +140,19 @@ cdef class Value:
         del_attribute(self, name, NULL)
 
     def __repr__(self):
+        if nodes[self.id].flags & MF_F_TRACED:
+            return "Value(traced)"
         return f"Value(data={nodes[self.id].data}, grad={nodes[self.id].grad})"
 
     def __format__(self, str spec):
+        if nodes[self.id].flags & MF_F_TRACED:
+            check_readable(self.id, "formatting")
         return format(nodes[self.id].data, spec) if spec else repr(self)
+
+    def __bool__(self):
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_readable(self.id, "bool()")
+        return True
 
     def __hash__(self):
         return (<PyTypeObject *>object).tp_hash(self)
@@ -152,6 +176,7 @@ cdef class Value:
         import copyreg
 
         cdef mf_node *n = &nodes[self.id]
+        check_readable(self.id, "copying or pickling")
         if n.op != MF_LEAF:
             raise TypeError("only leaf Values can be copied or pickled, this one is the result of "
                             f"{op_text(self) or 'a custom op'!r}: use v.detach()")
@@ -278,7 +303,8 @@ cdef int init_node(Value value, double data, tuple children, str op) except -1:
     if nodes[id].op != MF_LEAF or (children and nodes[id].uses > 1):
         raise TypeError("this Value is part of a graph already: construct a new one")
     if children:
-        id = custom_new(data, children)
+        check_readable(id, "a custom node")
+        id = many_new(data, children, MF_CUSTOM)
         if id < 0:
             raise MemoryError("no room for another node")
         replace_node(value, id)
@@ -305,12 +331,10 @@ cdef int replace_node(Value value, int32_t id) except -1:
     return 0
 
 
-cdef int32_t custom_new(double data, tuple children) noexcept:
-    """A leaf, or a custom node; further children hang on hidden links. MF_NONE: no memory."""
+cdef int32_t many_new(double data, tuple children, uint8_t op) noexcept:
+    """A node over at least one child, further ones hang on hidden links. MF_NONE: no memory."""
     cdef Py_ssize_t k, n = len(children)
     cdef int32_t id, rest = MF_NONE
-    if n == 0:
-        return leaf_new(data)
     if n > 1:
         rest = (<Value>children[n - 1]).id
         for k in range(n - 2, 0, -1):
@@ -320,7 +344,7 @@ cdef int32_t custom_new(double data, tuple children) noexcept:
             if id < 0:
                 return MF_NONE
             rest = id
-    id = node_new(data, (<Value>children[0]).id, rest, MF_CUSTOM)
+    id = node_new(data, (<Value>children[0]).id, rest, op)
     if n > 2:
         node_release(rest)
     return id
@@ -337,8 +361,9 @@ cdef str op_text(Value value):
 
 
 cdef object compare(Value self, object other, int op):
-    cdef double number
+    check_readable(self.id, "comparing")
     if isinstance(other, Value):
+        check_readable((<Value>other).id, "comparing")
         return PyObject_RichCompare(nodes[self.id].data, nodes[(<Value>other).id].data, op)
     if not is_number(other):
         return NotImplemented

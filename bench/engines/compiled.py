@@ -1,0 +1,225 @@
+"""micrograd_fast, compiled: the scalar code of the eager rows, traced once by compile().
+
+Losses and prices are functions of one sample; the names GPT takes a name as an array of tokens and
+is traced once for each length of name. Optimizers are micrograd_fast.optim.
+"""
+
+import numpy as np
+
+import micrograd_fast as mg
+from micrograd_fast import functional, nn, optim
+
+from ..case import Case
+from ..scalar import option_price
+from ..scalar_gpt import GPT
+from ..workloads.moons import learning_rate
+from ..workloads.names import ADAM
+
+REQUIRES = ("micrograd_fast",)
+INSTALL = "pip install -e ."
+IMPORT = "import micrograd_fast"
+ROWS = {"compiled": {}}
+
+
+class CompiledCase(Case):
+    def __init__(self, data):
+        self.data = data
+
+
+class Tiny(CompiledCase):
+    """Value and gradient of the formula at a point; its two inputs are one array."""
+
+    point = (-41.0, 2.0)
+
+    def setup(self):
+        self.inputs = np.array(self.point)
+        self.run = mg.compile(self.function).value_and_grad
+
+    @staticmethod
+    def function(inputs):
+        a, b = inputs
+        c = a + b
+        d = a * b + b**3
+        e = c - d
+        return e**2 / 2.0
+
+    def step(self):
+        return self.run(self.inputs)
+
+    def numbers(self, out):
+        value, grad = out
+        return {"value": [value], "grad": grad}
+
+
+class Small(Tiny):
+    point = (-4.0, 2.0)
+
+    @staticmethod
+    def function(inputs):
+        a, b = inputs
+        c = a + b
+        d = a * b + b**3
+        c += c + 1
+        c += 1 + c + (-a)
+        d += d * 2 + (b + a).relu()
+        d += 3 * d + (b - a).relu()
+        f = (c - d) ** 2
+        return f / 2.0 + 10.0 / f
+
+
+class Rosenbrock(Tiny):
+    def setup(self):
+        super().setup()
+        self.inputs = np.array(self.data["x"])
+
+    @staticmethod
+    def function(x):
+        return sum(
+            100.0 * (x[k + 1] - x[k] ** 2) ** 2 + (1.0 - x[k]) ** 2 for k in range(len(x) - 1)
+        )
+
+
+class Training(CompiledCase):
+    def build_model(self):
+        sizes = self.data["sizes"]
+        self.model = nn.MLP(sizes[0], sizes[1:])
+        self.parameters = self.model.parameters()
+        for p, value in zip(self.parameters, self.data["parameters"].tolist(), strict=True):
+            p.data = value
+        self.k = 0
+
+    def numbers(self, loss):
+        return {"loss": [loss.data], "parameters": [p.data for p in self.parameters]}
+
+
+class Moons(Training):
+    def setup(self):
+        self.build_model()
+        self.X, self.y = self.data["X"], self.data["y"]
+        alpha = self.data["alpha"]
+        self.hinge = mg.compile(lambda x, y: (1 + -y * self.model(x)).relu(), batch=True)
+        self.penalty = mg.compile(lambda: alpha * sum(p * p for p in self.parameters))
+        self.optimizer = optim.SGD(self.parameters, lr=1.0)
+        self.step_once()
+
+    def step_once(self):
+        """Traces; without the update."""
+        (self.hinge(self.X, self.y).mean() + self.penalty()).backward()
+
+    def step(self):
+        data_loss = self.hinge(self.X, self.y).mean()
+        total_loss = data_loss + self.penalty()
+        self.optimizer.zero_grad()
+        total_loss.backward()
+        self.optimizer.lr = learning_rate(self.k)
+        self.optimizer.step()
+        self.k += 1
+        return data_loss
+
+
+class Digits(Training):
+    make_optimizer = optim.Adam
+
+    def setup(self):
+        self.build_model()
+        self.batches = self.data["batches"]
+        self.optimizer = self.make_optimizer(self.parameters, lr=self.data["lr"])
+        self.loss = mg.compile(
+            lambda x, target: functional.cross_entropy(self.model(x), target), batch=True
+        )
+        self.loss(*self.batches[0])
+
+    def step(self):
+        loss = self.loss(*self.batches[self.k % len(self.batches)]).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.k += 1
+        return loss
+
+
+class MnistSize(Digits):
+    make_optimizer = optim.SGD
+
+
+class CompiledGPT(GPT):
+    """The scalar GPT; its softmax asks no Value for its number, its embeddings take an input."""
+
+    softmax = staticmethod(functional.softmax)
+
+    def loss(self, tokens):
+        keys, values, losses = [], [], []
+        for position in range(len(tokens) - 1):
+            logits = self(tokens[position], position, keys, values)
+            losses.append(functional.cross_entropy(logits, tokens[position + 1]))
+        return functional.mean(losses)
+
+
+class Rows(list):
+    """An embedding: rows by a number that is known, or by one that is an input."""
+
+    def __getitem__(self, index):
+        return (
+            mg.take(list(self), index)
+            if isinstance(index, mg.Value)
+            else super().__getitem__(index)
+        )
+
+
+class Names(CompiledCase):
+    def __init__(self, data):
+        super().__init__(data)
+        self.period = len(data["documents"])
+
+    def setup(self):
+        weights = {
+            name: Rows([mg.Value(v) for v in row] for row in w.tolist())
+            for name, w in self.data["weights"].items()
+        }
+        self.parameters = [p for w in weights.values() for row in w for p in row]
+        self.documents = [np.array(tokens) for tokens in self.data["documents"]]
+        model = CompiledGPT(weights, self.data["heads"])
+        self.loss = mg.compile(model.loss)
+        for tokens in self.documents:
+            self.loss(tokens)
+        self.optimizer = optim.Adam(self.parameters, **ADAM)
+        self.k = 0
+
+    def step(self):
+        loss = self.loss(self.documents[self.k % self.period])
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.k += 1
+        return loss
+
+    def numbers(self, loss):
+        return {"loss": [loss.data], "parameters": [p.data for p in self.parameters]}
+
+
+class BlackScholes(CompiledCase):
+    """Price and sensitivities of every option, one call for the portfolio."""
+
+    def setup(self):
+        self.options = self.data["options"]
+        self.run = mg.compile(lambda option: option_price(*option), batch=True).value_and_grad
+        self.run(self.options[:1])
+
+    def step(self):
+        return self.run(self.options)
+
+    def numbers(self, out):
+        prices, sensitivities = out
+        return {"price and sensitivities": np.column_stack([prices, sensitivities]).ravel()}
+
+
+CASES = {
+    "tiny": Tiny,
+    "small": Small,
+    "moons": Moons,
+    "digits": Digits,
+    "mnist_size": MnistSize,
+    "names": Names,
+    "rosenbrock": Rosenbrock,
+    "black_scholes": BlackScholes,
+}

@@ -1,0 +1,153 @@
+/* Lane expansions of ops.h: forward and backward of one instruction over n lanes (samples). Included
+ * once per instruction set, with MF_ISA(name) and MF_TARGET defined; kernels.h does that.
+ *
+ * An operand is a row of lanes (stride 1) or uniform (stride 0). z, the adjoint g of z and the
+ * adjoints dx, dy are rows of their own: they never overlap with operands, so all may be restrict;
+ * dx and dy may be one row (x * x), therefore each has a loop of its own. No include guard. */
+
+#define MF_LANES for (long l = 0; l < n; l++)
+
+/* what the rows of the table call, as it vectorises */
+#define exp mf_vexp
+#define log mf_vlog
+#define log1p mf_vlog1p
+#define tanh mf_vtanh
+#define mf_sigmoid mf_vsigmoid
+#define sin mf_vsin
+#define cos mf_vcos
+#define pow mf_vpow
+#define mf_pow_dx mf_vpow_dx
+#define mf_pow_dy mf_vpow_dy
+
+static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, long n, const double *restrict px,
+                                      const double *restrict py, double *restrict pz) {
+    (void)ys;
+    switch (op) {
+#define MF_FORWARD_MF_UNARY(z_)                                     \
+    MF_LANES { const double x = px[l]; pz[l] = (z_); }
+#define MF_FORWARD_MF_BINARY(z_)                                                        \
+    if (xs && ys) { MF_LANES { const double x = px[l], y = py[l]; pz[l] = (z_); } }     \
+    else if (xs) { const double y = py[0]; MF_LANES { const double x = px[l]; pz[l] = (z_); } } \
+    else { const double x = px[0]; MF_LANES { const double y = py[l]; pz[l] = (z_); } }
+#define MF_FORWARD_MF_PARAM(z_) MF_FORWARD_MF_BINARY(z_)
+#define OP(code, n_, l_, kind, z_, ...) \
+    case MF_##code: MF_FORWARD_##kind(z_) return;
+#define PROGRAM_OP OP
+#include "ops.h"
+#undef OP
+#undef PROGRAM_OP
+    }
+}
+
+/* One partial times g, added to a row or summed into a uniform operand's adjoint. */
+#define MF_PARTIAL(d_, is_row, load)                                             \
+    if (is_row) { MF_LANES { load; const double z = pz[l]; (void)x, (void)y, (void)z; d[l] += (d_) * g[l]; } } \
+    else {                                                                       \
+        double s = 0.0;                                                          \
+        MF_SIMD_SUM(s)                                                           \
+        MF_LANES { load; const double z = pz[l]; (void)x, (void)y, (void)z; s += (d_) * g[l]; } \
+        d[0] += s;                                                               \
+    }
+
+#define MF_ROWS const double x = px[l], y = py[l]
+#define MF_ROW_X const double x = px[l], y = py[0]
+#define MF_ROW_Y const double x = px[0], y = py[l]
+#define MF_UNARY_X const double x = px[l], y = 0.0
+
+static MF_TARGET void MF_ISA(backward_x)(int op, int xs, int ys, long n, const double *restrict px,
+                                         const double *restrict py, const double *restrict pz,
+                                         const double *restrict g, double *restrict d) {
+    (void)py, (void)ys;
+    switch (op) {
+#define MF_BACKWARD_MF_UNARY(dx_) MF_PARTIAL(dx_, xs, MF_UNARY_X)
+#define MF_BACKWARD_MF_BINARY(dx_)                        \
+    if (xs && ys) { MF_PARTIAL(dx_, 1, MF_ROWS) }         \
+    else if (xs) { MF_PARTIAL(dx_, 1, MF_ROW_X) }         \
+    else { MF_PARTIAL(dx_, 0, MF_ROW_Y) }
+#define MF_BACKWARD_MF_PARAM(dx_) MF_BACKWARD_MF_BINARY(dx_)
+#define OP(code, n_, l_, kind, z_, dx_, ...) \
+    case MF_##code: MF_BACKWARD_##kind(dx_) return;
+#define PROGRAM_OP OP
+#include "ops.h"
+#undef OP
+#undef MF_BACKWARD_MF_UNARY
+#undef MF_BACKWARD_MF_BINARY
+#undef MF_BACKWARD_MF_PARAM
+    }
+}
+
+static MF_TARGET void MF_ISA(backward_y)(int op, int xs, int ys, long n, const double *restrict px,
+                                         const double *restrict py, const double *restrict pz,
+                                         const double *restrict g, double *restrict d) {
+    switch (op) {
+#define MF_BACKWARD_MF_UNARY(dy_) break;
+#define MF_BACKWARD_MF_PARAM(dy_) break;
+#define MF_BACKWARD_MF_BINARY(dy_)                        \
+    if (xs && ys) { MF_PARTIAL(dy_, 1, MF_ROWS) }         \
+    else if (ys) { MF_PARTIAL(dy_, 1, MF_ROW_Y) }         \
+    else { MF_PARTIAL(dy_, 0, MF_ROW_X) }
+#define OP(code, n_, l_, kind, z_, dx_, dy_, ...) \
+    case MF_##code: MF_BACKWARD_##kind(dy_) return;
+#include "ops.h"
+#undef OP
+#undef PROGRAM_OP
+#undef MF_BACKWARD_MF_UNARY
+#undef MF_BACKWARD_MF_BINARY
+#undef MF_BACKWARD_MF_PARAM
+    }
+}
+
+/* z += w0*x0 + w1*x1 + w2*x2 + w3*x3, uniform weights: one pass over z for four products. */
+static MF_TARGET void MF_ISA(axpy4)(long n, const double *w, const double *const *x,
+                                    double *restrict z) {
+    const double a = w[0], b = w[1], c = w[2], e = w[3];
+    const double *restrict p = x[0], *restrict q = x[1], *restrict r = x[2], *restrict s = x[3];
+    MF_LANES z[l] = MF_FMA(a, p[l], MF_FMA(b, q[l], MF_FMA(c, r[l], MF_FMA(e, s[l], z[l]))));
+}
+
+static MF_TARGET void MF_ISA(axpy)(long n, double w, const double *restrict x, double *restrict z) {
+    MF_LANES z[l] = MF_FMA(w, x[l], z[l]);
+}
+
+static MF_TARGET void MF_ISA(multiply_add)(long n, const double *restrict x, const double *restrict y,
+                                           double *restrict z) {
+    MF_LANES z[l] = MF_FMA(x[l], y[l], z[l]);
+}
+
+static MF_TARGET double MF_ISA(inner)(long n, const double *restrict x, const double *restrict y) {
+    double s = 0.0;
+    MF_SIMD_SUM(s)
+    MF_LANES s += x[l] * y[l];
+    return s;
+}
+
+static MF_TARGET double MF_ISA(row_sum)(long n, const double *restrict x) {
+    double s = 0.0;
+    MF_SIMD_SUM(s)
+    MF_LANES s += x[l];
+    return s;
+}
+
+static const mf_kernels MF_ISA(kernels) = {
+    MF_ISA_NAME, MF_ISA(forward), MF_ISA(backward_x), MF_ISA(backward_y), MF_ISA(axpy4),
+    MF_ISA(axpy), MF_ISA(multiply_add), MF_ISA(inner), MF_ISA(row_sum)};
+
+#undef MF_FORWARD_MF_UNARY
+#undef MF_FORWARD_MF_BINARY
+#undef MF_FORWARD_MF_PARAM
+#undef MF_PARTIAL
+#undef MF_ROWS
+#undef MF_ROW_X
+#undef MF_ROW_Y
+#undef MF_UNARY_X
+#undef MF_LANES
+#undef exp
+#undef log
+#undef log1p
+#undef tanh
+#undef mf_sigmoid
+#undef sin
+#undef cos
+#undef pow
+#undef mf_pow_dx
+#undef mf_pow_dy

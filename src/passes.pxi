@@ -1,0 +1,323 @@
+# Passes: each takes a Program and returns another that computes the same. Needs program.pxi.
+#
+# A pass walks the instructions once and emits them again, rewritten; `moved` maps old values to new
+# ones. A new pass is one function here and a line in PASSES. Agreement is to 1e-12: x * y**-1
+# becomes x / y, which differs from it in the last bit.
+
+@cython.internal
+cdef class Rewriting:
+    """A program being rewritten into another one."""
+    cdef Program old
+    cdef Program new
+    cdef int32_t *moved
+
+    def __cinit__(self, Program old):
+        self.old = old
+        self.new = Program(old.n_inputs)
+        self.new.n_params = old.n_params
+        self.moved = <int32_t *>resized(NULL, (<size_t>old.n_code + 1) * sizeof(int32_t))
+        if self.moved is NULL:
+            raise MemoryError("no room to compile the function")
+
+    def __dealloc__(self):
+        free(self.moved)
+
+    cdef int32_t copy(self, int32_t k) except -1:
+        """Emits instruction k as it is, over moved operands."""
+        cdef instruction i = self.old.code[k]
+        cdef int32_t j, start, n
+        if i.op == MF_NUMBER:
+            return self.new.emit_number(self.old.numbers[i.x])
+        if i.op == MF_INPUT or i.op == MF_CAPTURED:
+            return self.new.emit(i.op, i.x, MF_NONE, 0)
+        if i.op == MF_TAKE or i.op == MF_DOT:
+            n = i.n * 2 if i.op == MF_DOT else i.n
+            start = self.new.n_args
+            for j in range(n):
+                self.new.add_arg(self.moved[self.old.args[i.x + j]])
+            return self.new.emit(i.op, start, self.moved[i.y] if i.y >= 0 else MF_NONE, i.n)
+        return self.new.emit(i.op, self.moved[i.x], self.moved[i.y] if has_y(i.op) else MF_NONE, 0)
+
+    cdef Program finish(self):
+        self.new.outputs = [self.moved[v] for v in self.old.outputs]
+        return self.new
+
+    cdef inline bint is_number(self, int32_t value, double *number) noexcept:
+        """Whether a new value is a number, and which."""
+        if value < 0 or self.new.code[value].op != MF_NUMBER:
+            return False
+        number[0] = self.new.numbers[self.new.code[value].x]
+        return True
+
+
+cdef inline bint is_neutral(int32_t op, double number) noexcept:
+    return (op == MF_MUL and number == 1.0) or (op == MF_ADD and number == 0.0)
+
+
+def fold_constants(Program program) -> Program:
+    """Ops on numbers become numbers; x * 1 and x + 0 become x."""
+    cdef Rewriting r = Rewriting(program)
+    cdef instruction i
+    cdef int32_t k, x, y
+    cdef double a = 0.0, b = 0.0, z = 0.0
+    cdef bint x_known, y_known
+    for k in range(program.n_code):
+        i = program.code[k]
+        if MF_FIRST_OP <= i.op < MF_N_OPS:
+            x = r.moved[i.x]
+            y = r.moved[i.y] if has_y(i.op) else MF_NONE
+            x_known = r.is_number(x, &a)
+            y_known = r.is_number(y, &b)
+            if x_known and (y_known or y < 0):
+                mf_forward(i.op, a, b, &z)
+                r.moved[k] = r.new.emit_number(z)
+                continue
+            if y_known and is_neutral(i.op, b):
+                r.moved[k] = x
+                continue
+            if x_known and is_neutral(i.op, a):
+                r.moved[k] = y
+                continue
+        r.moved[k] = r.copy(k)
+    return r.finish()
+
+
+cdef int32_t reduced_power(Rewriting r, int32_t x, double exponent) except -2:
+    """x**exponent by cheaper ops; MF_NONE where there are none."""
+    if exponent == 0.0:
+        return r.new.emit_number(1.0)
+    if exponent == 1.0:
+        return x
+    if exponent == 2.0:
+        return r.new.emit(MF_SQUARE, x, MF_NONE, 0)
+    if exponent == 3.0:
+        return r.new.emit(MF_MUL, r.new.emit(MF_SQUARE, x, MF_NONE, 0), x, 0)
+    if exponent == 0.5:
+        return r.new.emit(MF_SQRT, x, MF_NONE, 0)
+    if exponent == -0.5:
+        x = r.new.emit(MF_SQRT, x, MF_NONE, 0)
+        exponent = -1.0
+    if exponent == -1.0:
+        return r.new.emit(MF_DIV, r.new.emit_number(1.0), x, 0)
+    return MF_NONE
+
+
+def reduce_strength(Program program) -> Program:
+    """Restores what micrograd composes: x + y * -1 is x - y, x * y**-1 is x / y, x**2 a square."""
+    cdef Rewriting r = Rewriting(program)
+    cdef instruction i
+    cdef instruction *code
+    cdef int32_t k, x, y, made
+    cdef double number = 0.0
+    for k in range(program.n_code):
+        i = program.code[k]
+        made = MF_NONE
+        if i.op == MF_POW and r.is_number(r.moved[i.y], &number):
+            made = reduced_power(r, r.moved[i.x], number)
+        elif i.op == MF_MUL:
+            x = r.moved[i.x]
+            y = r.moved[i.y]
+            code = r.new.code
+            if r.is_number(y, &number) and number == -1.0:
+                made = code[x].x if code[x].op == MF_NEG else r.new.emit(MF_NEG, x, MF_NONE, 0)
+            elif r.is_number(x, &number) and number == -1.0:
+                made = code[y].x if code[y].op == MF_NEG else r.new.emit(MF_NEG, y, MF_NONE, 0)
+            elif x == y:
+                made = r.new.emit(MF_SQUARE, x, MF_NONE, 0)
+            elif code[y].op == MF_DIV and r.is_number(code[y].x, &number) and number == 1.0:
+                made = r.new.emit(MF_DIV, x, code[y].y, 0)
+            elif code[x].op == MF_DIV and r.is_number(code[x].x, &number) and number == 1.0:
+                made = r.new.emit(MF_DIV, y, code[x].y, 0)
+        elif i.op == MF_ADD:
+            x = r.moved[i.x]
+            y = r.moved[i.y]
+            code = r.new.code
+            if code[y].op == MF_NEG:
+                made = r.new.emit(MF_SUB, x, code[y].x, 0)
+            elif code[x].op == MF_NEG:
+                made = r.new.emit(MF_SUB, y, code[x].x, 0)
+        r.moved[k] = made if made >= 0 else r.copy(k)
+    return r.finish()
+
+
+cdef extern from *:
+    """
+    /* splitmix64's mixing of an instruction: op, operands, and a number's bits. */
+    static inline uint64_t mf_mix(uint64_t op, uint64_t x, uint64_t y, uint64_t bits) {
+        uint64_t h = op * 0x9E3779B97F4A7C15u ^ bits;
+        h = (h ^ (h >> 30) ^ x) * 0xBF58476D1CE4E5B9u;
+        h = (h ^ (h >> 27) ^ y) * 0x94D049BB133111EBu;
+        return h ^ (h >> 31);
+    }
+    """
+    uint64_t mf_mix(uint64_t op, uint64_t x, uint64_t y, uint64_t bits) nogil
+
+
+def share_common(Program program) -> Program:
+    """An op on the same operands is computed once; so is the same number."""
+    cdef Rewriting r = Rewriting(program)
+    cdef int32_t k, made, slot, x, y, n_slots = 64
+    cdef int32_t *table
+    cdef instruction *code
+    cdef instruction *other
+    cdef uint64_t bits
+    while n_slots < 2 * program.n_code:
+        n_slots *= 2
+    table = <int32_t *>resized(NULL, <size_t>n_slots * sizeof(int32_t))
+    if table is NULL:
+        raise MemoryError("no room to compile the function")
+    memset(table, 0xFF, <size_t>n_slots * sizeof(int32_t))
+    try:
+        for k in range(program.n_code):
+            made = r.copy(k)
+            r.moved[k] = made
+            code = &r.new.code[made]
+            if code.op == MF_TAKE or code.op == MF_DOT:
+                continue
+            bits = 0
+            if code.op == MF_NUMBER:   # equal by its bits, wherever it is stored
+                memcpy(&bits, &r.new.numbers[code.x], sizeof(double))
+            x, y = code.x, code.y
+            if (code.op == MF_ADD or code.op == MF_MUL) and x > y:
+                x, y = y, x   # the order of these operands makes no difference
+            bits = mf_mix(code.op, 0 if code.op == MF_NUMBER else <uint32_t>x, <uint32_t>y, bits)
+            slot = <int32_t>(bits & <uint64_t>(n_slots - 1))
+            while table[slot] >= 0:
+                other = &r.new.code[table[slot]]
+                if same_value(r.new, code, other):
+                    break
+                slot = (slot + 1) & (n_slots - 1)
+            if table[slot] < 0:
+                table[slot] = made
+            else:
+                r.moved[k] = table[slot]
+                r.new.n_code -= 1   # the copy just made
+                if code.op == MF_NUMBER:
+                    r.new.n_numbers -= 1
+    finally:
+        free(table)
+    return r.finish()
+
+
+cdef inline bint same_value(Program p, const instruction *a, const instruction *b) noexcept:
+    if a.op != b.op:
+        return False
+    if a.op == MF_NUMBER:
+        return memcmp(&p.numbers[a.x], &p.numbers[b.x], sizeof(double)) == 0
+    if a.x == b.x and a.y == b.y:
+        return True
+    return (a.op == MF_ADD or a.op == MF_MUL) and a.x == b.y and a.y == b.x
+
+
+cdef bytearray use_counts(Program p):
+    """How often each value is used, as int32: by instructions and by outputs."""
+    cdef bytearray counts = bytearray(4 * (p.n_code + 1))
+    cdef int32_t *uses = <int32_t *><char *>counts
+    cdef int32_t k, j
+    cdef instruction i
+    for v in p.outputs:
+        uses[<int32_t>v] += 1
+    for k in range(p.n_code - 1, -1, -1):
+        i = p.code[k]
+        if uses[k] == 0:
+            continue   # dead: what it uses is not used through it
+        if i.op == MF_TAKE or i.op == MF_DOT:
+            for j in range(i.n * (2 if i.op == MF_DOT else 1)):
+                uses[p.args[i.x + j]] += 1
+            if i.y >= 0:
+                uses[i.y] += 1
+        elif i.op == MF_DETACH or i.op >= MF_FIRST_OP and i.op < MF_N_OPS:
+            uses[i.x] += 1
+            if has_y(i.op):
+                uses[i.y] += 1
+    return counts
+
+
+def drop_dead(Program program) -> Program:
+    """What no output depends on goes; inputs and captured nodes stay, they are the interface."""
+    cdef Rewriting r = Rewriting(program)
+    cdef bytearray counts = use_counts(program)
+    cdef int32_t *uses = <int32_t *><char *>counts
+    cdef int32_t k
+    for k in range(program.n_code):
+        r.moved[k] = r.copy(k) if uses[k] > 0 else 0
+    return r.finish()
+
+
+def fuse_dots(Program program) -> Program:
+    """b + w0*x0 + w1*x1 + ... becomes one instruction, where the steps have no other use."""
+    cdef Rewriting r = Rewriting(program)
+    cdef bytearray counts = use_counts(program), inside_of = bytearray(program.n_code + 1)
+    cdef int32_t *uses = <int32_t *><char *>counts
+    cdef char *inside = <char *>inside_of   # 1: computed as part of a dot
+    cdef instruction *code = program.code
+    cdef int32_t k, at, n, j, start
+    for k in range(program.n_code - 1, -1, -1):
+        if inside[k] or code[k].op != MF_ADD or dot_length(code, uses, k) < 2:
+            continue
+        at = k
+        while is_step(code, uses, at, k):
+            if at != k:
+                inside[at] = 1
+            inside[code[at].y] = 1
+            at = code[at].x
+        if is_product(code, uses, at):
+            inside[at] = 1
+    for k in range(program.n_code):
+        if inside[k] or uses[k] == 0:
+            r.moved[k] = 0
+            continue
+        n = dot_length(code, uses, k) if code[k].op == MF_ADD else 0
+        if n < 2:
+            r.moved[k] = r.copy(k)
+            continue
+        start = r.new.n_args
+        for j in range(2 * n):
+            r.new.add_arg(0)
+        at = k
+        j = n
+        while is_step(code, uses, at, k):
+            j -= 1
+            put_product(r, start + 2 * j, code[at].y)
+            at = code[at].x
+        if is_product(code, uses, at):
+            put_product(r, start, at)
+            r.moved[k] = r.new.emit(MF_DOT, start, MF_NONE, n)
+        else:
+            r.moved[k] = r.new.emit(MF_DOT, start, r.moved[at], n)
+    return r.finish()
+
+
+cdef inline bint is_product(instruction *code, int32_t *uses, int32_t v) noexcept:
+    return uses[v] == 1 and (code[v].op == MF_MUL or code[v].op == MF_SQUARE)
+
+
+cdef inline bint is_step(instruction *code, int32_t *uses, int32_t v, int32_t top) noexcept:
+    """Whether v adds a product of its own to what came before."""
+    return (code[v].op == MF_ADD and (v == top or uses[v] == 1)
+            and is_product(code, uses, code[v].y) and code[v].x != code[v].y)
+
+
+cdef int32_t dot_length(instruction *code, int32_t *uses, int32_t top) noexcept:
+    """How many products a chain that ends at top adds up."""
+    cdef int32_t n = 0, at = top
+    while is_step(code, uses, at, top):
+        n += 1
+        at = code[at].x
+    return n + 1 if n and is_product(code, uses, at) else n
+
+
+cdef void put_product(Rewriting r, int32_t where, int32_t v) noexcept:
+    cdef instruction *i = &r.old.code[v]
+    r.new.args[where] = r.moved[i.x]
+    r.new.args[where + 1] = r.moved[i.y] if i.op == MF_MUL else r.moved[i.x]
+
+
+PASSES = (fold_constants, reduce_strength, fold_constants, share_common, drop_dead, fuse_dots)
+
+
+def optimized(Program program) -> Program:
+    """All passes, in order."""
+    for rewrite in PASSES:
+        program = rewrite(program)
+    return program

@@ -1,0 +1,145 @@
+# Tracing: a function of Values runs once, on inputs that stand for numbers to come, and the nodes
+# that it makes become a Program. Needs all of the eager files and program.pxi.
+#
+# While a thread traces, every record that it makes is TRACED (node.h). Leaves made then are
+# constants; nodes that were there before are captured: read at every call, given gradient. Whatever
+# would freeze a number raises TraceError. Other threads go on eagerly meanwhile.
+
+import sys
+
+cdef dict INSTEAD = {
+    "reading .data": "compute with the Value itself, or v.detach() to stop its gradient",
+    "comparing": "use mg.maximum(*values) or mg.minimum(*values), which choose at every call",
+    "bool()": "choose with mg.maximum, mg.minimum, relu() or mg.take(values, index)",
+    "formatting": "print outside: a traced function runs once, not at every call",
+    "backward()": "call backward() on what the compiled function returned",
+    "a custom _backward": "write the function with the ops of Value, whose derivatives are known",
+    "a custom node": "write the function with the ops of Value, whose derivatives are known",
+    "no_grad": "use v.detach() on what should pass no gradient on",
+}
+
+
+class TraceError(RuntimeError):
+    """A traced function did what would freeze a number; the message says where and what instead."""
+
+
+cdef int raise_trace_error(str what) except -1:
+    frame = sys._getframe()
+    where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    instead = INSTEAD.get(what, "do it outside of the compiled function")
+    raise TraceError(f"{where}: {what} inside a compiled function, which is traced once and then "
+                     f"replayed with other numbers; {instead}")
+
+
+cdef int check_readable(int32_t id, str what) except -1:
+    """Raises TraceError where the number of a node is not known yet, or never will be."""
+    if mf_n_special and mf_tracing_here():
+        raise_trace_error(what)
+    if nodes[id].flags & MF_F_TRACED:
+        raise TraceError(f"{what}: this Value was made inside a compiled function while it was "
+                         "traced and has no number; return it from the function instead")
+    return 0
+
+
+def tracing() -> bool:
+    """True while this thread traces a function."""
+    return mf_tracing_here()
+
+
+def take_traced(values, index):
+    """values[index] as a node, where index is a traced Value."""
+    children = (index, *[v if isinstance(v, Value) else Value(v) for v in values])
+    cdef Value value = blank_value()
+    adopt(value, many_new(0.0, children, MF_TAKE))
+    return value
+
+
+cdef class Trace:
+    """One run of a function. A context manager; make the inputs and call the function inside it."""
+    cdef list inputs
+    cdef list captured
+    cdef int no_grad_depth   # of the caller, who may not want a gradient: the program may
+
+    def __cinit__(self):
+        self.inputs = []
+        self.captured = []
+
+    def __enter__(self):
+        global mf_n_special, mf_trace_depth, mf_no_grad_depth
+        if mf_tracing_here():
+            raise RuntimeError("a trace is running in this thread already")
+        self.no_grad_depth = mf_no_grad_depth
+        mf_no_grad_depth = 0
+        mf_n_special += 1
+        mf_trace_depth += 1
+        return self
+
+    def __exit__(self, *exc):
+        global mf_n_special, mf_trace_depth, mf_no_grad_depth
+        mf_no_grad_depth = self.no_grad_depth
+        mf_n_special -= 1
+        mf_trace_depth -= 1
+
+    def input(self):
+        """The next input: a Value without a number."""
+        cdef Value value = blank_value()
+        adopt(value, node_new(NAN, MF_NONE, MF_NONE, MF_INPUT))
+        nodes[value.id].flags |= MF_F_TRACED
+        self.inputs.append(value)
+        return value
+
+    def program(self, outputs):
+        """(Program, captured Values): what computes a list of Values from the inputs."""
+        cdef Program program = Program(len(self.inputs))
+        cdef bytearray seen = bytearray(4 * n_nodes)   # value id + 1 by node id
+        cdef int32_t *ids = NULL
+        cdef int64_t k, cap = 0
+        cdef int32_t root = many_new(0.0, (*outputs, Value(0.0)), MF_LINK)
+        cdef walk_result walk
+        if root < 0:
+            raise MemoryError("no room to trace the function")
+        nodes[root].flags |= MF_F_TRACED
+        seen.extend(bytes(4 * (n_nodes - len(seen) // 4)))
+        cdef int32_t *value_ids = <int32_t *><char *>seen
+        try:
+            for k, value in enumerate(self.inputs):
+                value_ids[(<Value>value).id] = program.emit(MF_INPUT, <int32_t>k, MF_NONE, 0) + 1
+            walk = topological_order(root, &ids, &cap, True)
+            if walk.n_ordered < 0:
+                raise MemoryError("no room to order the traced function")
+            for k in range(walk.n_ordered):
+                if nodes[ids[k]].op != MF_LINK and value_ids[ids[k]] == 0:
+                    value_ids[ids[k]] = self.emit_node(program, ids[k], value_ids) + 1
+            program.outputs = [self.value_id(program, (<Value>v).id, value_ids) for v in outputs]
+        finally:
+            free(ids)
+            node_release(root)
+        program.n_params = len(self.captured)
+        return program, self.captured
+
+    cdef int32_t value_id(self, Program program, int32_t id, int32_t *value_ids) except -1:
+        """The program's value for a node: emitted before, a constant, or captured now."""
+        if value_ids[id] == 0:
+            if not nodes[id].flags & MF_F_TRACED:
+                value_ids[id] = program.emit(MF_CAPTURED, len(self.captured), MF_NONE, 0) + 1
+                self.captured.append(value_of(id))
+            elif nodes[id].op == MF_LEAF:
+                value_ids[id] = program.emit_number(nodes[id].data) + 1
+            else:
+                raise TraceError("a Value from another trace was used: a compiled function must "
+                                 "not keep Values from call to call")
+        return value_ids[id] - 1
+
+    cdef int32_t emit_node(self, Program program, int32_t id, int32_t *value_ids) except -1:
+        cdef mf_node *n = &nodes[id]
+        cdef int32_t x, y = MF_NONE, start
+        if n.op == MF_CUSTOM or n.op == MF_CALL or n.op == MF_INPUT:
+            raise TraceError("a custom node or a Value of another trace cannot be compiled")
+        x = self.value_id(program, n.x, value_ids)
+        if n.op == MF_TAKE:
+            choices = [self.value_id(program, k, value_ids) for k in operand_ids(id)[1:]]
+            start = program.add_args(choices)
+            return program.emit(MF_TAKE, start, x, len(choices))
+        if n.y >= 0:
+            y = self.value_id(program, n.y, value_ids)
+        return program.emit(n.op, x, y, 0)
