@@ -13,10 +13,10 @@ include "order.pxi"      # topological order and backward
 include "value.pxi"      # Value: construction, attributes, pickling
 include "operators.pxi"  # what every operator does: operands in, one node out
 include "build.pxi"      # many nodes in one call: affine, sum, dot
-include "program.pxi"      # what a traced function computes, as plain data
-include "passes.pxi"       # Program in, faster Program out
-include "trace.pxi"        # a function of Values run once, its nodes made a Program
-include "plan.pxi"         # a Program laid out in slots for replay.h
-include "call.pxi"         # calls of compiled functions in the eager graph
+include "program.pxi"    # what a traced function computes, as plain data
+include "passes.pxi"     # Program in, faster Program out
+include "trace.pxi"      # a function of Values run once, its nodes made a Program
+include "plan.pxi"       # a Program laid out in slots for replay.h
+include "call.pxi"       # calls of compiled functions in the eager graph
 include "params.pxi"     # lists of parameters: zero_grad and optimizer steps
 include "module.pxi"     # what the module itself holds: OPS, no_grad, the type's slots

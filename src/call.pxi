@@ -2,11 +2,8 @@
 #
 # A call makes one hub node over the nodes that it read, and results over the hub. Backward runs the
 # results' hooks first, each of which adds its grad to the call's seeds; then the hub's, which
-# passes the gradients on. Where there is one output and all samples count alike (a mean, a sum, a single
-# call), the gradient was computed together with the value, while the tile was in cache.
-
-from cpython.buffer cimport PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_WRITABLE, Py_buffer
-from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
+# passes the gradients on. Where there is one output and all samples count alike (a mean, a sum, a
+# single call), the gradient was computed together with the value, while the tile was in cache.
 
 
 cdef class Call:
