@@ -158,7 +158,7 @@ class _Arguments:
             return self._number(float(array), "uniform", "number")
         if self.batch:
             if self.wanted == "arrays":
-                self.sinks.append((self.n_inputs, np.empty_like(array)))
+                self.sinks.append((self.n_inputs, np.zeros_like(array)))
             self._rows(array, name, "lane grad" if self.wanted == "arrays" else "lane")
             return ("array", array.shape[1:])
         flat = array.reshape(-1).tolist()
