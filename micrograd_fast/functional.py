@@ -98,6 +98,8 @@ def take(values: Sequence[Scalar], index: Any) -> Any:
     if isinstance(index, Value) and _core.tracing():
         return _take_traced(values, index)
     k = operator.index(index)
+    if len(values) == 0:
+        raise ValueError("values must hold at least one Value")
     if not 0 <= k < len(values):
         raise IndexError(f"index {k} is out of range for {len(values)} values")
     return values[k]

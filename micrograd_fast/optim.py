@@ -75,7 +75,7 @@ class Optimizer:
         Raises KeyError, TypeError or ValueError for anything else; nothing is changed then.
         """
         steps, hyper, buffers = state["steps"], state["hyperparameters"], state["buffers"]
-        if not isinstance(steps, int) or steps < 0:
+        if not isinstance(steps, int) or not 0 <= steps < 2**53:
             raise ValueError(f"state['steps'] must be a count of steps, not {steps!r}")
         if set(hyper) != set(self.hyperparameters):
             raise KeyError(
@@ -84,6 +84,8 @@ class Optimizer:
             )
         if not set(buffers) <= set(self.buffers):
             raise KeyError(f"state has buffers {sorted(buffers)}, known are {sorted(self.buffers)}")
+        if any(isinstance(numbers, (bytes, bytearray, str)) for numbers in buffers.values()):
+            raise TypeError("the buffers of a state are lists of numbers, not bytes or text")
         arrays = {name: array("d", numbers) for name, numbers in buffers.items()}
         for name, numbers in arrays.items():
             if len(numbers) != len(self._params):

@@ -55,4 +55,5 @@ cdef int register_activations() except -1:
 
 
 register_activations()
+mf_operators_replaced()   # remembers the operators as they are now
 Value.__module__ = "micrograd_fast.engine"

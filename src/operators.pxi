@@ -181,7 +181,7 @@ cdef object subtract(Value self, object other):
     cdef Value value
     if type(other) is not Value:
         other = unwrapped(other)
-        if isinstance(other, Value) or mf_operators_replaced():
+        if isinstance(other, Value) or type(self) is not Value or mf_operators_replaced():
             return self + (-other)
         if not is_number(other):
             return NotImplemented

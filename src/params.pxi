@@ -13,13 +13,13 @@ cdef class Parameters:
     Raises TypeError for what is no Value or no sequence, ValueError for an empty list, a
     duplicate or a Value that is the result of an op; each message gives the position.
     """
-    cdef readonly list values
+    cdef readonly tuple values
     cdef array.array ids
 
     def __init__(self, values):
         if isinstance(values, Value):
             raise TypeError("params must be a list of Values, not one Value")
-        self.values = list(values)
+        self.values = tuple(values)
         if not self.values:
             raise ValueError("params is empty: there is nothing to optimize")
         seen = {}
@@ -32,6 +32,8 @@ cdef class Parameters:
             if p in seen:
                 raise ValueError(f"params[{k}] is the same Value as params[{seen[p]}]")
             seen[p] = k
+        for p in self.values:   # from now on each stays the node that it is
+            nodes[(<Value>p).id].flags &= ~MF_F_BLANK
         self.ids = array.array("i", [(<Value>p).id for p in self.values])
 
     def __len__(self):
@@ -61,13 +63,15 @@ cdef class Parameters:
             v = checked_buffer(self, velocity)
         for k in range(len(self.ids)):
             p = &nodes[self.ids.data.as_ints[k]]
-            g = (-p.grad if maximize else p.grad) + weight_decay * p.data
+            g = -p.grad if maximize else p.grad
+            if weight_decay != 0.0:   # 0 times an infinite parameter would be nan
+                g += weight_decay * p.data
             if v is not NULL:
                 v[k] = momentum * v[k] + (1.0 - dampening) * g if started else g
                 g = g + momentum * v[k] if nesterov else v[k]
             p.data -= lr * g
 
-    def adam_step(self, array.array mean, array.array square, array.array largest, long step,
+    def adam_step(self, array.array mean, array.array square, array.array largest, double step,
                   double lr, double beta1, double beta2, double eps, double weight_decay,
                   bint decoupled, bint maximize):
         """Step number `step` (from 1) of Adam, or of AdamW where decoupled.
@@ -89,7 +93,7 @@ cdef class Parameters:
             g = -p.grad if maximize else p.grad
             if decoupled:
                 p.data *= 1.0 - lr * weight_decay
-            else:
+            elif weight_decay != 0.0:
                 g += weight_decay * p.data
             m[k] = beta1 * m[k] + (1.0 - beta1) * g
             v[k] = beta2 * v[k] + (1.0 - beta2) * g * g

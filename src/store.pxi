@@ -31,6 +31,7 @@ cdef extern from "node.h" nogil:
         MF_F_INT_EXP
         MF_F_ASCENDING
         MF_F_TRACED
+        MF_F_BLANK
     int mf_n_special
     int mf_no_grad_depth
     int mf_trace_depth

@@ -198,6 +198,7 @@ cdef class Value:
             setattr(self, name, attribute)
         nodes[self.id].data = number
         nodes[self.id].grad = gradient
+        nodes[self.id].flags &= ~MF_F_BLANK
 
     # ---- operators: micrograd's compositions, node for node ----
 
@@ -300,7 +301,7 @@ cdef int init_node(Value value, double data, tuple children, str op) except -1:
             raise TypeError(f"_children must be Values, one is {type(child).__name__!r}")
     if not records():
         children = ()
-    if nodes[id].op != MF_LEAF or (children and nodes[id].uses > 1):
+    if nodes[id].op != MF_LEAF or (children and not nodes[id].flags & MF_F_BLANK):
         raise TypeError("this Value is part of a graph already: construct a new one")
     if children:
         check_readable(id, "a custom node")
@@ -311,6 +312,7 @@ cdef int init_node(Value value, double data, tuple children, str op) except -1:
     else:
         nodes[id].data = data
         nodes[id].grad = 0.0
+        nodes[id].flags &= ~MF_F_BLANK
     if op:
         state_for(value).op_text = op
     if type(value) is not Value:
@@ -372,7 +374,9 @@ cdef object compare(Value self, object other, int op):
 
 cdef int give_leaf(PyObject *blank) except -1:
     """Lent to value_type.h: the node that a Value has from birth."""
-    return adopt(<Value>blank, leaf_new(0.0))
+    adopt(<Value>blank, leaf_new(0.0))
+    nodes[(<Value>blank).id].flags |= MF_F_BLANK
+    return 0
 
 
 cdef object leaf_of(object number):

@@ -31,7 +31,6 @@ static initproc mf_value_init;
 static mf_give_leaf_fn mf_give_leaf;
 static mf_leaf_of_fn mf_leaf_of;
 static mf_drop_node_fn mf_drop_node;
-static PyNumberMethods mf_own_slots; /* as the type came: replacing an operator changes its slot */
 static PyObject *mf_spare[MF_MAX_SPARE];
 static int mf_n_spare = 0;
 
@@ -174,7 +173,6 @@ static int mf_value_type_finish(PyTypeObject *type, mf_give_leaf_fn give_leaf,
     mf_leaf_of = leaf_of;
     mf_drop_node = drop_node;
     mf_value_init = type->tp_init;
-    mf_own_slots = *type->tp_as_number;
     type->tp_dictoffset = offsetof(mf_value, attributes);
     type->tp_weaklistoffset = offsetof(mf_value, weak_list);
     type->tp_new = mf_value_new;
@@ -186,11 +184,36 @@ static int mf_value_type_finish(PyTypeObject *type, mf_give_leaf_fn give_leaf,
     return 0;
 }
 
-/* Whether Python code may see the steps of a composition such as a - b: a + (b * -1). */
-static inline int mf_operators_replaced(void) {
-    const PyNumberMethods *m = mf_value_type->tp_as_number;
-    return m->nb_add != mf_own_slots.nb_add || m->nb_multiply != mf_own_slots.nb_multiply ||
-           m->nb_power != mf_own_slots.nb_power || m->nb_negative != mf_own_slots.nb_negative;
+/* Whether Python code may see the steps of a composition such as a - b: a + (b * -1). The answer
+ * holds until the class changes, which its version tag tells. */
+static int mf_operators_replaced(void) {
+    static const char *const names[4] = {"__add__", "__mul__", "__pow__", "__neg__"};
+    static PyObject *own[4];
+    static unsigned int version = 0;
+    static int replaced = 0;
+#if PY_VERSION_HEX < 0x030C0000
+    const int tagged = (mf_value_type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG) != 0;
+#else
+    const int tagged = mf_value_type->tp_version_tag != 0;
+#endif
+    if (tagged && mf_value_type->tp_version_tag == version) return replaced;
+    replaced = 0;
+    for (int k = 0; k < 4; k++) {
+        PyObject *name = PyUnicode_InternFromString(names[k]);
+        if (name == NULL) {
+            PyErr_Clear();
+            return 1; /* no memory: the long way is always right */
+        }
+        PyObject *found = _PyType_Lookup(mf_value_type, name);
+        Py_DECREF(name);
+        if (own[k] == NULL) {
+            Py_XINCREF(found); /* the first call, when the module is made: as the type came */
+            own[k] = found;
+        }
+        replaced |= found != own[k];
+    }
+    version = mf_value_type->tp_version_tag;
+    return replaced;
 }
 
 #endif

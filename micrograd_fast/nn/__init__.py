@@ -86,6 +86,9 @@ class Neuron(Module):
         return f"{_NAMES[self.activation if self.nonlin else 'linear']}Neuron({len(self.w)})"
 
 
+_CALL = Neuron.__call__
+
+
 class Layer(Module):
     """nout neurons over the same nin inputs; one Value instead of a list where nout is 1."""
 
@@ -93,7 +96,9 @@ class Layer(Module):
         self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
 
     def __call__(self, x: Iterable[Any]) -> Any:
-        x = x if isinstance(x, list) else list(x)
+        # An array's items are made once for all neurons, where nobody wants to see the array.
+        if not isinstance(x, list) and (Neuron.__call__ is _CALL or not hasattr(x, "__len__")):
+            x = list(x)
         out = [n(x) for n in self.neurons]
         return out[0] if len(out) == 1 else out
 
