@@ -240,6 +240,7 @@ class CompiledFunction:
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.__doc__ = function.__doc__
         self._batch = batch
+        self._attribute = self.__name__
         self._cache: dict[Any, _Specialization] = {}
 
     def __repr__(self) -> str:
@@ -247,15 +248,43 @@ class CompiledFunction:
         return f"<{kind}compiled function {self.__name__}, {len(self._cache)} signatures>"
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
-        """As a method: the compiled function of the bound method, one for each object."""
-        if owner is None:
+        """As a method: the compiled function of the bound method, one for each object.
+
+        What is not a plain function (a Module, a partial) is no method, as in Python.
+        """
+        if owner is None or not hasattr(self.__wrapped__, "__get__"):
             return self
-        bound = CompiledFunction(self.__wrapped__.__get__(owner, kind), self._batch)
-        owner.__dict__[self.__name__] = bound
+        kept = getattr(owner, "__dict__", {})
+        key = f"_compiled_{self._attribute}"
+        bound = kept.get(key)
+        # A copy of an object brings the original's along.
+        if bound is None or bound.__wrapped__.__self__ is not owner:
+            bound = CompiledFunction(self.__wrapped__.__get__(owner, kind), self._batch)
+            bound._attribute = self._attribute
+            if hasattr(owner, "__dict__") and not isinstance(owner, type):
+                kept[key] = bound
         return bound
 
+    def __set_name__(self, owner: Any, name: str) -> None:
+        self._attribute = name
+
     def __reduce__(self) -> Any:
-        return CompiledFunction, (self.__wrapped__, self._batch)
+        import sys
+        from operator import attrgetter
+
+        function = self.__wrapped__
+        if hasattr(function, "__self__"):
+            return getattr, (function.__self__, self._attribute)
+        # A decorated function of a module is pickled by its name, as functions are.
+        name = getattr(function, "__qualname__", "<lambda>")
+        module = sys.modules.get(getattr(function, "__module__", None) or "")
+        try:
+            if module is not None and attrgetter(name)(module) is self:
+                self.__module__ = module.__name__
+                return name
+        except AttributeError:
+            pass
+        return CompiledFunction, (function, self._batch)
 
     def _prepared(
         self, args: Any, kwargs: Any, wanted: str = ""

@@ -94,9 +94,6 @@ cdef int32_t reduced_power(Rewriting r, int32_t x, double exponent) except -2:
         return r.new.emit(MF_MUL, r.new.emit(MF_SQUARE, x, MF_NONE, 0), x, 0)
     if exponent == 0.5:
         return r.new.emit(MF_SQRT, x, MF_NONE, 0)
-    if exponent == -0.5:
-        x = r.new.emit(MF_SQRT, x, MF_NONE, 0)
-        exponent = -1.0
     if exponent == -1.0:
         return r.new.emit(MF_DIV, r.new.emit_number(1.0), x, 0)
     return MF_NONE

@@ -185,6 +185,16 @@ static void mf_take_backward(const mf_run *r, const mf_step *s) {
     }
 }
 
+/* The reduction of the vectorised sin and cos is good for |x| < 1e6: a tile with a larger number
+ * goes to libm, lane by lane. */
+static int mf_needs_libm(const mf_run *r, const mf_step *s) {
+    if ((s->op != MF_SIN && s->op != MF_COS) || s->x < 0) return 0;
+    const double *x = mf_at(r, s->x);
+    for (long l = 0; l < r->n; l++)
+        if (fabs(x[l]) >= 1e6) return 1;
+    return 0;
+}
+
 static int mf_lane_forward(const mf_run *r, const mf_step *s) {
     if (s->op == MF_DOT) {
         mf_dot_forward(r, s);
@@ -192,6 +202,9 @@ static int mf_lane_forward(const mf_run *r, const mf_step *s) {
         return mf_take_forward(r, s);
     } else if (s->op == MF_DETACH) {
         memcpy(mf_at(r, s->z), mf_at(r, s->x), (size_t)r->n * sizeof(double));
+    } else if (mf_needs_libm(r, s)) {
+        for (long l = 0; l < r->n; l++)
+            mf_forward(s->op, mf_at(r, s->x)[l], 0.0, &mf_at(r, s->z)[l]);
     } else {
         const double *y = s->y == MF_NO_SLOT ? NULL : mf_at(r, s->y);
         r->kernels->forward(s->op, s->x >= 0, s->y >= 0, r->n, mf_at(r, s->x), y, mf_at(r, s->z));
@@ -204,6 +217,12 @@ static void mf_lane_backward(const mf_run *r, const mf_step *s) {
         mf_dot_backward(r, s);
     } else if (s->op == MF_TAKE) {
         mf_take_backward(r, s);
+    } else if (mf_needs_libm(r, s)) {
+        double *d = mf_grad_at(r, s->x), dx = 0.0, dy = 0.0;
+        for (long l = 0; l < r->n && mf_wants(r, s->x); l++) {
+            mf_partials(s->op, mf_at(r, s->x)[l], 0.0, mf_at(r, s->z)[l], &dx, &dy);
+            d[l] += dx * mf_grad_at(r, s->z)[l];
+        }
     } else if (s->op != MF_DETACH) {
         const double *x = mf_at(r, s->x), *z = mf_at(r, s->z), *g = mf_grad_at(r, s->z);
         const double *y = s->y == MF_NO_SLOT ? NULL : mf_at(r, s->y);

@@ -2,7 +2,7 @@
  * that a loop over them becomes SIMD code. After S. Moshier's Cephes library (rational
  * approximations), with selects in the place of its branches. Errors against the correctly rounded
  * result, asserted by tests/test_vecmath.py: exp, log, tanh, sigmoid 4 ulp; sin, cos 4 ulp of 1 for
- * |x| < 1e6; pow 1e-13 relative. inf, nan, zeros and overflow come out as C's libm has them. */
+ * |x| < 1e6 (replay.h sends larger ones to libm); pow 5e-13 relative. inf, nan, zeros and overflow come out as C's libm has them. */
 #ifndef MF_VECMATH_H
 #define MF_VECMATH_H
 
@@ -76,7 +76,7 @@ MF_INLINE double mf_vtanh(double x) {
                      1.61468768441708447952e3;
     const double q = ((s + 1.12811678491632931402e2) * s + 2.23548839060100448583e3) * s +
                      4.84406305325125486048e3;
-    const double small = x + x * (s * (p / q));
+    const double small = x * (1.0 + s * (p / q));
     const double large = 1.0 - 2.0 / (mf_vexp(2.0 * a) + 1.0);
     return a < 0.625 ? small : x < 0.0 ? -large : x != x ? x : large;
 }
@@ -92,9 +92,9 @@ MF_INLINE double mf_vsin_turned(double x, uint64_t quarter) {
     const double r = ((x - n * 1.57079625129699707031) - n * 7.54978941586159635335e-8) -
                      n * 5.39030285815811905290e-15;
     const double z = r * r;
-    const double s = r + r * z * (((((1.58962301576546568060e-10 * z - 2.50507477628578072866e-8) * z +
+    const double s = r * (1.0 + z * (((((1.58962301576546568060e-10 * z - 2.50507477628578072866e-8) * z +
                                      2.75573136213857245213e-6) * z - 1.98412698295895385996e-4) * z +
-                                   8.33333333332211858878e-3) * z - 1.66666666666666307295e-1);
+                                   8.33333333332211858878e-3) * z - 1.66666666666666307295e-1));
     const double c = 1.0 - 0.5 * z +
                      z * z * (((((-1.13585365213876817300e-11 * z + 2.08757008419747316778e-9) * z -
                                  2.75573141792967388112e-7) * z + 2.48015872888517045348e-5) * z -

@@ -1,0 +1,359 @@
+"""The lane functions of src/vecmath.h through compiled functions, on every kernel variant.
+
+The reference is NumPy's long double where that is longer than float64 (its error is then nothing),
+else libm's, which may itself be off by one ulp. Every unary op of the table is tested; one without
+a reference here fails.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from programs import bits
+
+import micrograd_fast as mg
+from micrograd_fast import _core
+from micrograd_fast.engine import Value
+
+VARIANTS = ["portable", "avx2", "avx512"]
+UNARY = [op for op in _core.OPS if op.kind == "unary"]
+EXACT = np.longdouble if np.finfo(np.longdouble).eps < 1e-18 else np.float64
+LIBM_ULPS = 0.0 if EXACT is np.longdouble else 1.0
+N = 2000
+# Not a multiple of any vector's length, and more than one tile.
+SIZES = [1, 2, 3, 5, 7, 8, 9, 15, 17, 63, 65, 255, 257, 600]
+
+REFERENCES = {
+    "exp": np.exp,
+    "log": np.log,
+    "log1p": np.log1p,
+    "sqrt": np.sqrt,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-np.abs(x))),
+    "relu": lambda x: np.where(x < 0, x.dtype.type(0), x),
+    "sin": np.sin,
+    "cos": np.cos,
+    "abs": np.abs,
+}
+# In units of the last place of the result; the head of vecmath.h says so.
+BOUNDS = {"exp": 4, "log": 4, "log1p": 4, "tanh": 4, "sigmoid": 4, "sqrt": 0.5, "relu": 0, "abs": 0}
+# In units of the last place of 1, for |x| < 1e6.
+ABSOLUTE_BOUNDS = {"sin": 4, "cos": 4}
+POW_BOUND = 5e-13
+
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 5e-324, -5e-324, 2.2e-308, 1e308, -1e308]
+SPECIAL += [709.0, 710.0, -708.0, -745.0, -746.0, -800.0, math.inf, -math.inf, math.nan]
+POW_SPECIAL = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 3.0, -3.0, 1 / 3, 1e300, -1e300]
+POW_SPECIAL += [5e-324, -5e-324, 2.0**52 + 1, 2.0**53 + 2, -(2.0**52 + 1), math.inf, -math.inf]
+POW_SPECIAL += [math.nan]
+
+
+@pytest.fixture(params=VARIANTS)
+def variant(request):
+    """Every instruction set in turn that runs on this machine."""
+    before = _core.kernel_variant()
+    if not _core._set_kernel_variant(request.param):
+        pytest.skip(f"{request.param} does not run on this machine")
+    assert _core.kernel_variant() == request.param
+    yield request.param
+    _core._set_kernel_variant(before)
+
+
+def lanes(name):
+    """The op over an array, computed in lanes."""
+    compiled = mg.compile(lambda x: getattr(x, name)(), batch=True)
+    return lambda x: compiled(x).data
+
+
+def lane_pow(x, y):
+    return mg.compile(lambda a, b: a**b, batch=True)(x, y).data
+
+
+def exact(function, *arrays):
+    with np.errstate(all="ignore"):
+        return function(*[a.astype(EXACT) for a in arrays])
+
+
+def ulps(ours, reference):
+    """How far apart in units of the last place of the reference."""
+    with np.errstate(over="ignore"):
+        rounded = reference.astype(np.float64)
+    return np.abs(ours - reference) / np.spacing(np.abs(rounded)).astype(EXACT)
+
+
+def numbers(name):
+    """Numbers all over the op's domain whose results are normal numbers."""
+    rng = np.random.default_rng(7)
+    wide = 10.0 ** rng.uniform(-300, 300, N) * rng.choice([-1, 1], N)
+    usual = rng.normal(0, 3, N)
+    small = 10.0 ** rng.uniform(-12, 0, N) * rng.choice([-1, 1], N)
+    if name in ("log", "sqrt"):
+        return np.abs(np.concatenate([wide, usual, small, 1 + small]))
+    if name == "log1p":
+        return np.concatenate([np.abs(wide), np.abs(usual) - 0.999, 0.99 * small, np.abs(small)])
+    if name == "exp":
+        return np.concatenate([rng.uniform(-708, 709.7, N), usual, small])
+    if name == "sigmoid":
+        return np.concatenate([rng.uniform(-708, 708, N), usual, small])
+    if name in ABSOLUTE_BOUNDS:
+        return np.concatenate([rng.uniform(-1e6, 1e6, N), usual, small])
+    return np.concatenate([wide, usual, small])
+
+
+def worst(errors, *arguments):
+    """The largest error and where it is, for the message."""
+    k = int(np.argmax(errors))
+    return f"{float(errors[k]):.3g} at {[float(a[k]) for a in arguments]!r}"
+
+
+def assert_within_bound(name, x, ours):
+    reference = exact(REFERENCES[name], x)
+    if name in ABSOLUTE_BOUNDS:
+        errors = np.abs(ours - reference) / np.finfo(np.float64).eps
+        assert np.all(errors <= ABSOLUTE_BOUNDS[name] + LIBM_ULPS), worst(errors, x)
+    else:
+        errors = ulps(ours, reference)
+        assert np.all(errors <= BOUNDS[name] + LIBM_ULPS), worst(errors, x)
+
+
+# ---- which variant runs ----
+
+
+def test_an_unknown_variant_is_refused_and_changes_nothing():
+    before = _core.kernel_variant()
+    assert not _core._set_kernel_variant("sse9")
+    assert _core.kernel_variant() == before
+    assert before in VARIANTS
+
+
+def test_none_chooses_the_best_variant_again():
+    before = _core.kernel_variant()
+    assert _core._set_kernel_variant("portable")
+    assert _core._set_kernel_variant(None)
+    assert _core.kernel_variant() == before
+
+
+def test_every_unary_op_has_a_reference_and_a_bound():
+    for op in UNARY:
+        assert op.name in REFERENCES, f"REFERENCES needs a formula for {op.name}"
+        assert (op.name in BOUNDS) != (op.name in ABSOLUTE_BOUNDS)
+
+
+# ---- errors ----
+
+
+@pytest.mark.parametrize("op", UNARY, ids=lambda op: op.name)
+def test_unary_ops_keep_their_error_bounds(variant, op):
+    x = numbers(op.name)
+    assert_within_bound(op.name, x, lanes(op.name)(x))
+
+
+@pytest.mark.parametrize("op", UNARY, ids=lambda op: op.name)
+def test_the_bounds_hold_for_every_number_of_lanes(variant, op):
+    x = np.random.default_rng(3).permutation(numbers(op.name))
+    run = lanes(op.name)
+    for size in SIZES:
+        assert_within_bound(op.name, x[:size], run(x[:size]))
+
+
+def test_powers_of_usual_numbers_are_within_the_stated_bound(variant):
+    rng = np.random.default_rng(11)
+    x, y = rng.uniform(0.05, 20, N), rng.uniform(-20, 20, N)
+    reference = exact(np.power, x, y)
+    errors = np.abs(lane_pow(x, y) / reference - 1)
+    assert np.all(errors <= POW_BOUND), worst(errors, x, y)
+
+
+def test_powers_up_to_the_largest_floats_are_within_the_stated_bound(variant):
+    rng = np.random.default_rng(12)
+    x = np.exp(rng.uniform(-5, 5, 10 * N))
+    y = rng.uniform(-700, 700, 10 * N) / np.maximum(np.abs(np.log(x)), 1e-3)
+    errors = np.abs(lane_pow(x, y) / exact(np.power, x, y) - 1)
+    assert np.all(errors <= POW_BOUND), worst(errors, x, y)
+
+
+def test_negative_numbers_to_whole_powers_are_within_the_bound(variant):
+    rng = np.random.default_rng(13)
+    x, y = -rng.uniform(0.1, 5, N), rng.integers(-30, 31, N).astype(float)
+    errors = np.abs(lane_pow(x, y) / exact(np.power, x, y) - 1)
+    assert np.all(errors <= POW_BOUND), worst(errors, x, y)
+
+
+@pytest.mark.parametrize("exponent", [-3, -2, -1, -0.5, 0, 0.5, 1, 2, 3, 7, 1.7, -2.3])
+def test_fixed_powers_are_within_the_bound(variant, exponent):
+    x = np.random.default_rng(14).uniform(0.01, 30, N)
+    ours = mg.compile(lambda v: v**exponent, batch=True)(x).data
+    errors = np.abs(ours / exact(lambda v: v ** EXACT(exponent), x) - 1)
+    assert np.all(errors <= POW_BOUND), worst(errors, x)
+
+
+@pytest.mark.parametrize("name", sorted(ABSOLUTE_BOUNDS))
+def test_sin_and_cos_of_large_numbers_agree_with_eager(variant, name):
+    rng = np.random.default_rng(15)
+    magnitudes = 10.0 ** np.repeat([7, 9, 12, 15, 18, 22, 100, 300], 50)
+    x = rng.uniform(-1, 1, magnitudes.size) * magnitudes
+    ours = lanes(name)(x)
+    eager = np.array([getattr(Value(v), name)().data for v in x])
+    assert np.all(np.abs(ours) <= 1.0), worst(np.abs(ours), x)
+    errors = np.abs(ours - eager)
+    assert np.all(errors <= 1e-12), worst(errors, x)
+
+
+# ---- special numbers ----
+
+
+@pytest.mark.parametrize("op", UNARY, ids=lambda op: op.name)
+def test_special_numbers_give_what_libm_gives(variant, op):
+    x = np.array([v for v in SPECIAL if op.name not in ABSOLUTE_BOUNDS or not 1e6 < abs(v) < 1e309])
+    ours = lanes(op.name)(x)
+    with np.errstate(all="ignore"):
+        reference = np.asarray(REFERENCES[op.name](x), dtype=np.float64)
+    for v, a, b in zip(x, ours, reference, strict=True):
+        same = bits(a) == bits(b) or abs(a - b) <= 4 * np.spacing(abs(b)) or a == b == 0.0
+        assert same, f"{op.name}({v!r}) is {a!r}, libm says {b!r}"
+
+
+@pytest.mark.parametrize("op", UNARY, ids=lambda op: op.name)
+def test_zeros_have_the_sign_that_libm_gives_them(variant, op):
+    x = np.array([0.0, -0.0])
+    ours = lanes(op.name)(x)
+    with np.errstate(all="ignore"):
+        reference = np.asarray(REFERENCES[op.name](x), dtype=np.float64)
+    if op.name == "relu":
+        reference = x  # x < 0 ? 0 : x
+    assert np.signbit(ours).tolist() == np.signbit(reference).tolist()
+
+
+@pytest.mark.parametrize("name", ["exp", "sigmoid"])
+def test_results_below_the_normal_range_fade_out(variant, name):
+    x = np.linspace(-745.1, -708.0, 500)
+    ours = lanes(name)(x)
+    reference = np.exp(x)
+    assert np.all(np.abs(ours - reference) <= 4 * np.spacing(reference))
+
+
+def test_exp_overflows_where_libm_does(variant):
+    x = np.array([709.782712893383, 709.782712893384, 709.79, 1e5])
+    assert np.isfinite(lanes("exp")(x)).tolist() == [True, True, False, False]
+    with np.errstate(over="ignore"):
+        assert np.isfinite(np.exp(x)).tolist() == [True, True, False, False]
+
+
+def test_special_powers_give_what_libm_gives(variant):
+    x, y = (a.ravel() for a in np.meshgrid(POW_SPECIAL, POW_SPECIAL))
+    with np.errstate(all="ignore"):
+        reference = np.power(x, y)
+    for base, exponent, a, b in zip(x, y, lane_pow(x, y), reference, strict=True):
+        close = math.isfinite(b) and abs(a - b) <= POW_BOUND * abs(b)
+        same = bits(a) == bits(b) or (close and math.copysign(1, a) == math.copysign(1, b))
+        assert same, f"{base!r} ** {exponent!r} is {a!r}, libm says {b!r}"
+
+
+# ---- derivatives, and every form of operands ----
+
+
+def eager_gradient(function, rows):
+    """Per sample the gradient of one Value over a row's Values, by the eager engine."""
+    gradients = []
+    for row in rows:
+        leaves = [Value(v) for v in row]
+        function(leaves).backward()
+        gradients.append([v.grad for v in leaves])
+    return np.array(gradients)
+
+
+def smooth(op, rng, shape):
+    return rng.uniform(op.lo + 1e-3, op.hi, shape)
+
+
+@pytest.mark.parametrize("op", UNARY, ids=lambda op: op.name)
+def test_derivatives_agree_with_eager(variant, op):
+    x = smooth(op, np.random.default_rng(21), (77, 1))
+
+    def function(row):
+        return getattr(row[0], op.name)()
+
+    outputs, gradient = mg.compile(function, batch=True).value_and_grad(x)
+    assert outputs == pytest.approx([function([Value(v)]).data for v in x[:, 0]], rel=1e-13)
+    assert gradient == pytest.approx(eager_gradient(function, x), rel=1e-12, abs=1e-13)
+
+
+BINARY = {
+    "add": (lambda a, b: a + b),
+    "sub": (lambda a, b: a - b),
+    "mul": (lambda a, b: a * b),
+    "div": (lambda a, b: a / b),
+    "pow": (lambda a, b: a**b),
+    "maximum": (lambda a, b: a.maximum(b)),
+    "minimum": (lambda a, b: a.minimum(b)),
+}
+
+
+def test_every_binary_op_is_tested_in_all_forms():
+    names = {op.name for op in _core.OPS if op.kind != "unary"} - {"vpow"}
+    assert names <= set(BINARY)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_rows_and_uniform_operands_agree_with_eager(variant, name):
+    op = BINARY[name]
+    rng = np.random.default_rng(31)
+    x = rng.uniform(0.3, 2.5, (77, 2))
+    u = Value(1.3)
+
+    def function(row):
+        a, b = row
+        return op(a, b) * 0.5 + op(a, u) * 0.25 + op(u, b) * 2.0 + op(a, a)
+
+    outputs, gradient = mg.compile(function, batch=True).value_and_grad(x)
+    assert u.grad == 0.0
+    expected = [function([Value(v) for v in row]).data for row in x]
+    assert outputs == pytest.approx(expected, rel=1e-12)
+    assert gradient == pytest.approx(eager_gradient(function, x), rel=1e-12, abs=1e-12)
+    eager_u, u.grad = u.grad, 0.0
+    mg.compile(function, batch=True)(x).sum().backward()
+    assert u.grad == pytest.approx(eager_u, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "exp", "tanh"])
+def test_ops_on_uniform_numbers_are_computed_once_and_agree(variant, name):
+    u = Value(0.7)
+    f = mg.compile(lambda x: x * getattr(u, name)(), batch=True)
+    x = np.linspace(-1.0, 1.0, 33)
+    assert f(x).data == pytest.approx(x * getattr(np, name)(0.7), rel=1e-14)
+    assert f.program(x).count(f"= {name} ") == 1
+    f(x).mean().backward()
+    leaf = Value(0.7)
+    (getattr(leaf, name)() * float(x.mean())).backward()
+    assert u.grad == pytest.approx(leaf.grad, abs=1e-15)
+
+
+@pytest.mark.parametrize("k", [0.5, 1.0, 2.0, 3.0, -1.0, 1.5])
+def test_the_power_s_derivative_at_zero_flows_as_ieee_says(variant, k):
+    f = mg.compile(lambda x: x**k, batch=True)
+    _, gradient = f.value_and_grad(np.array([0.0, 1.0, 2.0]))
+    with np.errstate(all="ignore"):
+        expected = k * np.array([0.0, 1.0, 2.0]) ** (k - 1)
+    assert np.abs(gradient) == pytest.approx(np.abs(expected), rel=1e-12)
+
+
+def test_ties_share_the_gradient_evenly(variant):
+    x = np.ones((9, 2))
+    for name in ("maximum", "minimum"):
+        f = mg.compile(lambda row, op=name: getattr(row[0], op)(row[1]), batch=True)
+        _, gradient = f.value_and_grad(x)
+        assert gradient.tolist() == [[0.5, 0.5]] * 9
+
+
+def test_variants_agree_with_each_other():
+    before = _core.kernel_variant()
+    x = np.random.default_rng(41).uniform(-2, 2, (300, 2))
+    f = mg.compile(lambda r: (r[0].tanh() * r[1].exp() + r[0].sin() ** 2).sigmoid(), batch=True)
+    results = []
+    for name in VARIANTS:
+        if _core._set_kernel_variant(name):
+            results.append(f.value_and_grad(x))
+    _core._set_kernel_variant(before)
+    for outputs, gradient in results[1:]:
+        assert outputs == pytest.approx(results[0][0], rel=1e-14)
+        assert gradient == pytest.approx(results[0][1], rel=1e-12, abs=1e-14)
