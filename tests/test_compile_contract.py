@@ -1,9 +1,4 @@
-"""compile(): the contract of what compiles, what is an input, what a trace reads.
-
-Its siblings: test_compile_graph.py (results in the eager graph), test_compile_safety.py (TraceError,
-state, threads), test_compile_bad_input.py, test_compile_properties.py (random functions and whole
-trainings against eager).
-"""
+"""compile(): what compiles, what is an input, what a trace reads; more in test_compile.py."""
 
 import copy
 import functools
