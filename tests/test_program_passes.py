@@ -131,7 +131,6 @@ EDGES = {
     "x ** 1": lambda x: x**1,
     "x ** 2": lambda x: x**2,
     "x ** 3": lambda x: x**3,
-    "x ** 0.5": lambda x: x**0.5,
     "x ** -0.5": lambda x: x**-0.5,
     "x ** -1": lambda x: x**-1,
     "x * x - x * x": lambda x: x * x - x * x,
