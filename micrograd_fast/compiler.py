@@ -104,7 +104,8 @@ class _Arguments:
         kind = type(arg)
         if kind is float:
             return self._number(arg, "uniform", "number")
-        if arg is None or kind in (int, bool, str):
+        # A class is what a class method gets since Python 3.13.
+        if arg is None or kind in (int, bool, str) or isinstance(arg, type):
             return ("static", kind, arg)
         if kind in (list, tuple):
             return (kind, *[self.add(a, f"{name}[{k}]") for k, a in enumerate(arg)])
@@ -114,7 +115,7 @@ class _Arguments:
             return self._array(arg, name)
         raise TypeError(
             f"{name} is {kind.__name__!r}: a compiled function takes arrays, numbers, Values, "
-            "lists and tuples of them, and int, bool, str and None as constants"
+            "lists and tuples of them, and int, bool, str, None and classes as constants"
         )
 
     def _number(self, number: Any, kind: str, key: str) -> Any:
@@ -250,16 +251,21 @@ class CompiledFunction:
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         """As a method: the compiled function of the bound method, one for each object.
 
-        What is not a plain function (a Module, a partial) is no method, as in Python.
+        What is not a plain function (a Module, a partial) is no method: it stays as it is.
         """
-        if owner is None or not hasattr(self.__wrapped__, "__get__"):
+        import functools
+
+        function = self.__wrapped__
+        # Python 3.14 makes a method of a partial, 3.13 warns of it.
+        partial = isinstance(function, functools.partial)
+        if owner is None or partial or not hasattr(function, "__get__"):
             return self
         kept = getattr(owner, "__dict__", {})
         key = f"_compiled_{self._attribute}"
         bound = kept.get(key)
         # A copy of an object brings the original's along.
         if bound is None or bound.__wrapped__.__self__ is not owner:
-            bound = CompiledFunction(self.__wrapped__.__get__(owner, kind), self._batch)
+            bound = CompiledFunction(function.__get__(owner, kind), self._batch)
             bound._attribute = self._attribute
             if hasattr(owner, "__dict__") and not isinstance(owner, type):
                 kept[key] = bound
