@@ -128,10 +128,6 @@ static MF_TARGET double MF_ISA(row_sum)(long n, const double *restrict x) {
     return s;
 }
 
-static const mf_kernels MF_ISA(kernels) = {
-    MF_ISA_NAME, MF_ISA(forward), MF_ISA(backward_x), MF_ISA(backward_y), MF_ISA(axpy4),
-    MF_ISA(axpy), MF_ISA(multiply_add), MF_ISA(inner), MF_ISA(row_sum)};
-
 #undef MF_FORWARD_MF_UNARY
 #undef MF_FORWARD_MF_BINARY
 #undef MF_FORWARD_MF_PARAM
