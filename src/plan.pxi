@@ -58,11 +58,9 @@ from libc.stdint cimport uintptr_t
 
 cdef const mf_kernels *kernels = mf_choose_kernels(NULL)
 
-# A tile's rows and their adjoints should stay in the second cache level. Matrices are read once a
-# tile, so that they want larger ones.
 cdef enum:
-    TILE_BYTES = 262144
-    MATRIX_TILE_BYTES = 2097152
+    TILE_BYTES = 65536            # a tile's rows and adjoints: about the first cache level
+    LARGE_TILE_BYTES = 2097152    # the second one, for programs with large matrices
     MAX_TILE = 256
 
 
@@ -165,17 +163,19 @@ cdef class Plan:
         return 0
 
     cdef int32_t best_tile(self) except -1:
-        """Lanes a row; and the room that matrix steps need for a transposed operand."""
-        cdef int32_t k, tile = MAX_TILE
-        cdef int64_t limit = TILE_BYTES
+        """Lanes a row; and the room that matrix steps need for a transposed operand. A matrix is
+        read once a tile: a tile has as many lanes as make that as cheap as reading the rows."""
+        cdef int64_t tile, bytes_per_lane = 16 * max(<int64_t>self.plan.n_rows, 1), n_weights = 0
+        cdef int32_t k
         cdef const mf_step *s = self.plan.steps
         for k in range(self.plan.n_uniform_steps, self.plan.n_steps):
             if s[k].op == MF_MATRIX:
-                limit = MATRIX_TILE_BYTES
+                n_weights += <int64_t>s[k].n * s[k].count
                 self.plan.scratch = max(self.plan.scratch, max(s[k].n, s[k].count) + MF_LANE_BLOCK)
-        while tile > MF_LANE_BLOCK and 16 * <int64_t>self.plan.n_rows * tile > limit:
-            tile //= 2
-        return tile
+        tile = max(TILE_BYTES // bytes_per_lane,
+                   min(64 * n_weights // bytes_per_lane, LARGE_TILE_BYTES // bytes_per_lane))
+        tile = min(tile, <int64_t>MAX_TILE) // MF_LANE_BLOCK * MF_LANE_BLOCK
+        return <int32_t>max(tile, <int64_t>MF_LANE_BLOCK)
 
     cdef int find_wanted_rows(self) except -1:
         """The runs of rows whose adjoints are summed up."""

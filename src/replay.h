@@ -464,6 +464,10 @@ static int mf_replay_tile(const mf_run *r) {
     return MF_REPLAY_OK;
 }
 
+static inline long mf_whole_blocks(long lanes) {
+    return (lanes + MF_LANE_BLOCK - 1) / MF_LANE_BLOCK * MF_LANE_BLOCK;
+}
+
 /* Runs the job. Afterwards ws->uniform_grads holds the gradients of all uniform slots. */
 static int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                      const mf_job *job) {
@@ -473,9 +477,12 @@ static int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_works
         if (error) return error;
     }
     if (job->backward) memset(ws->uniform_grads, 0, (size_t)p->n_uniforms * sizeof(double));
-    for (; r.from < job->n_samples; r.from += p->tile) {
-        r.n = job->n_samples - r.from < p->tile ? job->n_samples - r.from : p->tile;
-        r.stride = (r.n + MF_LANE_BLOCK - 1) / MF_LANE_BLOCK * MF_LANE_BLOCK;
+    /* tiles as even as can be */
+    const long n_tiles = (job->n_samples + p->tile - 1) / p->tile;
+    const long tile = n_tiles ? mf_whole_blocks((job->n_samples + n_tiles - 1) / n_tiles) : 1;
+    for (; r.from < job->n_samples; r.from += tile) {
+        r.n = job->n_samples - r.from < tile ? job->n_samples - r.from : tile;
+        r.stride = mf_whole_blocks(r.n);
         const int error = mf_replay_tile(&r);
         if (error) return error;
     }
