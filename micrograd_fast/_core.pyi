@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, Literal, NoReturn, SupportsFloat, SupportsIndex, TypeAlias
+from typing import Any, ClassVar, Literal, SupportsFloat, SupportsIndex, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -199,7 +199,7 @@ class Dispatcher:
 
 @disjoint_base
 class Batch:
-    def __init__(self, *args: object, **kwargs: object) -> NoReturn: ...
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
     @property
     def data(self) -> npt.NDArray[np.float64]: ...
     def sum(self) -> Any: ...

@@ -500,6 +500,8 @@ cdef class Seed(Step):
 
     cdef int run(self) except -1:
         cdef double g = nodes[self.id].grad / self.count
+        if self.call.n_samples == 0:
+            return 0
         if self.sample < 0 and self.call.fused:
             return self.call.pass_on(g, self.call.grads)
         return self.call.add_seed(self.sample, self.output, g)

@@ -147,22 +147,20 @@ cdef class Dispatcher:
         self.recent = []
 
     def __call__(self, *args, **kwargs):
-        cdef Call call = None
-        cdef Py_ssize_t k
+        cdef Call call
+        cdef Specialization special
         cdef bint grad = records()
         if mf_n_special and mf_tracing_here():
             return self.__wrapped__(*args, **kwargs)
-        for k in range(len(self.recent)):
-            call = (<Specialization>self.recent[k]).fed(args, kwargs, grad)
+        for special in self.recent:
+            call = special.fed(args, kwargs, grad)
             if call is not None:
-                if k:
-                    self.recent.insert(0, self.recent.pop(k))
-                return call.results(grad)
-        special, args, kwargs = self._prepared(args, kwargs)
-        call = (<Specialization?>special).fed(args, kwargs, grad)
-        if call is None:
-            raise TypeError("an argument changed while it was read")
-        if special not in self.recent:
-            self.recent.insert(0, special)
-            del self.recent[4:]
+                break
+        else:
+            special, args, kwargs = self._prepared(args, kwargs)
+            call = special.fed(args, kwargs, grad)
+            if call is None:
+                raise TypeError("an argument changed while it was read")
+        if not self.recent or self.recent[0] is not special:
+            self.recent = [special, *[s for s in self.recent if s is not special][:3]]
         return call.results(grad)
