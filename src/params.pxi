@@ -45,10 +45,11 @@ cdef class Parameters:
     def zero_grad(self):
         """Sets every grad to 0."""
         cdef Py_ssize_t k
+        cdef const int *ids = self.ids.data.as_ints
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "zero_grad()")
         for k in range(len(self.ids)):
-            nodes[self.ids.data.as_ints[k]].grad = 0.0
+            nodes[ids[k]].grad = 0.0
 
     def sgd_step(self, array.array velocity, bint started, double lr, double momentum,
                  double dampening, double weight_decay, bint nesterov, bint maximize):
@@ -57,12 +58,13 @@ cdef class Parameters:
         cdef double g
         cdef double *v = NULL
         cdef mf_node *p
+        cdef const int *ids = self.ids.data.as_ints
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "an optimizer's step()")
         if momentum != 0.0:
             v = checked_buffer(self, velocity)
         for k in range(len(self.ids)):
-            p = &nodes[self.ids.data.as_ints[k]]
+            p = &nodes[ids[k]]
             g = -p.grad if maximize else p.grad
             if weight_decay != 0.0:   # 0 times an infinite parameter would be nan
                 g += weight_decay * p.data
@@ -88,8 +90,9 @@ cdef class Parameters:
         cdef double step_size = lr / (1.0 - beta1**step)
         cdef double root = sqrt(1.0 - beta2**step)
         cdef mf_node *p
+        cdef const int *ids = self.ids.data.as_ints
         for k in range(len(self.ids)):
-            p = &nodes[self.ids.data.as_ints[k]]
+            p = &nodes[ids[k]]
             g = -p.grad if maximize else p.grad
             if decoupled:
                 p.data *= 1.0 - lr * weight_decay
