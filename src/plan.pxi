@@ -10,8 +10,12 @@ cdef extern from "replay.h" nogil:
         MF_REPLAY_OK
         MF_REPLAY_INDEX
         MF_LANE_BLOCK
+    ctypedef struct mf_adam:
+        double beta1, beta2, sign, decay, shrink, step, scale, eps
     ctypedef struct mf_kernels:
         const char *name
+        void (*adam)(long n, const mf_adam *a, const double *g, double *p, double *mean,
+                     double *square, double *largest)
     ctypedef struct mf_step:
         int32_t op, count, z, x, y, x_move, y_move
         int32_t args, n_rows, n_pairs
