@@ -14,8 +14,10 @@ cdef extern from "replay.h" nogil:
         double beta1, beta2, sign, decay, shrink, step, scale, eps
     ctypedef struct mf_kernels:
         const char *name
+        double (*multiply_adds)(long n) noexcept nogil
+        int multiply_adds_a_round
         void (*adam)(long n, const mf_adam *a, const double *g, double *p, double *mean,
-                     double *square, double *largest)
+                     double *square, double *largest) noexcept nogil
     ctypedef struct mf_step:
         int32_t op, count, z, x, y, x_move, y_move
         int32_t args, n_rows, n_pairs
@@ -66,6 +68,8 @@ cdef extern from "replay.h" nogil:
     int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                   const mf_job *job)
 
+import time
+
 from libc.stdint cimport uintptr_t
 
 cdef const mf_kernels *kernels = mf_choose_kernels(NULL)
@@ -79,6 +83,18 @@ cdef enum:
 def kernel_variant() -> str:
     """The instruction set of the lane kernels in use: avx512, avx2 or portable."""
     return (<bytes>kernels.name).decode()
+
+
+def _multiply_add_rate() -> float:
+    """GFLOP/s of multiply-adds in registers with the kernels in use: what the benchmarks show the
+    distance to. A multiply-add counts as two operations; takes some 5 ms."""
+    cdef long n = 1000000
+    cdef double total
+    start = time.perf_counter()
+    with nogil:
+        total = kernels.multiply_adds(n)
+    seconds = time.perf_counter() - start
+    return 2e-9 * n * kernels.multiply_adds_a_round / seconds if total > 0.0 else 0.0
 
 
 def _set_kernel_variant(str name) -> bool:
