@@ -1,5 +1,8 @@
 # Lists of leaf Values as one object: zero_grad and the optimizers' steps as C loops over their
 # records. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW). Needs value.pxi.
+#
+# A training step goes over all records four times: compiled calls from the first to the last, these
+# loops from the last to the first, so that each finds in cache what the one before touched last.
 
 from cpython cimport array
 import array
@@ -51,7 +54,7 @@ cdef class Parameters:
         cdef const int *ids = self.ids.data.as_ints
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "zero_grad()")
-        for k in range(len(self.ids)):
+        for k in range(<Py_ssize_t>len(self.ids) - 1, -1, -1):   # see the head of this file
             nodes[ids[k]].grad = 0.0
 
     def sgd_step(self, array.array velocity, bint started, double lr, double momentum,
@@ -66,7 +69,7 @@ cdef class Parameters:
             check_readable((<Value>self.values[0]).id, "an optimizer's step()")
         if momentum != 0.0:
             v = checked_buffer(self, velocity)
-        for k in range(len(self.ids)):
+        for k in range(<Py_ssize_t>len(self.ids) - 1, -1, -1):
             p = &nodes[ids[k]]
             g = -p.grad if maximize else p.grad
             if weight_decay != 0.0:   # 0 times an infinite parameter would be nan
@@ -99,7 +102,7 @@ cdef class Parameters:
         a.shrink = 1.0 - lr * weight_decay if decoupled else 1.0
         a.step = lr / (1.0 - beta1**step)
         a.scale = 1.0 / sqrt(1.0 - beta2**step)
-        for start in range(0, n_params, ADAM_BLOCK):
+        for start in range((n_params - 1) // ADAM_BLOCK * ADAM_BLOCK, -1, -ADAM_BLOCK):
             n = min(<Py_ssize_t>ADAM_BLOCK, n_params - start)
             for k in range(n):
                 grads[k] = nodes[ids[start + k]].grad
