@@ -1,7 +1,7 @@
 """How programs are laid out: equal ops of a level as one step, dots over shared inputs as matrices.
 
-The listings say what was found; that the numbers are right is tested by test_compile_matrices.py and
-test_compile_properties.py.
+The listings say what was found; that the numbers are right is tested by test_compile_matrices.py
+and test_compile_properties.py.
 """
 
 import random
