@@ -10,12 +10,16 @@ cdef extern from "replay.h" nogil:
         MF_REPLAY_OK
         MF_REPLAY_INDEX
         MF_LANE_BLOCK
+    ctypedef struct mf_adam:
+        double beta1, beta2, sign, decay, shrink, step, scale, eps
     ctypedef struct mf_kernels:
         const char *name
+        void (*adam)(long n, const mf_adam *a, const double *g, double *p, double *mean,
+                     double *square, double *largest)
     ctypedef struct mf_step:
         int32_t op, count, z, x, y, x_move, y_move
         int32_t args, n_rows, n_pairs
-        int32_t w, w_row, w_col, n
+        int32_t w, w_row, w_col, n, n_vectors, x_step, link
         uint8_t wants_gradient, wants_w, wants_x
     ctypedef struct mf_column:
         const double *data
@@ -58,11 +62,9 @@ from libc.stdint cimport uintptr_t
 
 cdef const mf_kernels *kernels = mf_choose_kernels(NULL)
 
-# A tile's rows and their adjoints should stay in the second cache level. Matrices are read once a
-# tile, so that they want larger ones.
 cdef enum:
-    TILE_BYTES = 262144
-    MATRIX_TILE_BYTES = 2097152
+    TILE_BYTES = 65536            # a tile's rows and adjoints: about the first cache level
+    LARGE_TILE_BYTES = 2097152    # the second one, for programs with large matrices
     MAX_TILE = 256
 
 
@@ -165,17 +167,19 @@ cdef class Plan:
         return 0
 
     cdef int32_t best_tile(self) except -1:
-        """Lanes a row; and the room that matrix steps need for a transposed operand."""
-        cdef int32_t k, tile = MAX_TILE
-        cdef int64_t limit = TILE_BYTES
+        """Lanes a row; and the room that matrix steps need for a transposed operand. A matrix is
+        read once a tile: a tile has as many lanes as make that as cheap as reading the rows."""
+        cdef int64_t tile, bytes_per_lane = 16 * max(<int64_t>self.plan.n_rows, 1), n_weights = 0
+        cdef int32_t k
         cdef const mf_step *s = self.plan.steps
         for k in range(self.plan.n_uniform_steps, self.plan.n_steps):
             if s[k].op == MF_MATRIX:
-                limit = MATRIX_TILE_BYTES
+                n_weights += <int64_t>s[k].n * s[k].count
                 self.plan.scratch = max(self.plan.scratch, max(s[k].n, s[k].count) + MF_LANE_BLOCK)
-        while tile > MF_LANE_BLOCK and 16 * <int64_t>self.plan.n_rows * tile > limit:
-            tile //= 2
-        return tile
+        tile = max(TILE_BYTES // bytes_per_lane,
+                   min(64 * n_weights // bytes_per_lane, LARGE_TILE_BYTES // bytes_per_lane))
+        tile = min(tile, <int64_t>MAX_TILE) // MF_LANE_BLOCK * MF_LANE_BLOCK
+        return <int32_t>max(tile, <int64_t>MF_LANE_BLOCK)
 
     cdef int find_wanted_rows(self) except -1:
         """The runs of rows whose adjoints are summed up."""
@@ -218,15 +222,18 @@ cdef str slot_text(int32_t slot, int32_t count=1, int32_t move=1):
 
 
 cdef str step_line(const mf_step *s):
-    text = f"{slot_text(s.z, s.count)} = {step_name(s.op)} "
+    text = f"{slot_text(s.z, s.count * max(s.n_vectors, 1))} = {step_name(s.op)} "
     bias = f" + {slot_text(s.y, s.count, s.y_move)}" if s.y != MF_NO_SLOT else ""
     if s.op == MF_MATRIX:
         return (text + f"{s.count}x{s.n} at u{s.w} by {s.w_row}, {s.w_col} * "
-                + slot_text(s.x, s.n) + bias)
+                + slot_text(s.x, s.n) + bias
+                + (f", {s.n_vectors} times by {s.x_step}" if s.n_vectors > 1 else ""))
     if s.op == MF_INNER:
         return text + f"{slot_text(~s.w, s.n, s.w_col)} * {slot_text(s.x, s.n)}" + bias
     if s.op == MF_DOT:
         return text + f"of {s.n_rows + s.n_pairs} products" + bias
+    if s.op == MF_CHAIN:
+        return text + f"of {s.count} {program_op_name(s.link)} from {slot_text(s.x)}"
     if s.op == MF_TAKE:
         return text + f"of {s.n_rows} by {slot_text(s.y)}"
     if s.op == MF_GATHER:
@@ -236,7 +243,8 @@ cdef str step_line(const mf_step *s):
 
 
 cdef str step_name(int32_t op):
-    return {MF_MATRIX: "matrix", MF_INNER: "inner", MF_GATHER: "gather"}.get(op) \
+    return {MF_MATRIX: "matrix", MF_INNER: "inner", MF_GATHER: "gather",
+            MF_CHAIN: "chain"}.get(op) \
         or program_op_name(op)
 
 
