@@ -109,6 +109,8 @@ cdef class Call:
 
     cdef bint feed_value(self, Value value) except -1:
         cdef int32_t slot = (<int32_t *>self.special.plan.input_slots.data)[self.n_fed]
+        if nodes[value.id].flags & MF_F_TRACED:
+            check_readable(value.id, "an argument")
         if slot != MF_NO_SLOT:
             if self.values is None:
                 self.values = []

@@ -155,6 +155,16 @@ def test_a_compiled_function_shows_the_signature_of_its_function():
     assert callable(compiled)
 
 
+def test_a_value_that_escaped_from_a_trace_is_no_argument():
+    kept = []
+    mg.compile(lambda x: (kept.append(x * P), x)[1])(1.0)
+    f = mg.compile(lambda x: x * 2)
+    for _ in range(2):
+        with pytest.raises(mg.TraceError, match="an argument: .* has no number"):
+            f(kept[0])
+        assert f(Value(3.0)).data == 6.0
+
+
 # ---- results ----
 
 
