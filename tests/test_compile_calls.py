@@ -160,7 +160,7 @@ def test_a_value_that_escaped_from_a_trace_is_no_argument():
     mg.compile(lambda x: (kept.append(x * P), x)[1])(1.0)
     f = mg.compile(lambda x: x * 2)
     for _ in range(2):
-        with pytest.raises(mg.TraceError, match="an argument: .* has no number"):
+        with pytest.raises(mg.TraceError, match=r"an argument: .* has no number"):
             f(kept[0])
         assert f(Value(3.0)).data == 6.0
 
