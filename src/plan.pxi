@@ -41,6 +41,7 @@ cdef extern from "replay.h" nogil:
         int32_t n_outputs
         int32_t tile
         int32_t scratch
+        int32_t partly_used
     ctypedef struct mf_workspace:
         double *uniforms
         double *uniform_grads
@@ -55,6 +56,13 @@ cdef extern from "replay.h" nogil:
         const double *seeds
         bint backward
     const mf_kernels *mf_choose_kernels(const char *name)
+    long mf_n_tiles(const mf_plan *p, long n_samples)
+    int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                        const mf_job *job)
+    int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                        const mf_job *job, long first, long end)
+    void mf_replay_finish(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                          const mf_job *job)
     int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                   const mf_job *job)
 
@@ -164,6 +172,7 @@ cdef class Plan:
         self.plan.outputs = <int32_t *>self.outputs.data
         self.plan.n_outputs = self.outputs.n
         self.plan.tile = self.best_tile()
+        self.plan.partly_used = self.outputs.n > 1 or self.has_step(MF_TAKE)
         return 0
 
     cdef int32_t best_tile(self) except -1:
@@ -180,6 +189,13 @@ cdef class Plan:
                    min(64 * n_weights // bytes_per_lane, LARGE_TILE_BYTES // bytes_per_lane))
         tile = min(tile, <int64_t>MAX_TILE) // MF_LANE_BLOCK * MF_LANE_BLOCK
         return <int32_t>max(tile, <int64_t>MF_LANE_BLOCK)
+
+    cdef bint has_step(self, int32_t op) noexcept:
+        cdef int32_t k
+        for k in range(self.plan.n_steps):
+            if self.plan.steps[k].op == op:
+                return True
+        return False
 
     cdef int find_wanted_rows(self) except -1:
         """The runs of rows whose adjoints are summed up."""
