@@ -351,6 +351,20 @@ def test_samples_without_a_seed_do_not_run_through_a_batch_argument_either():
     assert p.grad == pytest.approx(1.5 * (2 * 2 * 9 + 1))
 
 
+def test_lanes_that_take_different_choices_do_not_poison_each_other():
+    a = Value(2.0)
+    f = mg.compile(lambda k, x: mg.take([(x * a).log(), x * a], k), batch=True)
+    f(np.array([0, 1]), np.array([1.0, 0.0])).sum().backward()
+    assert a.grad == 0.5  # 1/a from the first; x = 0 from the second, not 0 * (1 / 0)
+
+
+def test_one_sample_s_result_that_is_not_reached_passes_nothing_on():
+    p = Value(0.0)
+    batch = mg.compile(lambda x: [x * p, p.sqrt() * x], batch=True)(np.array([3.0, 4.0]))
+    (batch[0][0] + batch[1][0]).backward()
+    assert p.grad == 7.0
+
+
 # ---- value_and_grad ----
 
 
