@@ -308,14 +308,9 @@ cdef class Call:
 
     cdef list operands(self):
         """The Values that the call read and that pass gradient on themselves."""
-        cdef const captured_slot *read = <captured_slot *>self.special.reads.data
-        cdef list found = []
-        cdef int32_t k
-        for k in range(self.special.reads.n):
-            if passes_on(read[k].id):
-                found.append(value_of(read[k].id))
+        cdef list found = self.special.captured_results()
         if self.values is not None:
-            found += [v for v in self.values if passes_on((<Value>v).id)]
+            found = found + [v for v in self.values if passes_on((<Value>v).id)]
         return found if self.hubs is None else found + self.hubs
 
     # ---- gradients ----

@@ -50,6 +50,8 @@ cdef class Specialization:
     cdef int32_t n_lanes             # inputs that differ from sample to sample
     cdef size_t n_bytes              # of a call's block, see Call.take_block
     cdef void *spare                 # a block that no call uses right now
+    cdef list passing                # see captured_results
+    cdef int64_t passing_at          # n_hooks_set when it was made
 
     def __init__(self, Plan plan, tuple args, tuple kwargs, bint batch, rebuild):
         cdef captured_slot read
@@ -91,6 +93,17 @@ cdef class Specialization:
             self.n_arrays += 1
             self.n_lanes += size
         return 0
+
+    cdef list captured_results(self):
+        """The captured Values that pass gradient on themselves: results of ops, which does not
+        change, and leaves with a custom _backward; looked up again after one was set anywhere."""
+        cdef const captured_slot *read = <captured_slot *>self.reads.data
+        cdef int32_t k
+        if self.passing is None or self.passing_at != n_hooks_set:
+            self.passing = [value_of(read[k].id) for k in range(self.reads.n)
+                            if passes_on(read[k].id)]
+            self.passing_at = n_hooks_set
+        return self.passing
 
     cdef Call fed(self, tuple args, dict kwargs, bint keeps):
         """A call that has taken these arguments; None where they do not fit the keys.

@@ -245,6 +245,16 @@ def test_a_custom_step_of_an_operand_runs_after_the_call_s():
     assert (cube.grad, a.grad) == (3.0 + 1.0 + 1.5, 27.0 * 5.5)
 
 
+def test_a_step_given_to_a_parameter_after_the_trace_runs_too():
+    p, ran = Value(2.0), []
+    f = mg.compile(lambda x: x * p, batch=True)
+    f(np.ones(2)).sum().backward()
+    p.grad = 0.0
+    p._backward = lambda: ran.append(p.grad)
+    f(np.array([1.0, 2.0])).sum().backward()
+    assert (p.grad, ran) == (3.0, [3.0])
+
+
 def test_a_parameter_that_was_never_initialised_stays_the_node_that_was_captured():
     class Mine(Value):
         def __init__(self, *args):
