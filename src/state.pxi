@@ -24,6 +24,7 @@ cdef extern from "value_type.h":
 
 cdef dict orphans = {}   # id -> (attributes, state) of a node whose Value is gone
 cdef list parked = []    # objects to drop once the store is whole again
+cdef int64_t n_hooks_set = 0   # how often a _backward was assigned
 
 
 @cython.internal

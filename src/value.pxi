@@ -99,6 +99,7 @@ cdef class Value:
 
     @_backward.setter
     def _backward(self, function):
+        global n_hooks_set
         if not callable(function):
             raise TypeError(f"_backward must be callable, not {type(function).__name__!r}")
         if mf_n_special:
@@ -106,6 +107,7 @@ cdef class Value:
         state = state_for(self)
         hold(self)
         state.hook = function
+        n_hooks_set += 1
         nodes[self.id].flags |= MF_F_HOOK
 
     def _local_backward(self):
