@@ -136,11 +136,11 @@ def _arrays_in(args: Any) -> list[Any]:
     return found
 
 
-def _floats(numbers: bytearray | list[float]) -> Any:
+def _floats(numbers: bytearray | memoryview | list[float]) -> Any:
     """A float64 array of a block of memory or a list."""
     import numpy as np
 
-    if isinstance(numbers, bytearray):
+    if isinstance(numbers, (bytearray, memoryview)):
         return np.ndarray(len(numbers) // 8, np.float64, numbers)
     return np.array(numbers, dtype=np.float64)
 
@@ -339,7 +339,7 @@ class CompiledFunction(_core.Dispatcher):
         lines.append(f"traced: {trace.traced.counts()}")
         lines.append(f"after passes: {program.counts()}")
         lines.append(f"layout: {trace.plan.describe()}")
-        lines.append(program.listing())
+        lines += [program.listing(), "steps:", trace.plan.listing()]
         return "\n".join(lines)
 
 

@@ -224,7 +224,6 @@ cdef class Call:
         """One run of the plan over n samples in rows; NULL: those of the arguments. It fills grads,
         of the uniforms, and column_grads, laid out as rows are, where they are not NULL."""
         cdef Plan plan = self.special.plan
-        cdef size_t n_bytes = 8 * <size_t>plan.plan.n_uniforms
         cdef mf_workspace ws
         cdef mf_job job
         cdef int error
@@ -239,24 +238,34 @@ cdef class Call:
         elif not make_workspace(&plan.plan, &ws):
             free(<void *>job.columns)
             raise MemoryError("no room for the workspace of a compiled function")
-        memcpy(ws.uniforms, self.uniforms, n_bytes)
-        # Some microseconds are not worth another thread's turn.
-        if <int64_t>n * plan.plan.n_rows + plan.plan.n_uniforms < 4096:
-            error = mf_replay(&plan.plan, kernels, &ws, &job)
-        else:
-            with nogil:
-                error = mf_replay(&plan.plan, kernels, &ws, &job)
-        if grads is not NULL and not error:
-            memcpy(grads, ws.uniform_grads, n_bytes)
-        free(<void *>job.columns)
-        if plan.has_idle:
-            free_workspace(&ws)
-        else:
-            plan.idle = ws
-            plan.has_idle = True
+        ws.uniforms = self.uniforms
+        ws.uniform_grads = grads
+        try:
+            error = self.run_plan(&ws, &job)
+        finally:
+            free(<void *>job.columns)
+            if plan.has_idle:
+                free_workspace(&ws)
+            else:
+                plan.idle = ws
+                plan.has_idle = True
         if error == MF_REPLAY_INDEX:
             raise IndexError("mg.take: an index is out of range or no whole number")
         return 0
+
+    cdef int run_plan(self, const mf_workspace *ws, const mf_job *job) except -1:
+        """The error of the replay: here, without the GIL where that pays, or on several threads."""
+        cdef const mf_plan *plan = &self.special.plan.plan
+        cdef int32_t n = n_shares(plan, job.n_samples) if n_threads > 1 else 1
+        cdef int error
+        if n > 1:
+            return replay_on_threads(self.special.plan, ws, job, n)
+        # Some microseconds are not worth another thread's turn.
+        if <int64_t>job.n_samples * plan.n_rows + plan.n_uniforms < 4096:
+            return mf_replay(plan, kernels, ws, job)
+        with nogil:
+            error = mf_replay(plan, kernels, ws, job)
+        return error
 
     cdef mf_column *columns(self, long n, const double *rows, double *grads) except? NULL:
         """A column for each input that is a row, in the order of the rows; to be freed."""
@@ -468,7 +477,7 @@ cdef class Call:
             a = &self.arrays[k]
             start = 8 * self.n_samples * a.first_lane
             if a.wants:
-                found.append(column_grads[start:start + 8 * self.n_samples * a.width])
+                found.append(memoryview(column_grads)[start:start + 8 * self.n_samples * a.width])
         return found
 
 

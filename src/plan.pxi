@@ -238,7 +238,7 @@ cdef class Plan:
                 "matrix steps": n_matrices,
                 "rows": self.plan.n_rows, "uniform slots": self.plan.n_uniforms,
                 "tile": self.plan.tile if self.plan.n_rows else 1,
-                "workspace bytes": 8 * workspace_doubles(&self.plan)}
+                "workspace bytes": 8 * (workspace_doubles(&self.plan) + 2 * self.plan.n_uniforms)}
 
     def listing(self) -> str:
         """A line a step: the slots that it fills, r0 a row, u0 a uniform number, and from what."""
@@ -286,12 +286,11 @@ cdef struct number_slot:
 
 
 cdef size_t workspace_doubles(const mf_plan *p) noexcept nogil:
-    return (2 * (<size_t>p.n_rows * p.tile + p.n_uniforms) + <size_t>p.scratch * (p.tile + 8)
-            + 3 * MF_LANE_BLOCK)
+    return 2 * <size_t>p.n_rows * p.tile + <size_t>p.scratch * (p.tile + 8) + MF_LANE_BLOCK
 
 
 cdef bint make_workspace(const mf_plan *p, mf_workspace *ws) noexcept nogil:
-    """False when memory has run out."""
+    """Room for rows; uniforms and their gradients are the call's. False when memory has run out."""
     cdef size_t rows = <size_t>p.n_rows * p.tile
     cdef double *block = <double *>resized(NULL, workspace_doubles(p) * sizeof(double))
     if block is NULL:
@@ -300,8 +299,7 @@ cdef bint make_workspace(const mf_plan *p, mf_workspace *ws) noexcept nogil:
     ws.rows = <double *>((<uintptr_t>block + 63) & ~<uintptr_t>63)   # from a cache line's start
     ws.row_grads = ws.rows + rows
     ws.scratch = ws.row_grads + rows
-    ws.uniforms = ws.scratch + <size_t>p.scratch * (p.tile + 8)
-    ws.uniform_grads = ws.uniforms + p.n_uniforms
+    ws.uniforms = ws.uniform_grads = NULL
     return True
 
 

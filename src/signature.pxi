@@ -16,7 +16,7 @@ from cpython.buffer cimport (Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuff
                              PyObject_GetBuffer)
 
 cdef struct captured_slot:
-    int32_t id      # of a node; its Value lives as long as the plan
+    int32_t id      # of a node; its Value lives as long as the plan; first, see compare_captured
     int32_t slot    # among the uniforms
 
 cdef struct fed_array:    # an array argument of one batched call
@@ -71,6 +71,8 @@ cdef class Specialization:
             if read.slot != MF_NO_SLOT:
                 read.slot = ~read.slot
                 self.reads.add(&read)
+        # In the order of memory: slots of captured nodes are in the order of their ids.
+        qsort(self.reads.data, self.reads.n, sizeof(captured_slot), compare_captured)
         for key in [*args, *[key for _, key in kwargs]]:
             self.count(key)
         self.n_bytes = (8 * (2 * <size_t>plan.plan.n_uniforms + plan.plan.n_outputs)

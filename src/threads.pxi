@@ -4,6 +4,9 @@
 # each share has a workspace and gradients of its own, which are added up in the order of the
 # shares: the numbers are the same at every run with as many threads.
 
+import operator
+import os
+
 cdef int32_t n_threads = 1
 cdef object thread_pool = None    # of n_threads - 1 threads, made at the first call that splits
 
