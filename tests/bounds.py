@@ -13,8 +13,8 @@ TOLERANCE = 1e-12
 class Bound:
     """A float64 array with Value's operators. scale: what rounding is relative to.
 
-    parents: (operand, partial derivative) pairs. slopes: what rounding of those partials is relative
-    to; by default they are off by as much as z is.
+    parents: (operand, partial derivative) pairs. slopes: what the rounding of those partials is
+    relative to; by default they are off by as much as z is.
     """
 
     def __init__(self, z, parents=(), slopes=None):
