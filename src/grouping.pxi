@@ -126,10 +126,11 @@ cdef class Grouping:
             group.x = self.first_factors(e + start)[e[start].n]
             self.groups.add(&group)
             start = end
+        self.gather_inputs(e)
         qsort(self.groups.data, self.groups.n, sizeof(dot_group), compare_groups)
-        for k in range(self.groups.n):
-            group = (<dot_group *>self.groups.data)[k]
-            self.place_group(e + group.start, group.n)
+        k = 0
+        while k < self.groups.n:
+            k += self.place_groups(e, k)
         self.entries.n = self.groups.n = self.factors.n = 0
         return 0
 
@@ -176,34 +177,81 @@ cdef class Grouping:
 
     # ---- steps ----
 
+    cdef int gather_inputs(self, dot_entry *entries) except -1:
+        """Inputs x that are not side by side are copied together, where that pays."""
+        cdef dot_group *group
+        cdef dot_entry *e
+        cdef int32_t *x
+        cdef int32_t k, m
+        for k in range(self.groups.n):
+            group = <dot_group *>self.groups.data + k
+            e = entries + group.start
+            x = self.first_factors(e) + e.n
+            if group.n < 4 or e.n < 4 or group.w >= 0 or regular(x, e.n) == 1:
+                continue
+            self.gather(x, e.n, self.layout.facts.row[e.k])
+            group.x = x[0]
+            for m in range(1, group.n):
+                memcpy(self.first_factors(e + m) + e.n, x, e.n * sizeof(int32_t))
+        return 0
+
+    cdef int32_t place_groups(self, dot_entry *entries, int32_t k) except -1:
+        """Group k, and those after it that are the same matrix times other vectors; how many."""
+        cdef dot_group *groups = <dot_group *>self.groups.data
+        cdef dot_group *group = groups + k
+        cdef dot_entry *e = entries + group.start
+        cdef int32_t n_vectors = 1, x_step = 0
+        if self.layout.facts.row[e.k] or not self.is_matrix(e, group.n):
+            self.place_group(e, group.n)
+            return 1
+        while k + n_vectors < self.groups.n:
+            if not self.same_matrix(e, entries + group[n_vectors].start, group, group + n_vectors):
+                break
+            if n_vectors == 1:
+                x_step = position(group[1].x) - position(group.x)
+            if (x_step < e.n
+                    or position(group[n_vectors].x) - position(group[n_vectors - 1].x) != x_step):
+                break
+            n_vectors += 1
+        self.place_matrix(entries, group, n_vectors, x_step)
+        return n_vectors
+
+    cdef bint is_matrix(self, const dot_entry *e, int32_t n) noexcept:
+        return (n > 1 and n * e.n >= 8 and self.first_factors(e)[0] < 0
+                and regular(self.first_factors(e) + e.n, e.n) == 1 and self.part(e, n) == n)
+
+    cdef bint same_matrix(self, const dot_entry *e, const dot_entry *f, const dot_group *a,
+                          const dot_group *b) noexcept:
+        """Whether two groups are dots with the same first factors and biases."""
+        cdef int32_t m
+        if a.n != b.n or e.n != f.n or a.w != b.w or not self.is_matrix(f, b.n):
+            return False
+        for m in range(a.n):
+            if e[m].bias != f[m].bias or memcmp(self.first_factors(e + m), self.first_factors(f + m),
+                                                e.n * sizeof(int32_t)):
+                return False
+        return True
+
     cdef int place_group(self, dot_entry *e, int32_t n) except -1:
         """Matrices where W and x allow, else dots."""
-        cdef int32_t k = 0, m, n_parts = 0
-        cdef bint row = self.layout.facts.row[e.k]
-        cdef int32_t *x = self.first_factors(e) + e.n
-        cdef bint large = n >= 4 and e.n >= 4
-        if self.first_factors(e)[0] >= 0:   # of rows by rows
-            for k in range(n):
-                self.place_dot(e + k)
-            return 0
-        if large and regular(x, e.n) != 1:
-            self.gather(x, e.n, row)
-            for m in range(1, n):
-                memcpy(self.first_factors(e + m) + e.n, x, e.n * sizeof(int32_t))
-        while large and row and k < n:
-            k += self.part(e + k, n - k)
-            n_parts += 1
+        cdef dot_group group
+        cdef int32_t k = 0, n_parts = 0
+        if n >= 4 and e.n >= 4 and self.layout.facts.row[e.k] and self.first_factors(e)[0] < 0:
+            while k < n:
+                k += self.part(e + k, n - k)
+                n_parts += 1
         if n_parts * 4 > n:
             self.gather_rows(e, n)
-        k = 0
-        while k < n:
-            m = self.part(e + k, n - k) if regular(x, e.n) == 1 else 1
-            if m * e.n >= 8 and m > 1:
-                self.place_matrix(e + k, m)
+        group.start = 0
+        while n > 0:
+            group.n = self.part(e, n)
+            if self.is_matrix(e, group.n):
+                self.place_matrix(e, &group, 1, 0)
             else:
-                m = 1
-                self.place_dot(e + k)
-            k += m
+                group.n = 1
+                self.place_dot(e)
+            e += group.n
+            n -= group.n
         return 0
 
     cdef int32_t part(self, const dot_entry *e, int32_t n) noexcept:
@@ -252,13 +300,16 @@ cdef class Grouping:
             self.gather(self.first_factors(e + m), e.n, False)
         return 0
 
-    cdef int place_matrix(self, const dot_entry *e, int32_t n) except -1:
+    cdef int place_matrix(self, const dot_entry *entries, const dot_group *group,
+                          int32_t n_vectors, int32_t x_step) except -1:
         cdef mf_step step
+        cdef const dot_entry *e = entries + group.start
         cdef const int32_t *w = self.first_factors(e)
-        cdef int32_t m
+        cdef bint row = self.layout.facts.row[e.k]
+        cdef int32_t m, v, k
         memset(&step, 0, sizeof(step))
         step.op = MF_MATRIX
-        step.count = n
+        step.count = group.n
         step.n = e.n
         step.w = ~w[0]
         step.w_col = regular(w, e.n)
@@ -266,12 +317,15 @@ cdef class Grouping:
         step.x = w[e.n]
         step.y = e.bias
         step.y_move = position(e[1].bias) - position(e.bias)
-        for m in range(n):
-            self.note_wants(&step, e + m)
-            self.layout.slots[e[m].k] = self.layout.new_slot(self.layout.facts.row[e.k],
-                                                             self.layout.facts.wants[e[m].k])
+        step.n_vectors = n_vectors
+        step.x_step = x_step
+        for v in range(n_vectors):
+            for m in range(group.n):
+                k = entries[group[v].start + m].k
+                self.note_wants(&step, entries + group[v].start + m)
+                self.layout.slots[k] = self.layout.new_slot(row, self.layout.facts.wants[k])
         step.z = self.layout.slots[e.k]
-        return self.layout.add_step(&step, self.layout.facts.row[e.k])
+        return self.layout.add_step(&step, row)
 
     cdef int note_wants(self, mf_step *step, const dot_entry *e) except -1:
         cdef const int32_t *w = self.first_factors(e)

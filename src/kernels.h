@@ -5,7 +5,6 @@
 #define MF_KERNELS_H
 
 #include "eval.h"
-#include "vecmath.h"
 
 typedef struct {
     const char *name;
@@ -26,14 +25,6 @@ typedef struct {
     void (*vector_add)(long m, long n_k, const double *w, long w_row, const double *x, double *y);
     void (*transpose)(long n, long n_k, const double *from, long from_row, double *to, long to_row);
 } mf_kernels;
-
-/* y * x**(y-1) and z * log(x) without branches; see eval.h for the cases */
-MF_INLINE double mf_vpow_dx(double x, double y) {
-    return y == 0.0 ? 0.0 : y * mf_vpow(x, y - 1.0);
-}
-MF_INLINE double mf_vpow_dy(double x, double y, double z) {
-    return x == 0.0 && y >= 0.0 ? 0.0 : z * mf_vlog(x);
-}
 
 #if defined(__GNUC__) || defined(__clang__)
 #define MF_PRAGMA(text) _Pragma(#text)
@@ -79,6 +70,7 @@ typedef double mf_two __attribute__((vector_size(16), aligned(8), may_alias));
 #define MF_STORE_PART(p, mask, v) (void)(*(p) = (v))
 #define MF_VSUM(v) (v)
 #endif
+#include "vecmath.h"
 #include "lanes.h"
 #include "matrix.h"
 MF_KERNELS("portable")
@@ -110,6 +102,7 @@ MF_INLINE MF_TARGET double mf_sum_avx2(__m256d v) {
     return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 #define MF_VSUM(v) mf_sum_avx2(v)
+#include "vecmath.h"
 #include "lanes.h"
 #include "matrix.h"
 MF_KERNELS("avx2")
@@ -137,6 +130,7 @@ MF_KERNELS("avx2")
 #define MF_LOAD_PART(p, mask) _mm512_maskz_loadu_pd(mask, p)
 #define MF_STORE_PART(p, mask, v) _mm512_mask_storeu_pd(p, mask, v)
 #define MF_VSUM(v) _mm512_reduce_add_pd(v)
+#include "vecmath.h"
 #include "lanes.h"
 #include "matrix.h"
 MF_KERNELS("avx512")

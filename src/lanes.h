@@ -8,16 +8,16 @@
 #define MF_LANES for (long l = 0; l < n; l++)
 
 /* what the rows of the table call, as it vectorises */
-#define exp mf_vexp
-#define log mf_vlog
-#define log1p mf_vlog1p
-#define tanh mf_vtanh
-#define mf_sigmoid mf_vsigmoid
-#define sin mf_vsin
-#define cos mf_vcos
-#define pow mf_vpow
-#define mf_pow_dx mf_vpow_dx
-#define mf_pow_dy mf_vpow_dy
+#define exp MF_ISA(vexp)
+#define log MF_ISA(vlog)
+#define log1p MF_ISA(vlog1p)
+#define tanh MF_ISA(vtanh)
+#define mf_sigmoid MF_ISA(vsigmoid)
+#define sin MF_ISA(vsin)
+#define cos MF_ISA(vcos)
+#define pow MF_ISA(vpow)
+#define mf_pow_dx MF_ISA(vpow_dx)
+#define mf_pow_dy MF_ISA(vpow_dy)
 
 static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, long n, const double *restrict px,
                                       const double *restrict py, double *restrict pz) {

@@ -164,6 +164,8 @@ cdef class Layout:
                 self.dots.add(members[m])
             elif i.op == MF_TAKE:
                 self.place_take(members[m], i)
+            elif self.facts.chain[members[m]]:
+                self.place_chain(members[m])
             else:
                 c.k = members[m]
                 c.x = self.slots[i.x]
@@ -201,6 +203,30 @@ cdef class Layout:
         for j in range(count):
             self.slots[c[j].k] = self.new_slot(row, step.wants_gradient)
         step.z = self.slots[c.k]
+        return self.add_step(&step, row)
+
+    cdef int place_chain(self, int32_t end) except -1:
+        """One step for ops each of which takes the result of the one before."""
+        cdef mf_step step
+        cdef int32_t j, k = end, n = self.facts.chain[end]
+        cdef bint row = self.facts.row[end]
+        cdef Block members = Block(sizeof(int32_t))
+        memset(&step, 0, sizeof(step))
+        step.op = MF_CHAIN
+        step.link = self.program.code[end].op
+        step.count = n
+        step.args = self.plan.args.n
+        step.wants_gradient = self.facts.wants[end]
+        for j in range(n):
+            members.add_int(k)
+            k = self.program.code[k].x
+        step.x = self.slots[k]
+        step.y = MF_NO_SLOT
+        for j in range(n - 1, -1, -1):
+            k = (<int32_t *>members.data)[j]
+            self.plan.args.add_int(self.slots[self.program.code[k].y])
+            self.slots[k] = self.new_slot(row, step.wants_gradient)
+        step.z = self.last_slot(row) - (n - 1 if row else 1 - n)
         return self.add_step(&step, row)
 
     cdef int place_take(self, int32_t k, const instruction *i) except -1:

@@ -242,70 +242,78 @@ def drop_dead(Program program) -> Program:
 
 
 def fuse_dots(Program program) -> Program:
-    """b + w0*x0 + w1*x1 + ... becomes one instruction, where the steps have no other use."""
+    """b + w0*x0 + w1*x1 + ... becomes one instruction, where the steps have no other use; so does a
+    sum of four terms or more, whose weights are then 1."""
     cdef Rewriting r = Rewriting(program)
     cdef bytearray counts = use_counts(program), inside_of = bytearray(program.n_code + 1)
     cdef int32_t *uses = <int32_t *><char *>counts
     cdef char *inside = <char *>inside_of   # 1: computed as part of a dot
     cdef instruction *code = program.code
-    cdef int32_t k, at, n, j, start
+    cdef int32_t k, j, at, start, n_steps, n_terms, one = MF_NONE
     for k in range(program.n_code - 1, -1, -1):
-        if inside[k] or code[k].op != MF_ADD or dot_length(code, uses, k) < 2:
+        if inside[k] or uses[k] == 0:
             continue
+        n_steps = dot_steps(code, uses, k)
         at = k
-        while is_step(code, uses, at, k):
-            if at != k:
-                inside[at] = 1
-            inside[code[at].y] = 1
+        for j in range(n_steps):
+            inside[at] = at != k
+            inside[code[at].y] = is_product(code, uses, code[at].y)
             at = code[at].x
-        if is_product(code, uses, at):
+        if n_steps and is_product(code, uses, at):
             inside[at] = 1
     for k in range(program.n_code):
         if inside[k] or uses[k] == 0:
             r.moved[k] = 0
             continue
-        n = dot_length(code, uses, k) if code[k].op == MF_ADD else 0
-        if n < 2:
+        n_steps = dot_steps(code, uses, k)
+        if n_steps == 0:
             r.moved[k] = r.copy(k)
             continue
-        start = r.new.n_args
-        for j in range(2 * n):
-            r.new.add_arg(0)
+        if one < 0:
+            one = r.new.emit_number(1.0)
         at = k
-        j = n
-        while is_step(code, uses, at, k):
-            j -= 1
-            put_product(r, start + 2 * j, code[at].y)
+        for j in range(n_steps):
             at = code[at].x
-        if is_product(code, uses, at):
-            put_product(r, start, at)
-            r.moved[k] = r.new.emit(MF_DOT, start, MF_NONE, n)
-        else:
-            r.moved[k] = r.new.emit(MF_DOT, start, r.moved[at], n)
-    return r.finish()
+        n_terms = n_steps + is_product(code, uses, at)
+        start = r.new.n_args
+        for j in range(2 * n_terms):
+            r.new.add_arg(one)
+        if n_terms > n_steps:
+            put_term(r, uses, start, at)
+        at = k
+        for j in range(n_terms - 1, n_terms - n_steps - 1, -1):
+            put_term(r, uses, start + 2 * j, code[at].y)
+            at = code[at].x
+        r.moved[k] = r.new.emit(MF_DOT, start, MF_NONE if n_terms > n_steps else r.moved[at], n_terms)
+    return drop_dead(r.finish())   # the number 1, if nothing needed it
 
 
 cdef inline bint is_product(instruction *code, int32_t *uses, int32_t v) noexcept:
     return uses[v] == 1 and (code[v].op == MF_MUL or code[v].op == MF_SQUARE)
 
 
-cdef inline bint is_step(instruction *code, int32_t *uses, int32_t v, int32_t top) noexcept:
-    """Whether v adds a product of its own to what came before."""
-    return (code[v].op == MF_ADD and (v == top or uses[v] == 1)
-            and is_product(code, uses, code[v].y) and code[v].x != code[v].y)
-
-
-cdef int32_t dot_length(instruction *code, int32_t *uses, int32_t top) noexcept:
-    """How many products a chain that ends at top adds up."""
-    cdef int32_t n = 0, at = top
-    while is_step(code, uses, at, top):
+cdef int32_t dot_steps(instruction *code, int32_t *uses, int32_t top) noexcept:
+    """How many of the additions that end at top become part of one dot."""
+    cdef int32_t at = top, n = 0, n_plain = 0, n_leading = 0
+    while code[at].op == MF_ADD and (at == top or uses[at] == 1) and code[at].x != code[at].y:
         n += 1
+        n_plain += not is_product(code, uses, code[at].y)
+        n_leading += n_plain == 0
         at = code[at].x
-    return n + 1 if n and is_product(code, uses, at) else n
+    if n_plain >= 3:
+        return n
+    at = top
+    for n in range(n_leading):
+        at = code[at].x
+    return n_leading if n_leading + is_product(code, uses, at) >= 2 else 0
 
 
-cdef void put_product(Rewriting r, int32_t where, int32_t v) noexcept:
+cdef void put_term(Rewriting r, int32_t *uses, int32_t where, int32_t v) noexcept:
+    """Term v of a dot as a product; the weight stands there already if it is 1."""
     cdef instruction *i = &r.old.code[v]
+    if not is_product(r.old.code, uses, v):
+        r.new.args[where + 1] = r.moved[v]
+        return
     r.new.args[where] = r.moved[i.x]
     r.new.args[where + 1] = r.moved[i.y] if i.op == MF_MUL else r.moved[i.x]
 

@@ -15,7 +15,7 @@ cdef extern from "replay.h" nogil:
     ctypedef struct mf_step:
         int32_t op, count, z, x, y, x_move, y_move
         int32_t args, n_rows, n_pairs
-        int32_t w, w_row, w_col, n
+        int32_t w, w_row, w_col, n, n_vectors, x_step, link
         uint8_t wants_gradient, wants_w, wants_x
     ctypedef struct mf_column:
         const double *data
@@ -218,15 +218,18 @@ cdef str slot_text(int32_t slot, int32_t count=1, int32_t move=1):
 
 
 cdef str step_line(const mf_step *s):
-    text = f"{slot_text(s.z, s.count)} = {step_name(s.op)} "
+    text = f"{slot_text(s.z, s.count * max(s.n_vectors, 1))} = {step_name(s.op)} "
     bias = f" + {slot_text(s.y, s.count, s.y_move)}" if s.y != MF_NO_SLOT else ""
     if s.op == MF_MATRIX:
         return (text + f"{s.count}x{s.n} at u{s.w} by {s.w_row}, {s.w_col} * "
-                + slot_text(s.x, s.n) + bias)
+                + slot_text(s.x, s.n) + bias
+                + (f", {s.n_vectors} times by {s.x_step}" if s.n_vectors > 1 else ""))
     if s.op == MF_INNER:
         return text + f"{slot_text(~s.w, s.n, s.w_col)} * {slot_text(s.x, s.n)}" + bias
     if s.op == MF_DOT:
         return text + f"of {s.n_rows + s.n_pairs} products" + bias
+    if s.op == MF_CHAIN:
+        return text + f"of {s.count} {program_op_name(s.link)} from {slot_text(s.x)}"
     if s.op == MF_TAKE:
         return text + f"of {s.n_rows} by {slot_text(s.y)}"
     if s.op == MF_GATHER:
@@ -236,7 +239,8 @@ cdef str step_line(const mf_step *s):
 
 
 cdef str step_name(int32_t op):
-    return {MF_MATRIX: "matrix", MF_INNER: "inner", MF_GATHER: "gather"}.get(op) \
+    return {MF_MATRIX: "matrix", MF_INNER: "inner", MF_GATHER: "gather",
+            MF_CHAIN: "chain"}.get(op) \
         or program_op_name(op)
 
 

@@ -25,6 +25,9 @@ typedef struct {
     int32_t n_pairs;          /* dot: products of two slots of the step's own kind */
     int32_t w, w_row, w_col;  /* matrix: uniform number of W[0][0], strides; inner: its first factors */
     int32_t n;                /* matrix: columns, which are slots x, x + 1, ...; inner: terms */
+    int32_t n_vectors;        /* matrix: how many vectors x, x_step slots apart, it is applied to; */
+    int32_t x_step;           /* their results z follow one another */
+    int32_t link;             /* chain: the op; args are its second operands, x is the first one */
     uint8_t wants_gradient;   /* whether anything wanted depends on z */
     uint8_t wants_w, wants_x; /* matrix: the same for its operands */
 } mf_step;
@@ -167,12 +170,32 @@ static void mf_uniform_op_backward(const mf_run *r, const mf_step *s) {
     if (wants_y) *mf_grad_at(r, s->y, 0) += dy * *g;
 }
 
+/* z[0] = x op y[0], z[1] = z[0] op y[1], ... */
+static void mf_uniform_chain_forward(const mf_run *r, const mf_step *s) {
+    const int32_t *a = r->plan->args + s->args;
+    double *u = r->ws.uniforms, *z = mf_at(r, s->z, 0), last = *mf_at(r, s->x, 0);
+    for (int32_t j = 0; j < s->count; j++, last = *z++) mf_forward(s->link, last, u[~a[j]], z);
+}
+
+static void mf_uniform_chain_backward(const mf_run *r, const mf_step *s) {
+    const int32_t *a = r->plan->args + s->args;
+    const double *z = mf_at(r, s->z, 0), *g = mf_grad_at(r, s->z, 0), *u = r->ws.uniforms;
+    double dx = 0.0, dy = 0.0;
+    for (int32_t j = s->count - 1; j >= 0; j--) {
+        const int32_t x = j ? s->z - (j - 1) : s->x;
+        mf_partials(s->link, u[~x], u[~a[j]], z[j], &dx, &dy);
+        if (mf_wants(r, x)) r->ws.uniform_grads[~x] += dx * g[j];
+        if (mf_wants(r, a[j])) r->ws.uniform_grads[~a[j]] += dy * g[j];
+    }
+}
+
 static int mf_uniform_forward(const mf_run *r, const mf_step *s) {
     double *u = r->ws.uniforms;
     const int32_t *a = r->plan->args + s->args;
     switch (s->op) {
     case MF_MATRIX: mf_uniform_matrix_forward(r, s); break;
     case MF_INNER: mf_inner_forward(r, s); break;
+    case MF_CHAIN: mf_uniform_chain_forward(r, s); break;
     case MF_DOT: {
         double z = s->y == MF_NO_SLOT ? 0.0 : u[~s->y];
         for (int32_t k = 0; k < s->n_pairs; k++) z += u[~a[2 * k]] * u[~a[2 * k + 1]];
@@ -199,6 +222,7 @@ static void mf_uniform_backward(const mf_run *r, const mf_step *s) {
     switch (s->op) {
     case MF_MATRIX: mf_uniform_matrix_backward(r, s); break;
     case MF_INNER: mf_inner_backward(r, s); break;
+    case MF_CHAIN: mf_uniform_chain_backward(r, s); break;
     case MF_DOT:
         if (s->y != MF_NO_SLOT) d[~s->y] += g;
         for (int32_t k = 0; k < s->n_pairs; k++) {
@@ -249,6 +273,36 @@ static void mf_op_backward(const mf_run *r, const mf_step *s) {
             else
                 mf_lanes_backward_x(r, s->op, xs, ys, n, x, y, z, g, d);
         }
+    }
+}
+
+/* One link of a chain: its operands x and y. */
+static void mf_chain_link(const mf_run *r, const mf_step *s, int32_t j, int32_t *x, int32_t *y) {
+    *x = j ? s->z + j - 1 : s->x;
+    *y = r->plan->args[s->args + j];
+}
+
+static void mf_chain_forward(const mf_run *r, const mf_step *s) {
+    int32_t x, y;
+    for (int32_t j = 0; j < s->count; j++) {
+        mf_chain_link(r, s, j, &x, &y);
+        r->kernels->forward(s->link, x >= 0, y >= 0, r->stride, mf_at(r, x, 0), mf_at(r, y, 0),
+                            mf_at(r, s->z, j));
+    }
+}
+
+static void mf_chain_backward(const mf_run *r, const mf_step *s) {
+    int32_t x, y;
+    for (int32_t j = s->count - 1; j >= 0; j--) {
+        mf_chain_link(r, s, j, &x, &y);
+        const double *px = mf_at(r, x, 0), *py = mf_at(r, y, 0);
+        const double *z = mf_at(r, s->z, j), *g = mf_grad_at(r, s->z, j);
+        if (mf_wants(r, x))
+            r->kernels->backward_x(s->link, x >= 0, y >= 0, x >= 0 ? r->stride : r->n, px, py, z, g,
+                                   mf_grad_at(r, x, 0));
+        if (mf_wants(r, y))
+            r->kernels->backward_y(s->link, x >= 0, y >= 0, y >= 0 ? r->stride : r->n, px, py, z, g,
+                                   mf_grad_at(r, y, 0));
     }
 }
 
@@ -327,6 +381,7 @@ static int mf_lane_forward(const mf_run *r, const mf_step *s) {
     switch (s->op) {
     case MF_MATRIX: mf_matrix_forward(r, s); break;
     case MF_DOT: mf_dot_forward(r, s); break;
+    case MF_CHAIN: mf_chain_forward(r, s); break;
     case MF_TAKE: return mf_take_forward(r, s);
     case MF_GATHER: mf_gather_forward(r, s); break;
     case MF_DETACH:
@@ -342,6 +397,7 @@ static void mf_lane_backward(const mf_run *r, const mf_step *s) {
     switch (s->op) {
     case MF_MATRIX: mf_matrix_backward(r, s); break;
     case MF_DOT: mf_dot_backward(r, s); break;
+    case MF_CHAIN: mf_chain_backward(r, s); break;
     case MF_TAKE: mf_take_backward(r, s); break;
     case MF_GATHER: mf_gather_backward(r, s); break;
     case MF_DETACH: break;

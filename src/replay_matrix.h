@@ -1,6 +1,7 @@
 /* Matrix steps of a plan: z[m] = bias[m] + the sum over k of W[m][k] * x[k], for dots that share
  * their inputs. W is a matrix of uniform numbers, by rows (w_col 1) or by columns (w_row 1). Over
- * lanes x, z and their adjoints are matrices of rows; with uniform x they are vectors. The way back:
+ * lanes x, z and their adjoints are matrices of rows; with uniform x they are vectors, and all
+ * vectors that W is applied to can be one step. The way back:
  *
  *   adjoint of x += W^T g      adjoint of W += g x^T      adjoint of bias += g
  *
@@ -78,28 +79,34 @@ static void mf_matrix_backward(const mf_run *r, const mf_step *s) {
 static void mf_uniform_matrix_forward(const mf_run *r, const mf_step *s) {
     const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0);
     double *z = mf_at(r, s->z, 0);
-    for (int32_t m = 0; m < s->count; m++)
-        z[m] = s->y == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~s->y + (long)m * s->y_move];
-    if (s->w_col == 1)
-        r->kernels->vector_add(s->count, s->n, w, s->w_row, x, z);
-    else
-        r->kernels->matrix_add(1, s->count, s->n, x, 0, 1, w, s->w_col, z, 0);
+    const long m = s->count, n = s->n;
+    for (int32_t v = 0; v < s->n_vectors; v++)
+        for (long i = 0; i < m; i++)
+            z[v * m + i] = s->y == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~s->y + i * s->y_move];
+    if (s->w_col != 1) {
+        r->kernels->matrix_add(s->n_vectors, m, n, x, s->x_step, 1, w, s->w_col, z, m);
+        return;
+    }
+    for (int32_t v = 0; v < s->n_vectors; v++)
+        r->kernels->vector_add(m, n, w, s->w_row, x + (long)v * s->x_step, z + v * m);
 }
 
 static void mf_uniform_matrix_backward(const mf_run *r, const mf_step *s) {
     const mf_kernels *k = r->kernels;
     const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, s->z, 0);
     double *dw = r->ws.uniform_grads + s->w, *dx = mf_grad_at(r, s->x, 0);
-    const long m = s->count, n = s->n;
-    for (int32_t i = 0; s->y != MF_NO_SLOT && i < m; i++)
-        r->ws.uniform_grads[~s->y + (long)i * s->y_move] += g[i];
+    const long m = s->count, n = s->n, n_vectors = s->n_vectors, step = s->x_step;
+    for (long v = 0; s->y != MF_NO_SLOT && v < n_vectors; v++)
+        for (long i = 0; i < m; i++)
+            r->ws.uniform_grads[~s->y + i * s->y_move] += g[v * m + i];
     if (s->w_col == 1) {
-        if (s->wants_x) k->matrix_add(1, n, m, g, 0, 1, w, s->w_row, dx, 0);
-        if (s->wants_w) k->matrix_add(m, n, 1, g, 1, 0, x, 0, dw, s->w_row);
-    } else {
-        if (s->wants_x) k->vector_add(n, m, w, s->w_col, g, dx);
-        if (s->wants_w) k->matrix_add(n, m, 1, x, 1, 0, g, 0, dw, s->w_col);
+        if (s->wants_x) k->matrix_add(n_vectors, n, m, g, m, 1, w, s->w_row, dx, step);
+        if (s->wants_w) k->matrix_add(m, n, n_vectors, g, 1, m, x, step, dw, s->w_row);
+        return;
     }
+    for (long v = 0; s->wants_x && v < n_vectors; v++)
+        k->vector_add(n, m, w, s->w_col, g + v * m, dx + v * step);
+    if (s->wants_w) k->matrix_add(n, m, n_vectors, x, 1, step, g, m, dw, s->w_col);
 }
 
 /* One dot over adjacent uniform slots, or with one number for all first factors (a plain sum). */

@@ -2,60 +2,136 @@
 # and how early each value can be known. Needs program.pxi and passes.pxi.
 #
 # Values of one level depend on earlier levels only, so that equal ops of a level can join into one
-# step over adjacent slots (plan.pxi), and dots over the same inputs into a matrix (grouping.pxi).
+# step over adjacent slots (layout.pxi), and dots over the same inputs into a matrix (grouping.pxi).
+# max(a, b, c, ...) is a chain of ops, each of which needs the one before: a chain is one step, known
+# as soon as its operands are, however long it is.
 
 @cython.internal
 cdef class Facts:
-    """By value of a program: whether it is a row, whether a gradient is asked for, its level."""
-    cdef bytearray rows_block, wants_block, levels_block
+    """By value of a program: whether it is a row, whether a gradient is asked for, its level; of
+    a value that stands at the end of a chain, how many members the chain has."""
+    cdef bytearray rows_block, wants_block, levels_block, chains_block
     cdef char *row
     cdef char *wants
     cdef int32_t *level
+    cdef int32_t *chain
     cdef int32_t n_levels
 
     def __cinit__(self, Program p, list kinds):
-        cdef int32_t k, j, level
-        cdef instruction i
-        cdef bint row, wants
         self.rows_block = bytearray(p.n_code + 1)
         self.wants_block = bytearray(p.n_code + 1)
         self.levels_block = bytearray(4 * (p.n_code + 1))
         self.row = self.rows_block
         self.wants = self.wants_block
         self.level = <int32_t *><char *>self.levels_block
-        self.n_levels = 1
+        self.find_kinds(p, kinds)
+        self.chains_block = chain_lengths(p, self.row)
+        self.chain = <int32_t *><char *>self.chains_block
+        self.find_levels(p)
+
+    cdef int find_kinds(self, Program p, list kinds) except -1:
+        """What is a row, and what gradient is asked for."""
+        cdef int32_t k, j
+        cdef instruction i
+        cdef bint row, wants
         for k in range(p.n_code):
             i = p.code[k]
             row = wants = False
-            level = 0
             if i.op == MF_INPUT:
                 row = kinds[i.x].startswith("lane")
                 wants = kinds[i.x].endswith("grad")
             elif i.op == MF_CAPTURED:
                 wants = True
-            elif i.op == MF_TAKE or i.op == MF_DOT:
-                for j in range(i.x, i.x + i.n * (2 if i.op == MF_DOT else 1)):
-                    row = row or self.row[p.args[j]]
-                    wants = wants or self.wants[p.args[j]]
-                    level = max(level, self.level[p.args[j]])
-                if i.y >= 0:
-                    row = row or self.row[i.y]
-                    wants = wants or (i.op == MF_DOT and self.wants[i.y])
-                    level = max(level, self.level[i.y])
-                level += 1
             elif i.op != MF_NUMBER:
-                row = self.row[i.x]
-                wants = self.wants[i.x] and i.op != MF_DETACH
-                level = self.level[i.x]
-                if has_y(i.op):
-                    row = row or self.row[i.y]
-                    wants = wants or self.wants[i.y]
-                    level = max(level, self.level[i.y])
-                level += 1
+                for j in range(n_operands(&i)):
+                    row = row or self.row[operand(p, &i, j)]
+                    wants = wants or self.wants[operand(p, &i, j)]
+                if i.op == MF_TAKE:   # no gradient by the index, which is operand 0
+                    wants = False
+                    for j in range(1, n_operands(&i)):
+                        wants = wants or self.wants[operand(p, &i, j)]
             self.row[k] = row
-            self.wants[k] = wants
-            self.level[k] = level
-            self.n_levels = max(self.n_levels, level + 1)
+            self.wants[k] = wants and i.op != MF_DETACH
+        return 0
+
+    cdef int find_levels(self, Program p) except -1:
+        """0 for what is given; else below the users, as late as can be: what leads to a result in as
+        many steps is then of one level, however early it could be known. A chain has one level."""
+        cdef int32_t k, j, level
+        cdef instruction i
+        self.n_levels = 1
+        for k in range(p.n_code):
+            i = p.code[k]
+            level = 0
+            for j in range(n_operands(&i)):
+                level = max(level, self.level[operand(p, &i, j)])
+            # Inside a chain: what its operands have, as if it were none itself.
+            self.level[k] = level + (n_operands(&i) > 0 and self.chain[k] != MF_INSIDE)
+            self.n_levels = max(self.n_levels, self.level[k] + 1)
+        for k in range(p.n_code):
+            self.level[k] = self.n_levels - 1
+        for k in range(p.n_code - 1, -1, -1):
+            i = p.code[k]
+            level = self.level[k] - (self.chain[k] != MF_INSIDE)
+            for j in range(n_operands(&i)):
+                self.level[operand(p, &i, j)] = min(level, self.level[operand(p, &i, j)])
+            if n_operands(&i) == 0:
+                self.level[k] = 0
+        return 0
+
+
+cdef inline int32_t n_operands(const instruction *i) noexcept:
+    if i.op == MF_DOT:
+        return 2 * i.n + (i.y >= 0)
+    if i.op == MF_TAKE:
+        return i.n + 1
+    if i.op == MF_INPUT or i.op == MF_CAPTURED or i.op == MF_NUMBER:
+        return 0
+    return 1 + has_y(i.op)
+
+
+cdef inline int32_t operand(Program p, const instruction *i, int32_t j) noexcept:
+    """Operand j of an instruction; a bias or an index comes first."""
+    if i.op == MF_DOT or i.op == MF_TAKE:
+        if i.y < 0:
+            return p.args[i.x + j]
+        return i.y if j == 0 else p.args[i.x + j - 1]
+    return i.x if j == 0 else i.y
+
+
+cdef enum:
+    MF_INSIDE = -1       # in a chain, but not its end
+    MIN_CHAIN = 2
+
+
+cdef bytearray chain_lengths(Program p, const char *row):
+    """By value, as int32: the length of the chain that ends there, MF_INSIDE, or 0."""
+    cdef bytearray counts = use_counts(p), lengths_block = bytearray(4 * (p.n_code + 1))
+    cdef int32_t *uses = <int32_t *><char *>counts
+    cdef int32_t *lengths = <int32_t *><char *>lengths_block
+    cdef int32_t k, j, x, n
+    cdef instruction i
+    for k in range(p.n_code):
+        i = p.code[k]
+        if i.op == MF_MAXIMUM or i.op == MF_MINIMUM or i.op == MF_MUL:
+            x = i.x
+            lengths[k] = 1
+            if x != i.y and p.code[x].op == i.op and uses[x] == 1 and row[x] == row[k]:
+                lengths[k] += lengths[x]
+    # From the ends down: the members of what is long enough are inside, the others are no chains.
+    for k in range(p.n_code - 1, -1, -1):
+        n = lengths[k]
+        if n == MF_INSIDE or n == 0:
+            continue
+        if n < MIN_CHAIN:
+            lengths[k] = 0
+            continue
+        j = k
+        while n > 1:
+            j = p.code[j].x
+            lengths[j] = MF_INSIDE
+            n -= 1
+    return lengths_block
 
 
 def separate_dots(Program program, list kinds) -> Program:
@@ -128,14 +204,19 @@ cdef class Schedule:
         self.starts = <int32_t *><char *>self.starts_block
         # a counting sort; level 0 is what is given
         for k in range(p.n_code):
-            if facts.level[k]:
+            if is_step(facts, k):
                 self.starts[facts.row[k] * n + facts.level[k] + 1] += 1
         for k in range(1, 2 * n + 2):
             self.starts[k] += self.starts[k - 1]
         cdef bytearray next_block = bytearray(self.starts_block)
         cdef int32_t *next_free = <int32_t *><char *>next_block
         for k in range(p.n_code):
-            if facts.level[k]:
+            if is_step(facts, k):
                 bucket = facts.row[k] * n + facts.level[k]
                 self.order[next_free[bucket]] = k
                 next_free[bucket] += 1
+
+
+cdef inline bint is_step(Facts facts, int32_t k) noexcept:
+    """Whether value k is computed, and not as a part of the chain that ends elsewhere."""
+    return facts.level[k] > 0 and facts.chain[k] != MF_INSIDE

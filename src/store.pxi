@@ -85,6 +85,7 @@ cdef extern from "eval.h" nogil:
         MF_MATRIX
         MF_INNER
         MF_GATHER
+        MF_CHAIN
     ctypedef struct mf_op_info:
         const char *name
         const char *label
