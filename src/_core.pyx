@@ -20,6 +20,8 @@ include "schedule.pxi"   # which values are rows, how early each is known
 include "plan.pxi"       # a Program laid out in slots for replay.h
 include "layout.pxi"     # the slots, and equal ops of a level as one step
 include "grouping.pxi"   # dots over the same inputs as one matrix step
+include "signature.pxi"  # what a call's arguments look like, and which trace serves them
 include "call.pxi"       # calls of compiled functions in the eager graph
+include "batch.pxi"      # the results of a batched call
 include "params.pxi"     # lists of parameters: zero_grad and optimizer steps
 include "module.pxi"     # what the module itself holds: OPS, no_grad, the type's slots

@@ -6,6 +6,12 @@
 
 #include "eval.h"
 
+/* p = shrink p - step mean / (scale sqrt(square) + eps), with the running means of
+ * g = sign grad + decay p and of g g. */
+typedef struct {
+    double beta1, beta2, sign, decay, shrink, step, scale, eps;
+} mf_adam;
+
 typedef struct {
     const char *name;
     /* lanes.h */
@@ -19,6 +25,8 @@ typedef struct {
     void (*multiply_add)(long n, const double *x, const double *y, double *z);
     double (*inner)(long n, const double *x, const double *y);
     double (*row_sum)(long n, const double *x);
+    void (*adam)(long n, const mf_adam *a, const double *g, double *p, double *mean, double *square,
+                 double *largest);
     /* matrix.h */
     void (*matrix_add)(long m, long n, long n_k, const double *a, long a_row, long a_col,
                        const double *b, long b_row, double *c, long c_row);
@@ -39,7 +47,7 @@ typedef struct {
     static const mf_kernels MF_ISA(kernels) = {                                              \
         isa, MF_ISA(forward), MF_ISA(backward_x), MF_ISA(backward_y), MF_ISA(axpy4),         \
         MF_ISA(axpy), MF_ISA(multiply_add), MF_ISA(inner), MF_ISA(row_sum),                  \
-        MF_ISA(matrix_add), MF_ISA(vector_add), MF_ISA(transpose)};
+        MF_ISA(adam), MF_ISA(matrix_add), MF_ISA(vector_add), MF_ISA(transpose)};
 
 /* ---- portable: vectors of two where the compiler has them, else of one ---- */
 #define MF_ISA(name) mf_##name##_portable

@@ -128,6 +128,22 @@ static MF_TARGET double MF_ISA(row_sum)(long n, const double *restrict x) {
     return s;
 }
 
+/* One step of Adam for n parameters p with gradients g; mf_adam says what the numbers are. */
+static MF_TARGET void MF_ISA(adam)(long n, const mf_adam *a, const double *restrict g,
+                                   double *restrict p, double *restrict mean,
+                                   double *restrict square, double *restrict largest) {
+    const double beta1 = a->beta1, beta2 = a->beta2, sign = a->sign, decay = a->decay;
+    MF_LANES {
+        const double gl = decay == 0.0 ? sign * g[l] : sign * g[l] + decay * p[l];
+        mean[l] = beta1 * mean[l] + (1.0 - beta1) * gl;
+        square[l] = beta2 * square[l] + (1.0 - beta2) * gl * gl;
+    }
+    if (largest != NULL) MF_LANES largest[l] = largest[l] < square[l] ? square[l] : largest[l];
+    const double *restrict s = largest != NULL ? largest : square;
+    const double shrink = a->shrink, step = a->step, scale = a->scale, eps = a->eps;
+    MF_LANES p[l] = shrink * p[l] - step * mean[l] / (sqrt(s[l]) * scale + eps);
+}
+
 #undef MF_FORWARD_MF_UNARY
 #undef MF_FORWARD_MF_BINARY
 #undef MF_FORWARD_MF_PARAM

@@ -10,8 +10,12 @@ cdef extern from "replay.h" nogil:
         MF_REPLAY_OK
         MF_REPLAY_INDEX
         MF_LANE_BLOCK
+    ctypedef struct mf_adam:
+        double beta1, beta2, sign, decay, shrink, step, scale, eps
     ctypedef struct mf_kernels:
         const char *name
+        void (*adam)(long n, const mf_adam *a, const double *g, double *p, double *mean,
+                     double *square, double *largest)
     ctypedef struct mf_step:
         int32_t op, count, z, x, y, x_move, y_move
         int32_t args, n_rows, n_pairs
@@ -37,6 +41,7 @@ cdef extern from "replay.h" nogil:
         int32_t n_outputs
         int32_t tile
         int32_t scratch
+        int32_t partly_used
     ctypedef struct mf_workspace:
         double *uniforms
         double *uniform_grads
@@ -51,6 +56,13 @@ cdef extern from "replay.h" nogil:
         const double *seeds
         bint backward
     const mf_kernels *mf_choose_kernels(const char *name)
+    long mf_n_tiles(const mf_plan *p, long n_samples)
+    int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                        const mf_job *job)
+    int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                        const mf_job *job, long first, long end)
+    void mf_replay_finish(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                          const mf_job *job)
     int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                   const mf_job *job)
 
@@ -58,11 +70,9 @@ from libc.stdint cimport uintptr_t
 
 cdef const mf_kernels *kernels = mf_choose_kernels(NULL)
 
-# A tile's rows and their adjoints should stay in the second cache level. Matrices are read once a
-# tile, so that they want larger ones.
 cdef enum:
-    TILE_BYTES = 262144
-    MATRIX_TILE_BYTES = 2097152
+    TILE_BYTES = 65536            # a tile's rows and adjoints: about the first cache level
+    LARGE_TILE_BYTES = 2097152    # the second one, for programs with large matrices
     MAX_TILE = 256
 
 
@@ -162,20 +172,30 @@ cdef class Plan:
         self.plan.outputs = <int32_t *>self.outputs.data
         self.plan.n_outputs = self.outputs.n
         self.plan.tile = self.best_tile()
+        self.plan.partly_used = self.outputs.n > 1 or self.has_step(MF_TAKE)
         return 0
 
     cdef int32_t best_tile(self) except -1:
-        """Lanes a row; and the room that matrix steps need for a transposed operand."""
-        cdef int32_t k, tile = MAX_TILE
-        cdef int64_t limit = TILE_BYTES
+        """Lanes a row; and the room that matrix steps need for a transposed operand. A matrix is
+        read once a tile: a tile has as many lanes as make that as cheap as reading the rows."""
+        cdef int64_t tile, bytes_per_lane = 16 * max(<int64_t>self.plan.n_rows, 1), n_weights = 0
+        cdef int32_t k
         cdef const mf_step *s = self.plan.steps
         for k in range(self.plan.n_uniform_steps, self.plan.n_steps):
             if s[k].op == MF_MATRIX:
-                limit = MATRIX_TILE_BYTES
+                n_weights += <int64_t>s[k].n * s[k].count
                 self.plan.scratch = max(self.plan.scratch, max(s[k].n, s[k].count) + MF_LANE_BLOCK)
-        while tile > MF_LANE_BLOCK and 16 * <int64_t>self.plan.n_rows * tile > limit:
-            tile //= 2
-        return tile
+        tile = max(TILE_BYTES // bytes_per_lane,
+                   min(64 * n_weights // bytes_per_lane, LARGE_TILE_BYTES // bytes_per_lane))
+        tile = min(tile, <int64_t>MAX_TILE) // MF_LANE_BLOCK * MF_LANE_BLOCK
+        return <int32_t>max(tile, <int64_t>MF_LANE_BLOCK)
+
+    cdef bint has_step(self, int32_t op) noexcept:
+        cdef int32_t k
+        for k in range(self.plan.n_steps):
+            if self.plan.steps[k].op == op:
+                return True
+        return False
 
     cdef int find_wanted_rows(self) except -1:
         """The runs of rows whose adjoints are summed up."""

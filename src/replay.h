@@ -57,6 +57,7 @@ typedef struct {
     int32_t n_outputs;
     int32_t tile;         /* most lanes a row: a multiple of MF_LANE_BLOCK */
     int32_t scratch;      /* doubles a lane that the matrix steps transpose into */
+    int32_t partly_used;  /* whether backward may not reach some steps: several results, or a take */
 } mf_plan;
 
 /* Rows are this many lanes, or a multiple. The lanes beyond the last sample repeat it, so that
@@ -105,6 +106,18 @@ static inline int mf_is_whole(double index, int32_t n) {
     return index >= 0.0 && index < n && index == floor(index);
 }
 
+static int mf_has_zero(long n, const double *g) {
+    int found = 0;
+    for (long l = 0; l < n; l++) found |= g[l] == 0.0;
+    return found;
+}
+
+static int mf_all_zero(long n, const double *g) {
+    for (long l = 0; l < n; l++)
+        if (g[l] != 0.0) return 0;
+    return 1;
+}
+
 #include "replay_matrix.h"
 
 /* ---- ops of the table, over n lanes ---- */
@@ -127,16 +140,28 @@ static void mf_lanes_forward(const mf_run *r, int op, int xs, int ys, long n, co
     for (long l = 0; l < n; l++) mf_forward(op, x[l], 0.0, &z[l]);
 }
 
-static void mf_lanes_backward_x(const mf_run *r, int op, int xs, int ys, long n, const double *x,
-                                const double *y, const double *z, const double *g, double *d) {
-    if (!mf_needs_libm(op, n, x)) {
-        r->kernels->backward_x(op, xs, ys, n, x, y, z, g, d);
+/* Whether both partials are finite whatever the numbers are. */
+static int mf_tame(int op) {
+    return op == MF_ADD || op == MF_SUB || op == MF_NEG || op == MF_RELU || op == MF_ABS ||
+           op == MF_MAXIMUM || op == MF_MINIMUM;
+}
+
+/* Adds the partial by x, or by y, times g to d: a row where that operand is one (xs, ys), else a
+ * number. What backward does not reach has g = 0, which must not meet an infinite partial. */
+static void mf_lanes_backward(const mf_run *r, int op, int of_y, int xs, int ys, long n,
+                              const double *x, const double *y, const double *z, const double *g,
+                              double *d) {
+    const int guarded = r->plan->partly_used && !mf_tame(op) && mf_has_zero(n, g);
+    if (!guarded && !mf_needs_libm(op, n, x)) {
+        (of_y ? r->kernels->backward_y : r->kernels->backward_x)(op, xs, ys, n, x, y, z, g, d);
         return;
     }
+    const int is_row = of_y ? ys : xs;
     for (long l = 0; l < n; l++) {
         double dx = 0.0, dy = 0.0;
-        mf_partials(op, x[l], 0.0, z[l], &dx, &dy);
-        d[l] += dx * g[l];
+        if (guarded && g[l] == 0.0) continue;
+        mf_partials(op, x[xs ? l : 0], y == NULL ? 0.0 : y[ys ? l : 0], z[l], &dx, &dy);
+        d[is_row ? l : 0] += (of_y ? dy : dx) * g[l];
     }
 }
 
@@ -159,9 +184,9 @@ static void mf_uniform_op_backward(const mf_run *r, const mf_step *s) {
     if (s->count > 1) {
         const int xs = s->x_move, ys = s->y_move;
         if (wants_x)
-            mf_lanes_backward_x(r, s->op, xs, ys, s->count, x, y, z, g, mf_grad_at(r, s->x, 0));
+            mf_lanes_backward(r, s->op, 0, xs, ys, s->count, x, y, z, g, mf_grad_at(r, s->x, 0));
         if (wants_y)
-            r->kernels->backward_y(s->op, xs, ys, s->count, x, y, z, g, mf_grad_at(r, s->y, 0));
+            mf_lanes_backward(r, s->op, 1, xs, ys, s->count, x, y, z, g, mf_grad_at(r, s->y, 0));
         return;
     }
     double dx = 0.0, dy = 0.0;
@@ -183,6 +208,7 @@ static void mf_uniform_chain_backward(const mf_run *r, const mf_step *s) {
     double dx = 0.0, dy = 0.0;
     for (int32_t j = s->count - 1; j >= 0; j--) {
         const int32_t x = j ? s->z - (j - 1) : s->x;
+        if (r->plan->partly_used && g[j] == 0.0) continue;
         mf_partials(s->link, u[~x], u[~a[j]], z[j], &dx, &dy);
         if (mf_wants(r, x)) r->ws.uniform_grads[~x] += dx * g[j];
         if (mf_wants(r, a[j])) r->ws.uniform_grads[~a[j]] += dy * g[j];
@@ -219,6 +245,7 @@ static void mf_uniform_backward(const mf_run *r, const mf_step *s) {
     double *u = r->ws.uniforms, *d = r->ws.uniform_grads;
     const double g = d[~s->z];
     const int32_t *a = r->plan->args + s->args;
+    if (r->plan->partly_used && s->count == 1 && s->op != MF_MATRIX && g == 0.0) return;
     switch (s->op) {
     case MF_MATRIX: mf_uniform_matrix_backward(r, s); break;
     case MF_INNER: mf_inner_backward(r, s); break;
@@ -267,11 +294,7 @@ static void mf_op_backward(const mf_run *r, const mf_step *s) {
             const double *x = mf_at(r, s->x, j * s->x_move), *z = mf_at(r, s->z, j);
             const double *y = has_y ? mf_at(r, s->y, j * s->y_move) : NULL;
             const double *g = mf_grad_at(r, s->z, j);
-            double *d = mf_grad_at(r, slot, j * move);
-            if (of_y)
-                r->kernels->backward_y(s->op, xs, ys, n, x, y, z, g, d);
-            else
-                mf_lanes_backward_x(r, s->op, xs, ys, n, x, y, z, g, d);
+            mf_lanes_backward(r, s->op, of_y, xs, ys, n, x, y, z, g, mf_grad_at(r, slot, j * move));
         }
     }
 }
@@ -298,11 +321,11 @@ static void mf_chain_backward(const mf_run *r, const mf_step *s) {
         const double *px = mf_at(r, x, 0), *py = mf_at(r, y, 0);
         const double *z = mf_at(r, s->z, j), *g = mf_grad_at(r, s->z, j);
         if (mf_wants(r, x))
-            r->kernels->backward_x(s->link, x >= 0, y >= 0, x >= 0 ? r->stride : r->n, px, py, z, g,
-                                   mf_grad_at(r, x, 0));
+            mf_lanes_backward(r, s->link, 0, x >= 0, y >= 0, x >= 0 ? r->stride : r->n, px, py, z,
+                              g, mf_grad_at(r, x, 0));
         if (mf_wants(r, y))
-            r->kernels->backward_y(s->link, x >= 0, y >= 0, y >= 0 ? r->stride : r->n, px, py, z, g,
-                                   mf_grad_at(r, y, 0));
+            mf_lanes_backward(r, s->link, 1, x >= 0, y >= 0, y >= 0 ? r->stride : r->n, px, py, z,
+                              g, mf_grad_at(r, y, 0));
     }
 }
 
@@ -394,6 +417,8 @@ static int mf_lane_forward(const mf_run *r, const mf_step *s) {
 }
 
 static void mf_lane_backward(const mf_run *r, const mf_step *s) {
+    if (r->plan->partly_used && mf_all_zero((long)s->count * r->stride, mf_grad_at(r, s->z, 0)))
+        return;
     switch (s->op) {
     case MF_MATRIX: mf_matrix_backward(r, s); break;
     case MF_DOT: mf_dot_backward(r, s); break;
@@ -464,24 +489,58 @@ static int mf_replay_tile(const mf_run *r) {
     return MF_REPLAY_OK;
 }
 
-/* Runs the job. Afterwards ws->uniform_grads holds the gradients of all uniform slots. */
-static int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
-                     const mf_job *job) {
+static inline long mf_whole_blocks(long lanes) {
+    return (lanes + MF_LANE_BLOCK - 1) / MF_LANE_BLOCK * MF_LANE_BLOCK;
+}
+
+static inline long mf_n_tiles(const mf_plan *p, long n_samples) {
+    return (n_samples + p->tile - 1) / p->tile;
+}
+
+/* The three parts of a call. Between the first and the last, tiles may run in any number of threads,
+ * each with rows and uniform_grads of its own, which start at zero and are summed up afterwards. */
+static int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                           const mf_job *job) {
     mf_run r = {p, kernels, job, *ws, 0, 0, 0};
     for (int32_t k = 0; k < p->n_uniform_steps; k++) {
         const int error = mf_uniform_forward(&r, &p->steps[k]);
         if (error) return error;
     }
+    return MF_REPLAY_OK;
+}
+
+/* Tiles first .. end - 1 of mf_n_tiles, which are as even as can be. */
+static int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                           const mf_job *job, long first, long end) {
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0};
+    const long n_tiles = mf_n_tiles(p, job->n_samples);
+    const long tile = mf_whole_blocks((job->n_samples + n_tiles - 1) / n_tiles);
     if (job->backward) memset(ws->uniform_grads, 0, (size_t)p->n_uniforms * sizeof(double));
-    for (; r.from < job->n_samples; r.from += p->tile) {
-        r.n = job->n_samples - r.from < p->tile ? job->n_samples - r.from : p->tile;
-        r.stride = (r.n + MF_LANE_BLOCK - 1) / MF_LANE_BLOCK * MF_LANE_BLOCK;
+    for (long k = first; k < end && k * tile < job->n_samples; k++) {
+        r.from = k * tile;
+        r.n = job->n_samples - r.from < tile ? job->n_samples - r.from : tile;
+        r.stride = mf_whole_blocks(r.n);
         const int error = mf_replay_tile(&r);
         if (error) return error;
     }
+    return MF_REPLAY_OK;
+}
+
+/* Afterwards ws->uniform_grads holds the gradients of all uniform slots. */
+static void mf_replay_finish(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                             const mf_job *job) {
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0};
     for (int32_t k = p->n_uniform_steps - 1; job->backward && k >= 0; k--)
         if (p->steps[k].wants_gradient) mf_uniform_backward(&r, &p->steps[k]);
-    return MF_REPLAY_OK;
+}
+
+static int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                     const mf_job *job) {
+    int error = mf_replay_start(p, kernels, ws, job);
+    if (!error)
+        error = mf_replay_tiles(p, kernels, ws, job, 0, mf_n_tiles(p, job->n_samples));
+    if (!error) mf_replay_finish(p, kernels, ws, job);
+    return error;
 }
 
 #endif

@@ -96,6 +96,7 @@ static void mf_uniform_matrix_backward(const mf_run *r, const mf_step *s) {
     const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, s->z, 0);
     double *dw = r->ws.uniform_grads + s->w, *dx = mf_grad_at(r, s->x, 0);
     const long m = s->count, n = s->n, n_vectors = s->n_vectors, step = s->x_step;
+    if (r->plan->partly_used && mf_all_zero(m * n_vectors, g)) return;
     for (long v = 0; s->y != MF_NO_SLOT && v < n_vectors; v++)
         for (long i = 0; i < m; i++)
             r->ws.uniform_grads[~s->y + i * s->y_move] += g[v * m + i];

@@ -27,11 +27,23 @@ cdef list parked = []    # objects to drop once the store is whole again
 
 
 @cython.internal
+@cython.freelist(64)
 cdef class NodeState:
     """The rare part of a Value; most have none."""
     cdef object hook      # the custom _backward, or None
     cdef object op_text   # _op as the user gave it, or None
     cdef tuple refs       # Values of the HELD operands
+
+
+@cython.internal
+cdef class Step:
+    """A _backward that is C: of what compiled calls return. Called without the way by Python."""
+
+    cdef int run(self) except -1:
+        return 0
+
+    def __call__(self):
+        self.run()
 
 
 cdef void forget_orphan(int32_t id) noexcept with gil:

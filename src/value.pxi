@@ -91,6 +91,8 @@ cdef class Value:
     @property
     def _backward(self):
         """This node's local step: adds its share to the grads of its operands when called."""
+        if mf_n_special:
+            check_readable(self.id, "a node's _backward")
         if self.state is not None and (<NodeState>self.state).hook is not None:
             return (<NodeState>self.state).hook
         return self._local_backward
@@ -107,6 +109,8 @@ cdef class Value:
         nodes[self.id].flags |= MF_F_HOOK
 
     def _local_backward(self):
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_readable(self.id, "a node's _backward")
         if mf_node_backward(nodes, &nodes[self.id]) != MF_OK:
             raise_backward(&nodes[self.id])
 
@@ -145,7 +149,7 @@ cdef class Value:
         return f"Value(data={nodes[self.id].data}, grad={nodes[self.id].grad})"
 
     def __format__(self, str spec):
-        if nodes[self.id].flags & MF_F_TRACED:
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
             check_readable(self.id, "formatting")
         return format(nodes[self.id].data, spec) if spec else repr(self)
 
