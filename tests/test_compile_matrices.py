@@ -54,7 +54,7 @@ CHOICES = {
         *["of before", "computed", "captured", "numbers", "some numbers", "inputs", "squares"],
         "uniform",
     ],
-    "bias": ["one", "row", "number", "none", "computed", "argument"],
+    "bias": ["one", "row", "number", "none", "computed", "argument", "of all kinds"],
     "place": ["last", "between"],
     "factors": ["x * w", "both"],
     "sum": ["right", "pairs", "halves", "differences"],
@@ -147,6 +147,8 @@ def matrix_of(layer, rng, weights, n, x, v):
 
 
 def bias_of(layer, rng, weights, row, values, v, one):
+    if layer.bias == "of all kinds":
+        return rng.choice([None, 0.25, one, row[0], *values[:3], v[0]])
     if layer.bias == "own":
         return row[-1] if layer.weights == "neurons" else weights.take(1)[0]
     if layer.bias == "computed":
@@ -285,7 +287,7 @@ def test_layers_of_sums_of_products_agree_with_eager(drawn, n_rows):
     assert_agrees(case_of(*drawn, n_rows), VARIANTS)
 
 
-@FEW
+@settings(FEW, max_examples=20)
 @given(NETWORKS)
 def test_layers_of_sums_of_products_agree_with_pytorch(drawn):
     assert_agrees_with_pytorch(case_of(*drawn, n_rows=9))

@@ -42,7 +42,7 @@ def test_the_moons_demo_trains_to_the_same_losses():
 
 def test_digits_train_to_the_same_losses():
     pytest.importorskip("sklearn")
-    assert_trains_alike("digits", digits.make(**digits.FULL))
+    assert_trains_alike("digits", digits.make(**{**digits.FULL, "batch": 32}))
 
 
 def test_the_gpt_on_names_trains_to_the_same_losses(monkeypatch):
