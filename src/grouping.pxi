@@ -90,18 +90,18 @@ cdef class Grouping:
         for side in range(2):
             for j in range(i.n):
                 self.factors.add_int(slots[p.args[i.x + 2 * j + side]])
-        if not self.layout.facts.row[k]:
-            self.turn_parameters(&e, i)
+        self.turn_parameters(&e, i)
         e.hash = hash_slots(self.first_factors(&e) + e.n, e.n)
         return self.entries.add(&e)
 
     cdef int turn_parameters(self, const dot_entry *e, const instruction *i) except -1:
-        """Of two uniform factors, a parameter or number comes first."""
+        """A uniform factor comes before a row, a parameter or number before what is computed."""
         cdef Program p = self.layout.program
         cdef int32_t *w = self.first_factors(e)
         cdef int32_t j
         for j in range(e.n):
-            if not is_given(p, p.args[i.x + 2 * j]) and is_given(p, p.args[i.x + 2 * j + 1]):
+            if w[e.n + j] < 0 and (w[j] >= 0 or not is_given(p, p.args[i.x + 2 * j])
+                                   and is_given(p, p.args[i.x + 2 * j + 1])):
                 w[j], w[e.n + j] = w[e.n + j], w[j]
         return 0
 

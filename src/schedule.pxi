@@ -80,25 +80,6 @@ cdef class Facts:
         return 0
 
 
-cdef inline int32_t n_operands(const instruction *i) noexcept:
-    if i.op == MF_DOT:
-        return 2 * i.n + (i.y >= 0)
-    if i.op == MF_TAKE:
-        return i.n + 1
-    if i.op == MF_INPUT or i.op == MF_CAPTURED or i.op == MF_NUMBER:
-        return 0
-    return 1 + has_y(i.op)
-
-
-cdef inline int32_t operand(Program p, const instruction *i, int32_t j) noexcept:
-    """Operand j of an instruction; a bias or an index comes first."""
-    if i.op == MF_DOT or i.op == MF_TAKE:
-        if i.y < 0:
-            return p.args[i.x + j]
-        return i.y if j == 0 else p.args[i.x + j - 1]
-    return i.x if j == 0 else i.y
-
-
 cdef enum:
     MF_INSIDE = -1       # in a chain, but not its end
     MIN_CHAIN = 2
@@ -136,23 +117,35 @@ cdef bytearray chain_lengths(Program p, const char *row):
 
 def separate_dots(Program program, list kinds) -> Program:
     """Each dot becomes of one kind: products of uniform numbers, of a uniform and a row, or of two
-    rows. kinds: as a Plan takes them."""
+    rows. kinds: as a Plan takes them. Most programs have no other dots and come back as they are."""
     cdef Facts facts = Facts(program, kinds)
-    cdef Rewriting r = Rewriting(program)
-    cdef instruction i
-    cdef int32_t k, j, n_rows
+    cdef Rewriting r
+    cdef int32_t k
     cdef int32_t counts[3]
+    cdef bint mixed = False
     for k in range(program.n_code):
-        i = program.code[k]
-        if i.op != MF_DOT or not facts.row[k]:
+        mixed = mixed or count_kinds(program, facts, k, counts) > 1
+    if not mixed:
+        return program
+    r = Rewriting(program)
+    for k in range(program.n_code):
+        if count_kinds(program, facts, k, counts) > 1:
+            r.moved[k] = separated(r, facts, &program.code[k], counts)
+        else:
             r.moved[k] = r.copy(k)
-            continue
-        counts[0] = counts[1] = counts[2] = 0
-        for j in range(i.n):
-            n_rows = facts.row[program.args[i.x + 2 * j]] + facts.row[program.args[i.x + 2 * j + 1]]
-            counts[n_rows] += 1
-        r.moved[k] = separated(r, facts, &i, counts)
     return r.finish()
+
+
+cdef int count_kinds(Program p, Facts facts, int32_t k, int32_t *counts) noexcept:
+    """How many kinds of products a dot adds up; counts: how many products have 0, 1 or 2 rows."""
+    cdef const instruction *i = &p.code[k]
+    cdef int32_t j
+    counts[0] = counts[1] = counts[2] = 0
+    if i.op != MF_DOT or not facts.row[k]:
+        return 0
+    for j in range(i.x, i.x + 2 * i.n, 2):
+        counts[facts.row[p.args[j]] + facts.row[p.args[j + 1]]] += 1
+    return (counts[0] > 0) + (counts[1] > 0) + (counts[2] > 0)
 
 
 cdef int32_t separated(Rewriting r, Facts facts, const instruction *i, const int32_t *counts) except -1:
@@ -173,7 +166,7 @@ cdef int32_t separated(Rewriting r, Facts facts, const instruction *i, const int
 
 cdef int32_t part_of_dot(Rewriting r, Facts facts, const instruction *i, int32_t n_rows, int32_t n,
                          int32_t bias) except -1:
-    """The products with n_rows rows of a dot, n of them; a uniform factor comes first."""
+    """The products with n_rows rows of a dot, n of them."""
     cdef int32_t start = r.new.n_args
     cdef int32_t j, a, b
     for j in range(i.x, i.x + 2 * i.n, 2):
@@ -181,8 +174,6 @@ cdef int32_t part_of_dot(Rewriting r, Facts facts, const instruction *i, int32_t
         b = r.old.args[j + 1]
         if facts.row[a] + facts.row[b] != n_rows:
             continue
-        if facts.row[a] and not facts.row[b]:
-            a, b = b, a
         r.new.add_arg(r.moved[a])
         r.new.add_arg(r.moved[b])
     return r.new.emit(MF_DOT, start, bias, n)
