@@ -1,124 +1,316 @@
-"""Programs and passes: each pass keeps the values and does its work; saved programs are checked."""
+"""Passes: each changes how a program computes and never what, and its listing shows its work.
+
+Values are computed from the listing in Python, and by a plan over one call and over a batch.
+"""
 
 import math
-import pickle
 import random
+import re
 
-import numpy as np
 import pytest
+from traces import FUNCTIONS, P, close, replayed, run, shared_terms, traced
 
-from micrograd_fast import Value, _core, nn
-from micrograd_fast.functional import sum as total
+from micrograd_fast import _core, nn
+from micrograd_fast.engine import Value
 
-
-def traced(function, n_inputs):
-    trace = _core.Trace()
-    with trace:
-        out = function(*[trace.input() for _ in range(n_inputs)])
-    program, captured = trace.program([out])
-    return program, captured
+PASSES = {p.__name__: p for p in _core.PASSES}
+EVERY_PASS = pytest.mark.parametrize("name", PASSES)
+EVERY_FUNCTION = pytest.mark.parametrize("which", FUNCTIONS)
+POINTS = [(0.7, 1.3), (1.9, 0.4), (2.5, 2.5)]
 
 
-def run(program, captured, numbers):
-    plan = _core.Plan(program, captured, ["uniform"] * len(numbers))
-    special = _core.Specialization(plan, (("number",),) * len(numbers), (), False, None)
-    outputs, _ = special.run(tuple(map(float, numbers)), {}, backward=False)
-    return np.frombuffer(outputs)[0]
+def assert_same_values(before, after, points, captured):
+    numbers = [p.data for p in captured]
+    for point in points:
+        theirs = run(before, point, numbers)
+        for ours in (
+            run(after, point, numbers),
+            replayed(after, captured, point),
+            replayed(after, captured, point, n_samples=3),
+        ):
+            for a, b in zip(ours, theirs, strict=True):
+                assert close(a, b), f"at {point}: {a!r}, before it was {b!r}\n{after.listing()}"
 
 
-CASES = {
-    _core.fold_constants: (
-        lambda x: x * 1.0 + 0.0 + Value(2.0) * 3.0,
-        {"mul": 2, "add": 2},
-        {"add": 1},
-    ),
-    _core.reduce_strength: (
-        lambda x: (x - 2.0) / x + x**2 - x,
-        {"add": 3, "mul": 2, "pow": 2},
-        {"div": 1, "square": 1, "sub": 1},
-    ),
-    _core.share_common: (lambda x: x.exp() * x.exp() + 2.0 * x + x * 2.0, {"exp": 2}, {"exp": 1}),
-    _core.fuse_dots: (
-        lambda x: 3.0 + x * 2.0 + x * x + x * 5.0,
-        {"mul": 3, "add": 3},
-        {"dot": 1},
-    ),
+def random_function(seed):
+    """A function of three Values: forty random steps over what was made before, several results."""
+    rng = random.Random(seed)
+    steps = [(rng.randrange(9), rng.random(), rng.random()) for _ in range(40)]
+
+    def function(*inputs):
+        values = [*inputs, *P[:2], Value(1.0), Value(-1.0), Value(0.0)]
+        for kind, i, j in steps:
+            x, y = values[int(i * len(values))], values[int(j * len(values))]
+            made = [
+                lambda x, y: x + y,
+                lambda x, y: x - y,
+                lambda x, y: (x * y).tanh(),
+                lambda x, y: x.sin() / (y * y + 1),
+                lambda x, y: -x,
+                lambda x, y: x.tanh() ** 2 + x * y * 0.1,
+                lambda x, y: x * -1 + y,
+                lambda x, y: x.cos() * P[3] + y.sin() * P[0],
+                lambda x, y: x.maximum(y).sigmoid() ** -1,
+            ][kind](x, y)
+            values.append(made)
+        return [v.tanh() for v in values[-5:]] + [values[0]]
+
+    return function
+
+
+# ---- every pass leaves the values as they were ----
+
+
+@pytest.mark.parametrize("which", [name for name in FUNCTIONS if name != "picked"])
+def test_the_traced_program_computes_what_eager_computes(which):
+    program, captured = traced(FUNCTIONS[which], 2)
+    for point in POINTS:
+        result = FUNCTIONS[which](*map(Value, point))
+        expected = [v.data for v in (result if isinstance(result, list) else [result])]
+        assert run(program, point, [p.data for p in captured]) == pytest.approx(expected, rel=1e-14)
+
+
+def test_take_reads_the_value_that_the_index_names():
+    program, captured = traced(FUNCTIONS["picked"], 2)
+    assert run(program, (0.7, 1.3), [p.data for p in captured]) == [1.3 * 0.7]
+
+
+@EVERY_PASS
+@EVERY_FUNCTION
+def test_each_pass_leaves_the_values_unchanged(name, which):
+    program, captured = traced(FUNCTIONS[which], 2)
+    after = PASSES[name](program)
+    after.verify()
+    assert (after.n_inputs, after.n_params) == (program.n_inputs, program.n_params)
+    assert_same_values(program, after, POINTS, captured)
+
+
+@EVERY_FUNCTION
+def test_all_passes_in_order_leave_the_values_unchanged(which):
+    program, captured = traced(FUNCTIONS[which], 2)
+    at = program
+    for rewrite in _core.PASSES:
+        at = rewrite(at)
+        at.verify()
+        assert_same_values(program, at, POINTS, captured)
+    assert at.listing() == _core.optimized(program).listing()
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_programs_keep_their_values_in_any_order_of_passes(seed):
+    program, captured = traced(random_function(seed), 3)
+    rng = random.Random(seed)
+    at = program
+    for rewrite in rng.choices(list(PASSES.values()), k=8):
+        at = rewrite(at)
+        at.verify()
+    points = [tuple(rng.uniform(-2, 2) for _ in range(3)) for _ in range(3)]
+    assert_same_values(program, at, points, captured)
+
+
+@EVERY_PASS
+def test_a_pass_does_not_change_its_argument(name):
+    program, _ = traced(shared_terms, 2)
+    before = program.listing()
+    PASSES[name](program)
+    assert program.listing() == before
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_optimizing_twice_keeps_the_values(seed):
+    program, captured = traced(random_function(seed), 3)
+    once = _core.optimized(program)
+    twice = _core.optimized(once)
+    twice.verify()
+    assert len(twice) <= len(once) <= len(program)
+    assert_same_values(program, twice, [(0.3, -1.1, 0.9)], captured)
+
+
+def test_all_passes_in_order_leave_a_network_s_values_unchanged():
+    random.seed(2)
+    model = nn.MLP(3, [4, 4, 1], activation="tanh")
+    program, captured = traced(lambda *x: model(x) ** 2 / 3 - x[0] - x[1], 3)
+    at = program
+    for rewrite in _core.PASSES:
+        at = rewrite(at)
+        assert_same_values(program, at, [(0.3, -0.2, 0.9)], captured)
+
+
+SPECIAL = [0.0, -0.0, 1.0, -2.0, 1e200, math.inf, -math.inf, math.nan]
+EDGES = {
+    "x - x": lambda x: x - x,
+    "x / x": lambda x: x / x,
+    "x * 0": lambda x: x * 0,
+    "0 / x": lambda x: 0 / x,
+    "x * 1": lambda x: x * 1,
+    "1 / (x * -1)": lambda x: 1 / (x * -1),
+    "x ** 0": lambda x: x**0,
+    "x ** 1": lambda x: x**1,
+    "x ** 2": lambda x: x**2,
+    "x ** 3": lambda x: x**3,
+    "x ** -0.5": lambda x: x**-0.5,
+    "x ** -1": lambda x: x**-1,
+    "x * x - x * x": lambda x: x * x - x * x,
+    "max(x, 0)": lambda x: x.maximum(0),
 }
 
 
-@pytest.mark.parametrize("rewrite", CASES, ids=lambda f: f.__name__)
-def test_a_pass_keeps_the_value_and_does_its_work(rewrite):
-    function, before, after = CASES[rewrite]
-    program, captured = traced(function, 1)
-    rewritten = rewrite(program)
-    rewritten.verify()
-    counts = program.counts()
-    assert {op: counts[op] for op in before} == before
-    counts = _core.drop_dead(rewritten).counts()
-    assert {op: counts.get(op, 0) for op in after} == after
-    for x in (0.3, 1.7, -2.5):
-        expected = function(Value(x)).data
-        assert run(program, captured, [x]) == pytest.approx(expected, rel=1e-15)
-        assert run(rewritten, captured, [x]) == pytest.approx(expected, rel=1e-12)
+@pytest.mark.parametrize("which", EDGES)
+def test_the_passes_keep_what_inf_nan_and_zeros_become(which):
+    program, _ = traced(EDGES[which], 1)
+    after = _core.optimized(program)
+    for x in SPECIAL:
+        (ours,), (theirs,) = run(after, [x]), run(program, [x])
+        assert close(ours, theirs), f"{which} at {x!r}: {ours!r}, before the passes {theirs!r}"
 
 
-def test_dead_code_goes():
-    program, captured = traced(lambda x: (x.exp(), x * 2.0)[1], 1)
-    unused = _core.share_common(program)
-    assert "exp" not in _core.drop_dead(unused).counts()
-    assert run(_core.drop_dead(unused), captured, [3.0]) == 6.0
+# ---- each pass does its work ----
 
 
-def test_every_prefix_of_the_passes_keeps_a_networks_value():
-    random.seed(2)
-    model = nn.MLP(3, [4, 4, 1], activation="tanh")
-    program, captured = traced(lambda *x: model(list(x)) ** 2 / 3 - total(list(x)), 3)
-    point = [0.3, -0.2, 0.9]
-    expected = (model(point) ** 2 / 3 - sum(point)).data
-    for rewrite in _core.PASSES:
-        program = rewrite(program)
-        program.verify()
-        assert run(program, captured, point) == pytest.approx(expected, rel=1e-12)
-    assert program.counts()["dot"] == 9
+def test_fold_constants_computes_numbers_and_drops_neutral_operands():
+    def function(x):
+        return (Value(2) * 3 + 1).sqrt() * x * 1 + 0
+
+    program = _core.drop_dead(_core.fold_constants(traced(function, 1)[0]))
+    assert program.counts() == {"input": 1, "mul": 1, "number": 1}
+    assert repr(math.sqrt(7)) in program.listing()
 
 
-def test_a_listing_names_every_instruction():
-    program, _ = traced(lambda x: x * 2.0 + 1.0, 1)
-    assert program.listing().splitlines() == [
-        "v0 = input 0",
-        "v1 = 2.0",
-        "v2 = mul v0 v1",
-        "v3 = 1.0",
-        "v4 = add v2 v3",
-        "return v4",
-    ]
-    assert len(program.listing(limit=2).splitlines()) == 4
+def test_fold_constants_follows_ieee_where_python_would_raise():
+    program, _ = traced(lambda x: x + Value(1000.0).exp() + Value(1e300) * 1e300, 1)
+    assert run(_core.optimized(program), [1.0]) == [math.inf]
 
 
-def test_programs_pickle_and_hostile_ones_are_refused():
-    program, captured = traced(lambda x: (x * 2.0).exp(), 1)
-    again = pickle.loads(pickle.dumps(program))
-    assert again.listing() == program.listing()
-    assert run(again, captured, [1.0]) == pytest.approx(math.exp(2.0))
-    make, state = program.__reduce__()
-    rng = random.Random(3)
-    version, n_inputs, n_params, outputs, code, args, numbers = state
-    for wrong in (
-        (2, n_inputs, n_params, outputs, code, args, numbers),
-        (version, n_inputs, n_params, outputs, code[:-1], args, numbers),
-        (version, n_inputs, n_params, [99], code, args, numbers),
-        (version, n_inputs, n_params, [-1], code, args, numbers),
-        (version, 0, n_params, outputs, code, args, numbers),
-        (version, n_inputs, n_params, outputs, code, args, b""),
-    ):
-        with pytest.raises(ValueError):
-            make(*wrong)
-    for _ in range(2000):
-        spoilt = bytearray(code)
-        for _ in range(rng.randrange(1, 4)):
-            spoilt[rng.randrange(len(spoilt))] = rng.randrange(256)
-        try:
-            damaged = make(version, n_inputs, n_params, outputs, bytes(spoilt), args, numbers)
-        except ValueError:
-            continue
-        run(_core.optimized(damaged), captured, [1.0])  # whatever it computes, it does not crash
+@pytest.mark.parametrize(
+    ("function", "line"),
+    [
+        (lambda x, y: x - y, "sub v0 v1"),
+        (lambda x, y: y - x, "sub v1 v0"),
+        (lambda x, y: -x + y, "sub v1 v0"),
+        (lambda x, y: x / y, "div v0 v1"),
+        (lambda x, y: y**-1 * x, "div v0 v1"),
+        (lambda x, y: -x, "neg v0"),
+        (lambda x, y: x * -1, "neg v0"),
+        (lambda x, y: x**2, "square v0"),
+        (lambda x, y: y * y, "square v1"),
+        (lambda x, y: x**0.5, "sqrt v0"),
+    ],
+)
+def test_reduce_strength_restores_what_micrograd_composes(function, line):
+    program = _core.drop_dead(PASSES["reduce_strength"](traced(function, 2)[0]))
+    lines = program.listing().splitlines()
+    inputs = {text.split(" = ")[0]: f"v{text[-1]}" for text in lines if "input" in text}
+    named = re.sub(r"v\d+", lambda m: inputs[m[0]], lines[-2].split(" = ")[1])
+    assert named == line
+
+
+@pytest.mark.parametrize(
+    ("function", "counts"),
+    [
+        (lambda x: -1 * -x * 1.5, {"mul": 1, "number": 1}),
+        (lambda x: x**1 * 1.5, {"mul": 1, "number": 1}),
+        (lambda x: x**0 * x, {}),
+        (lambda x: x**3, {"mul": 1, "square": 1}),
+        (lambda x: x**-0.5, {"number": 1, "pow": 1}),
+        (lambda x: x**7, {"number": 1, "pow": 1}),
+        (lambda x: 2 - x, {"number": 1, "sub": 1}),
+        (lambda x: 2 / x, {"number": 1, "div": 1}),
+    ],
+)
+def test_powers_and_signs_become_cheaper_ops(function, counts):
+    program = _core.optimized(traced(function, 1)[0])
+    assert program.counts() == {"input": 1, **counts}
+
+
+def test_share_common_computes_equal_ops_once():
+    def function(x, y):
+        return [(x * y).exp(), (y * x).exp(), (x + y).tanh(), (y + x).tanh(), (x - y) * 2.0]
+
+    program, _ = traced(function, 2)
+    shared = _core.share_common(program)
+    counts = shared.counts()
+    assert (counts["exp"], counts["tanh"], counts["add"]) == (1, 1, 2)
+    assert shared.outputs[0] == shared.outputs[1]
+    assert shared.outputs[2] == shared.outputs[3]
+
+
+def test_share_common_does_not_swap_operands_of_other_ops():
+    program, _ = traced(lambda x, y: [x - y, y - x, x / y, y / x, x**y, y**x], 2)
+    program = _core.reduce_strength(program)
+    assert len(set(_core.share_common(program).outputs)) == 6
+
+
+def test_share_common_keeps_numbers_apart_by_their_bits():
+    numbers = [0.0, -0.0, 1.0, 1.0 + 2**-52, 0.0, math.nan, math.nan]
+    program = _core.share_common(traced(lambda x: [x + Value(n) for n in numbers], 1)[0])
+    assert program.counts()["number"] == 5
+
+
+def test_share_common_finds_equal_ops_among_many():
+    xs = [0.001 * k for k in range(3000)]
+    program = _core.share_common(traced(lambda x: [x * k for k in xs + xs], 1)[0])
+    assert program.counts() == {"input": 1, "mul": 3000, "number": 3000}
+
+
+def test_drop_dead_drops_what_no_output_needs_and_keeps_the_interface():
+    def function(x, y, z):
+        return [(x * 1 + 0) ** 1 * P[0], y**0]
+
+    program = traced(function, 3)[0]
+    program = _core.drop_dead(_core.reduce_strength(_core.fold_constants(program)))
+    assert program.counts() == {"captured": 1, "input": 1, "mul": 1, "number": 1}
+    assert (program.n_inputs, program.n_params) == (3, 1)
+    assert run(program, [3.0, 9.0, 9.0], [0.5]) == [1.5, 1.0]
+
+
+def dots(function, n_inputs=2):
+    """The dot instructions after all passes."""
+    listing = _core.optimized(traced(function, n_inputs)[0]).listing()
+    return [line.split(" = ")[1] for line in listing.splitlines() if " dot " in line]
+
+
+def test_a_neuron_becomes_one_dot_with_its_bias():
+    (dot,) = dots(lambda x, y: P[0] + P[1] * x + P[2] * y)
+    assert re.fullmatch(r"dot v\d+ \+ v\d+\*v\d+ \+ v\d+\*v\d+", dot)
+
+
+def test_products_without_a_bias_become_a_dot_too():
+    (dot,) = dots(lambda x, y: x * y + y * 2.0 + x * x)
+    assert re.fullmatch(r"dot v\d+\*v\d+ \+ v\d+\*v\d+ \+ v0\*v0", dot)
+
+
+def test_every_neuron_of_a_network_becomes_one_dot():
+    model = nn.MLP(3, [4, 4, 1])
+    program, captured = traced(lambda *x: model(x), 3)
+    counts = _core.optimized(program).counts()
+    assert counts == {"captured": len(captured), "dot": 9, "input": 3, "relu": 8}
+    assert len(captured) == len(model.parameters())
+
+
+def test_a_product_that_something_else_uses_stays_out_of_the_dot():
+    def function(x, y):
+        product = x * y
+        return [P[0] + P[1] * x + P[2] * y + product, product.tanh()]
+
+    program = _core.optimized(traced(function, 2)[0])
+    assert program.counts()["mul"] == 1
+    assert program.counts()["dot"] == 1
+    (dot,) = dots(function)
+    assert dot.count("*") == 2
+
+
+def test_a_partial_sum_that_is_a_result_stays_one():
+    def function(x, y):
+        first = P[0] + P[1] * x + P[2] * y
+        return [first + P[3] * x + P[0] * y, first]
+
+    assert sorted(d.count("*") for d in dots(function)) == [2, 2]
+
+
+def test_one_product_alone_stays_what_it_is():
+    assert dots(lambda x, y: x * y + P[0]) == []
+
+
+def test_a_sum_of_squares_becomes_a_dot():
+    (dot,) = dots(lambda *x: sum(v * v for v in x), 5)
+    assert dot.count("*") >= 4
