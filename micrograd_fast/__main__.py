@@ -18,6 +18,7 @@ INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 EXAMPLES = """\
 examples:
   micrograd-fast demo                          train micrograd's demo, save a picture
+  micrograd-fast demo --data digits            the same with handwritten digits
   micrograd-fast run train.py --epochs 3       run a program that imports micrograd, unchanged
   micrograd-fast run -m pytest tests           the same for a module
 """
