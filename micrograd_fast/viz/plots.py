@@ -77,7 +77,7 @@ def training_curve(
         marker = "." if len(numbers) < 20 else ""  # a line of one point is invisible
         steps = range(1, len(numbers) + 1)
         axes.plot(steps, numbers, color=colours[k % 6], label=name, marker=marker)
-    if axes.get_ylim()[0] > 0.0:
+    if min(min(numbers, default=0.0) for numbers in (losses, *curves.values())) >= 0.0:
         axes.set_ylim(bottom=0.0)
     locator: Any = axes.xaxis.get_major_locator()
     locator.set_params(integer=True)
