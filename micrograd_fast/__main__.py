@@ -1,4 +1,4 @@
-"""The command line: `micrograd-fast demo`, `run`; also as `python -m micrograd_fast`.
+"""The command line: `micrograd-fast demo`, `run`, `info`; also as `python -m micrograd_fast`.
 
 Parses and checks options, nothing else. What a command does is in a module of its own, imported
 only when that command runs, so that `--help` and `--version` answer at once.
@@ -21,6 +21,7 @@ examples:
   micrograd-fast demo --data digits            the same with handwritten digits
   micrograd-fast run train.py --epochs 3       run a program that imports micrograd, unchanged
   micrograd-fast run -m pytest tests           the same for a module
+  micrograd-fast info                          what to put into a report of a fault
 """
 
 DEMO_EXAMPLES = """\
@@ -97,6 +98,12 @@ def run_program(parser: argparse.ArgumentParser, args: argparse.Namespace) -> in
     return runner.run(words[0], words[1:], module=module)
 
 
+def run_info() -> int:
+    from micrograd_fast import info
+
+    return info.run()
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="micrograd-fast",
@@ -148,6 +155,12 @@ def build_parser() -> argparse.ArgumentParser:
     picture.add_argument("--no-plot", action="store_true", help="save no picture")
     demo.set_defaults(run=lambda args: run_demo(demo, args))
     add_run(commands)
+    info = commands.add_parser(
+        "info",
+        help="show the build, the kernels in use and the versions of what it works with",
+        description="Show the build, the kernels that this processor gets, and versions.",
+    )
+    info.set_defaults(run=lambda args: run_info())
     return parser
 
 

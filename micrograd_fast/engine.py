@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["Value", "no_grad"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class no_grad:
     """Context manager and decorator: ops compute data and record nothing.
 
