@@ -29,7 +29,7 @@ def run() -> int:
 
 def lines() -> Iterator[tuple[str, str]]:
     """Names and texts, the package first."""
-    module = Path(_core.__file__)
+    module = Path(str(sys.modules["micrograd_fast._core"].__file__))
     yield "micrograd-fast", f"{__version__}, in {module.parent}"
     yield "compiled module", f"{module.name}, {module.stat().st_size / 1e6:.1f} MB"
     yield "kernels", f"{_core.kernel_variant()}, chosen for this processor"

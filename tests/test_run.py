@@ -109,6 +109,8 @@ def test_ctrl_c_ends_a_program_as_in_plain_python():
     write(
         "program.py",
         "import atexit, os, signal\natexit.register(print, 'bye')\n"
+        # A shell's background jobs are started with the signal ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "os.kill(os.getpid(), signal.SIGINT)\n",
     )
     code, printed, complaint = assert_same("program.py")
