@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import cloudpickle
 import numpy as np
-from distributed import CancelledError, Client, Future, KilledWorker
+from distributed import CancelledError, Client, Future, KilledWorker, TimeoutError
 from distributed.comm import CommClosedError
 from numpy.typing import NDArray
 
@@ -23,12 +24,13 @@ from micrograd_fast.nn.utils import parameters_to_vector, vector_to_parameters
 
 __all__ = ["DataParallel"]
 
+KEPT = 8  # losses that a worker remembers
 CHECKED = 64  # samples on which a copy of the loss is compared with the original
 
 Floats = NDArray[np.float64]
 
 # What ends a step when a worker is gone: the step is done again with the samples sent anew.
-_LOST = (CancelledError, KilledWorker, CommClosedError)
+_LOST = (CancelledError, KilledWorker, CommClosedError, TimeoutError)
 
 
 class DataParallel:
@@ -77,7 +79,7 @@ class DataParallel:
     def scatter(self, *arrays: NDArray[Any], shards: int | None = None) -> None:
         """Send the samples out, each once: the loss's arguments, samples first.
 
-        shards: into how many parts; by default one for each thread of the workers.
+        shards: into how many parts; by default one for each worker.
 
         Raises ValueError for arrays of different lengths or without samples, and where the loss
         would not use `params` on a worker: see docs/distributed.md.
@@ -86,8 +88,7 @@ class DataParallel:
         if len(lengths) != 1 or lengths == {0}:
             raise ValueError(f"arrays must have one length, at least 1, not {sorted(lengths)}")
         self.n_samples = lengths.pop()
-        n = shards or max(1, sum(self.client.nthreads().values()))
-        n = min(n, self.n_samples)
+        n = min(shards or max(1, len(self.client.nthreads())), self.n_samples)
         columns = [np.array_split(np.asarray(a), n) for a in arrays]
         self._shards = list(zip(*columns, strict=True))
         self._pickled = self._checked_pickle()
@@ -103,15 +104,14 @@ class DataParallel:
         theta = parameters_to_vector(self.params)
         for attempt in range(self.retries + 1):
             try:
+                if attempt:
+                    self._send()
                 total: Floats = self._total(theta).result()
             except _LOST as error:
-                if attempt == self.retries:
-                    text = f"the step failed {attempt + 1} times, workers were lost each time"
-                    raise RuntimeError(text) from error
-                self._send()
+                lost = error
             else:
                 return float(total[0]) / self.n_samples, total[1:] / self.n_samples
-        raise AssertionError("unreachable")
+        raise RuntimeError(f"{self.retries + 1} times workers were lost in a step") from lost
 
     def backward(self) -> float:
         """Adds the mean loss's gradient to the grad of params; the mean loss."""
@@ -128,15 +128,12 @@ class DataParallel:
 
     def _total(self, theta: Floats) -> Future:
         """The future of [sum of the losses, *sum of the gradients]: shards first, then pairs."""
-        submit, options = self.client.submit, {"pure": False, "retries": self.retries}
+        submit = partial(self.client.submit, pure=False)
         parts = [
-            submit(_shard_total, self._token, self._program, shard, theta, **options)
-            for shard in self._sent
+            submit(_shard_total, self._token, self._program, shard, theta) for shard in self._sent
         ]
         while len(parts) > 1:
-            pairs = [
-                submit(_add, a, b, **options) for a, b in zip(*[iter(parts)] * 2, strict=False)
-            ]
+            pairs = [submit(_add, a, b) for a, b in zip(*[iter(parts)] * 2, strict=False)]
             parts = [*pairs, *parts[2 * len(pairs) :]]
         return parts[0]
 
@@ -177,6 +174,8 @@ def _shard_total(
     """[sum of the losses, *sum of the gradients] over a shard, at theta."""
     with _loading:
         if token not in _loaded:
+            while len(_loaded) >= KEPT:
+                del _loaded[next(iter(_loaded))]
             _loaded[token] = (*_unpickled(pickled), threading.Lock())
     loss, params, lock = _loaded[token]
     with lock:  # one copy of the parameters for all threads of the process

@@ -37,8 +37,9 @@ def test_every_block_says_its_language(page):
 )
 def test_python_code_runs_from_top_to_bottom(page, tmp_path):
     code = "\n\n".join(blocks(page, "python"))
-    if "matplotlib" in code:
-        pytest.importorskip("matplotlib")
+    for package in ("distributed", "matplotlib"):
+        if re.search(rf"^(import|from) {package}\b", code, re.M):
+            pytest.importorskip(package)
     program = tmp_path / "page.py"
     program.write_text(PRELUDE + code, "utf-8")
     done = subprocess.run(
