@@ -2,13 +2,12 @@
 
 Usage: python -m bench.distributed [--workers 1 2] [--samples 10000 100000 1000000] [--steps 20]
 
-Prints the median step, what of it is computing (a shard, measured in this process), and the largest
+Prints the fastest step, what of it is computing (a shard, measured in this process), and the largest
 difference of the gradients from those of one process. Needs micrograd-fast[dask].
 """
 
 import argparse
 import random
-import statistics
 from time import perf_counter
 
 import numpy as np
@@ -29,20 +28,20 @@ def make(samples):
     return model.parameters(), mg.compile(lambda x, t: (model(x) - t) ** 2, batch=True), X, y
 
 
-def median_seconds(step, steps):
+def fastest(step, steps):
     step()
     seconds = []
     for _ in range(steps):
         begin = perf_counter()
         step()
         seconds.append(perf_counter() - begin)
-    return statistics.median(seconds)
+    return min(seconds)
 
 
 def alone(samples, steps):
     """A step in this process."""
     params, loss, X, y = make(samples)
-    seconds = median_seconds(lambda: loss.value_and_grad(X, y, params=params), steps)
+    seconds = fastest(lambda: loss.value_and_grad(X, y, params=params), steps)
     return samples, "one process", seconds, seconds, 0.0
 
 
@@ -51,9 +50,9 @@ def shared(samples, workers, client, steps):
     params, loss, X, y = make(samples)
     parallel = DataParallel(loss, params, client)
     parallel.scatter(X, y)
-    step = median_seconds(parallel.value_and_grad, steps)
+    step = fastest(parallel.value_and_grad, steps)
     part = [a[: -(-samples // workers)] for a in (X, y)]
-    compute = median_seconds(lambda: loss.value_and_grad(*part, params=params), 5)
+    compute = fastest(lambda: loss.value_and_grad(*part, params=params), 5)
     expected = loss.value_and_grad(X, y, params=params)[1]
     off = np.abs(parallel.value_and_grad()[1] - expected).max() / np.abs(expected).max()
     return samples, f"{workers} workers", step, compute, off
@@ -71,7 +70,7 @@ def main():
             n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
         )
         with cluster, Client(cluster) as client:
-            nothing = median_seconds(lambda c=client: c.submit(int, pure=False).result(), 50)
+            nothing = fastest(lambda c=client: c.submit(int, pure=False).result(), 50)
             rows.append((0, f"{workers} workers", nothing, 0.0, 0.0))
             rows += [shared(samples, workers, client, args.steps) for samples in args.samples]
     print(f"{'samples':>10} {'where':<12} {'step':>10} {'computing':>10} {'difference':>11}")

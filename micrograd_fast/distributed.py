@@ -12,11 +12,18 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-import cloudpickle
 import numpy as np
-from distributed import CancelledError, Client, Future, KilledWorker, TimeoutError
-from distributed.comm import CommClosedError
 from numpy.typing import NDArray
+
+try:
+    import cloudpickle
+    from distributed import CancelledError, Client, Future, KilledWorker, TimeoutError
+    from distributed.comm import CommClosedError
+except ImportError as error:
+    raise ImportError(
+        f"micrograd_fast.distributed needs Dask ({error}): pip install 'micrograd-fast[dask]'",
+        name=error.name,
+    ) from error
 
 from micrograd_fast.compiler import CompiledFunction
 from micrograd_fast.engine import Value

@@ -90,3 +90,11 @@ def test_info_says_what_is_not_installed(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert dict(info.lines())["dot"] == "not installed"
     assert info.version("no-such-package-anywhere") == "not installed"
+
+
+def test_without_dask_the_cure_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    monkeypatch.delitem(sys.modules, "micrograd_fast.distributed", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'micrograd-fast\[dask\]'"):
+        importlib.import_module("micrograd_fast.distributed")
