@@ -2,8 +2,8 @@
 
 Usage: python -m bench.distributed [--workers 1 2] [--samples 10000 100000 1000000] [--steps 20]
 
-Prints the fastest step, what of it is computing (a shard, measured in this process), and the largest
-difference of the gradients from those of one process. Needs micrograd-fast[dask].
+Prints the fastest step, what of it is computing (a shard, measured in this process), and the
+largest difference of the gradients from those of one process. Needs micrograd-fast[dask].
 """
 
 import argparse
