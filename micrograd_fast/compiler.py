@@ -17,98 +17,35 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "CompiledFunction", "TraceError", "compile"]
 
+Batch = _core.Batch
 TraceError = _core.TraceError
 
 
-class Batch:
-    """The results of a batched call: one row a sample.
+class _Reader:
+    """Reads the arguments of a call: a key for each (see src/signature.pxi), and the argument in
+    the plain form that such a key stands for: a float, a Value, a contiguous float64 array.
 
-    `data` is a float64 array, samples first: shape (B,) where the function returns one Value, else
-    (B, k) for its k Values in order. sum() and mean() over the samples, and single samples by
-    index, are Values of the eager graph.
+    wanted: whose gradient is asked for: "argument 0", "arrays", "params", or "" for a graph.
     """
 
-    def __init__(self, data: Any, call: Any, hub: Value | None, tree: Any) -> None:
-        self.data = data
-        self._call = call
-        self._hub = hub
-        self._tree = tree
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __repr__(self) -> str:
-        return f"Batch of {len(self)} samples, data of shape {self.data.shape}"
-
-    def _value(self, data: float, add: Any) -> Value:
-        return Value(data) if self._hub is None else _core.call_result(data, self._hub, add)
-
-    def _reduced(self, scale: float) -> Any:
-        import numpy as np
-
-        call = self._call
-        totals = np.atleast_1d(np.asarray(self.data.sum(axis=0)))
-        values = [
-            self._value(total * scale, lambda g, k=k: call.add_uniform_seed(k, g * scale))
-            for k, total in enumerate(totals.tolist())
-        ]
-        return _unflatten(self._tree, iter(values))
-
-    def sum(self) -> Any:
-        """The sum over the samples: a Value, or the function's structure of Values."""
-        return self._reduced(1.0)
-
-    def mean(self) -> Any:
-        """The mean over the samples: a Value, or the function's structure of Values."""
-        return self._reduced(1.0 / len(self))
-
-    def __getitem__(self, sample: int) -> Any:
-        """One sample's result. Raises IndexError out of range."""
-        import operator
-
-        k = operator.index(sample)
-        n = len(self)
-        if not -n <= k < n:
-            raise IndexError(f"sample {k} is out of range for a batch of {n}")
-        k %= n
-        call = self._call
-        row = self.data[k : k + 1].reshape(-1).tolist()
-        values = [
-            self._value(number, lambda g, j=j: call.add_seed(k, j, g))
-            for j, number in enumerate(row)
-        ]
-        return _unflatten(self._tree, iter(values))
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[k] for k in range(len(self)))
-
-
-class _Arguments:
-    """The leaves of one call's arguments: what the key says, and what the call feeds."""
-
-    def __init__(self, batch: bool) -> None:
+    def __init__(self, batch: bool, wanted: str) -> None:
         self.batch = batch
+        self.wanted = wanted
         self.n_samples = -1
-        self.n_inputs = 0
-        self.kinds: list[str] = []
-        self.numbers: list[Any] = []
-        self.arrays: list[tuple[int, int, Any]] = []
-        self.sinks: list[tuple[int, Any]] = []  # where gradients of columns go
-        self.hubs: list[Value] = []
-        self.wanted = ""  # whose gradient value_and_grad asks for: "argument 0", "arrays", or ""
 
-    def add(self, arg: Any, name: str) -> Any:
-        """The key of an argument, a hashable description of its structure; its numbers are kept."""
-        if isinstance(arg, Value):
-            return self._number(arg, "uniform grad", "value")
+    def read(self, arg: Any, name: str) -> tuple[Any, Any]:
+        """(key, plain argument). Raises TypeError or ValueError naming the argument."""
         kind = type(arg)
-        if kind is float:
-            return self._number(arg, "uniform", "number")
+        if isinstance(arg, Value):
+            return ("value",), arg
+        if isinstance(arg, float):
+            return ("number",), float(arg)
         # A class is what a class method gets since Python 3.13.
         if arg is None or kind in (int, bool, str) or isinstance(arg, type):
-            return ("static", kind, arg)
+            return ("static", kind, arg), arg
         if kind in (list, tuple):
-            return (kind, *[self.add(a, f"{name}[{k}]") for k, a in enumerate(arg)])
+            read = [self.read(a, f"{name}[{k}]") for k, a in enumerate(arg)]
+            return (kind.__name__, tuple([k for k, _ in read])), kind(a for _, a in read)
         if isinstance(arg, Batch):
             return self._batch(arg, name)
         if hasattr(arg, "dtype") and hasattr(arg, "shape"):
@@ -118,55 +55,94 @@ class _Arguments:
             "lists and tuples of them, and int, bool, str, None and classes as constants"
         )
 
-    def _number(self, number: Any, kind: str, key: str) -> Any:
-        self.numbers.append(number)
-        self.kinds.append(kind)
-        self.n_inputs += 1
-        return key
-
-    def _rows(self, data: Any, name: str, kind: str) -> None:
-        if self.n_samples not in (-1, len(data)):
-            raise ValueError(
-                f"{name} has {len(data)} samples, the arrays before it have {self.n_samples}"
-            )
-        self.n_samples = len(data)
-        width = 1
-        for size in data.shape[1:]:
-            width *= size
-        self.arrays.append((self.n_inputs, width, data))
-        self.kinds += [kind] * width
-        self.numbers += [None] * width
-        self.n_inputs += width
-
-    def _batch(self, arg: Batch, name: str) -> Any:
+    def _batch(self, arg: Batch, name: str) -> tuple[Any, Any]:
         if not self.batch:
             raise TypeError(f"{name} is a Batch, which only a batched function takes")
-        first = self.n_inputs
-        data = arg.data
-        self._rows(data, name, "lane" if arg._hub is None else "lane grad")
-        if arg._hub is not None:
-            self.sinks.append((first, arg._call))
-            self.hubs.append(arg._hub)
-        return ("array", data.shape[1:])
+        if self.wanted == "arrays" or not arg._has_graph():
+            return self._array(arg.data, name)
+        if self.wanted:
+            raise TypeError(
+                f"{name} is a Batch with a graph, which value_and_grad with params does not "
+                "follow: give its data"
+            )
+        self._count(len(arg), name)
+        return ("batch", arg.data.shape[1:]), arg
 
-    def _array(self, arg: Any, name: str) -> Any:
+    def _array(self, arg: Any, name: str) -> tuple[Any, Any]:
         import numpy as np
 
+        if not isinstance(arg, (np.ndarray, np.generic)):
+            raise TypeError(
+                f"{name} is {type(arg).__name__!r}, no array of NumPy: give numpy.asarray of it"
+            )
         if arg.dtype.kind not in "fiub":
             raise TypeError(f"{name} has dtype {arg.dtype}, a compiled function takes real numbers")
-        array = np.ascontiguousarray(arg, dtype=np.float64).reshape(arg.shape)
+        _core.set_numpy_types(np.ndarray, [np.dtype(code).type for code in "?bBhHiIlLqQefdg"])
+        array = np.array(arg, dtype=np.float64, order="C", copy=not _is_plain(arg))
         if array.ndim == 0:
-            return self._number(float(array), "uniform", "number")
+            return ("number",), float(array)
+        wants = self.wanted in ("arrays", name)
+        shape = array.shape
         if self.batch:
-            if self.wanted == "arrays":
-                self.sinks.append((self.n_inputs, np.zeros_like(array)))
-            self._rows(array, name, "lane grad" if self.wanted == "arrays" else "lane")
-            return ("array", array.shape[1:])
-        flat = array.reshape(-1).tolist()
-        self.numbers += flat
-        self.kinds += ["uniform grad" if name == self.wanted else "uniform"] * len(flat)
-        self.n_inputs += len(flat)
-        return ("array", array.shape)
+            self._count(len(array), name)
+            shape = shape[1:]
+        return ("array grad" if wants else "array", shape), array
+
+    def _count(self, n_samples: int, name: str) -> None:
+        if self.n_samples not in (-1, n_samples):
+            raise ValueError(
+                f"{name} has {n_samples} samples, the arrays before it have {self.n_samples}"
+            )
+        self.n_samples = n_samples
+
+
+def _is_plain(array: Any) -> bool:
+    """Whether the core can read an array where it is."""
+    import numpy as np
+
+    flags = array.flags
+    same = type(array) is np.ndarray and array.dtype == np.float64 and array.dtype.isnative
+    return bool(same and flags.c_contiguous and flags.aligned)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for n in shape:
+        size *= n
+    return size
+
+
+def _kinds(key: Any, batch: bool) -> list[str]:
+    """What the plan must know of every input that an argument of this key is."""
+    tag = key[0]
+    if tag == "static":
+        return []
+    if tag in ("list", "tuple"):
+        return [kind for item in key[1] for kind in _kinds(item, batch)]
+    if tag in ("value", "number"):
+        return ["uniform grad" if tag == "value" else "uniform"]
+    kind = ("lane" if batch else "uniform") + ("" if tag == "array" else " grad")
+    return [kind] * _size(key[1])
+
+
+def _arrays_in(args: Any) -> list[Any]:
+    """The arrays among plain arguments, from the left."""
+    found = []
+    for arg in args:
+        if isinstance(arg, (list, tuple)):
+            found += _arrays_in(arg)
+        elif hasattr(arg, "shape"):
+            found.append(arg)
+    return found
+
+
+def _floats(numbers: bytearray | list[float]) -> Any:
+    """A float64 array of a block of memory or a list."""
+    import numpy as np
+
+    if isinstance(numbers, bytearray):
+        return np.ndarray(len(numbers) // 8, np.float64, numbers)
+    return np.array(numbers, dtype=np.float64)
 
 
 def _nested(shape: tuple[int, ...], trace: Any) -> Any:
@@ -178,13 +154,15 @@ def _nested(shape: tuple[int, ...], trace: Any) -> Any:
 
 def _placeholders(key: Any, trace: Any) -> Any:
     """What the traced function sees for an argument of this key."""
-    if isinstance(key, str):
+    tag = key[0]
+    if tag in ("value", "number"):
         return trace.input()
-    if key[0] == "static":
+    if tag == "static":
         return key[2]
-    if key[0] == "array":
-        return _nested(key[1], trace)
-    return key[0](_placeholders(k, trace) for k in key[1:])
+    if tag in ("list", "tuple"):
+        items = [_placeholders(item, trace) for item in key[1]]
+        return items if tag == "list" else tuple(items)
+    return _nested(key[1], trace)
 
 
 def _flatten(result: Any, values: list[Value], name: str) -> Any:
@@ -207,31 +185,34 @@ def _unflatten(tree: Any, values: Iterator[Any]) -> Any:
         return next(values)
     if tree[0] == "static":
         return tree[1]
-    return tree[0](_unflatten(t, values) for t in tree[1])
+    items = [_unflatten(t, values) for t in tree[1]]
+    make = getattr(tree[0], "_make", tree[0])  # of a named tuple
+    return items if make is list else make(items)
 
 
-class _Specialization:
-    """A trace for one signature: its plan and the structure of its results."""
+class _Trace:
+    """A trace for one signature: what was traced, and what serves the calls."""
 
-    def __init__(self, function: Any, name: str, key: Any, kinds: list[str], batch: bool) -> None:
+    def __init__(self, function: Any, name: str, key: Any, batch: bool) -> None:
         trace = _core.Trace()
+        args, kwargs = key
         with trace:
-            args, kwargs = key
             result = function(
                 *[_placeholders(k, trace) for k in args],
                 **{word: _placeholders(k, trace) for word, k in kwargs},
             )
         values: list[Value] = []
-        self.tree = _flatten(result, values, name)
+        tree = _flatten(result, values, name)
         if not values:
             raise TypeError(f"{name} returned no Value, there is nothing to compile")
         self.traced, captured = trace.program(values)
+        kinds = [kind for k in [*args, *[k for _, k in kwargs]] for kind in _kinds(k, batch)]
         self.plan = _core.Plan(_core.optimized(self.traced), captured, kinds)
-        self.n_outputs = len(values)
-        self.batch = batch
+        rebuild = None if tree is Value else lambda values: _unflatten(tree, iter(values))
+        self.special = _core.Specialization(self.plan, args, kwargs, batch, rebuild)
 
 
-class CompiledFunction:
+class CompiledFunction(_core.Dispatcher):
     """What compile() returns: call it like the function it was made from."""
 
     def __init__(self, function: Callable[..., Any], batch: bool) -> None:
@@ -242,7 +223,7 @@ class CompiledFunction:
         self.__doc__ = function.__doc__
         self._batch = batch
         self._attribute = self.__name__
-        self._cache: dict[Any, _Specialization] = {}
+        self._cache: dict[Any, _Trace] = {}
 
     def __repr__(self) -> str:
         kind = "batched " if self._batch else ""
@@ -292,51 +273,23 @@ class CompiledFunction:
             pass
         return CompiledFunction, (function, self._batch)
 
-    def _prepared(
-        self, args: Any, kwargs: Any, wanted: str = ""
-    ) -> tuple[_Specialization, _Arguments]:
-        feed = _Arguments(self._batch)
-        feed.wanted = wanted
-        key = (
-            tuple(feed.add(a, f"argument {k}") for k, a in enumerate(args)),
-            tuple((w, feed.add(kwargs[w], f"argument {w!r}")) for w in sorted(kwargs)),
-        )
-        if self._batch and feed.n_samples < 0:
+    def _read(self, args: Any, kwargs: Any, wanted: str = "") -> tuple[_Trace, Any, Any]:
+        """The trace for a call, traced now if it is the first of its kind, and plain arguments."""
+        reader = _Reader(self._batch, wanted)
+        read = [reader.read(a, f"argument {k}") for k, a in enumerate(args)]
+        named = {w: reader.read(kwargs[w], f"argument {w!r}") for w in sorted(kwargs)}
+        if self._batch and reader.n_samples < 0:
             raise ValueError(f"{self.__name__} is batched: at least one argument must be an array")
-        cache_key = (key, tuple(feed.kinds)) if feed.sinks or wanted else key
-        special = self._cache.get(cache_key)
-        if special is None:
-            special = _Specialization(self.__wrapped__, self.__name__, key, feed.kinds, self._batch)
-            self._cache[cache_key] = special
-        return special, feed
+        key = (tuple([k for k, _ in read]), tuple([(w, k) for w, (k, _) in named.items()]))
+        trace = self._cache.get(key)
+        if trace is None:
+            trace = _Trace(self.__wrapped__, self.__name__, key, self._batch)
+            self._cache[key] = trace
+        return trace, tuple([a for _, a in read]), {w: a for w, (_, a) in named.items()}
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if _core.tracing():
-            return self.__wrapped__(*args, **kwargs)
-        special, feed = self._prepared(args, kwargs)
-        n_samples = feed.n_samples if self._batch else 1
-        call = _core.Call(special.plan, feed.arrays, feed.numbers, n_samples, feed.sinks)
-        grad = _core.grad_enabled()
-        fused = grad and special.n_outputs == 1 and not feed.sinks
-        if self._batch:
-            import numpy as np
-
-            single = special.tree is Value
-            data = np.empty(n_samples if single else (n_samples, special.n_outputs))
-            call.run(data, fused)
-            return Batch(data, call, call.hub(feed.hubs) if grad else None, special.tree)
-        outputs = bytearray(8 * special.n_outputs)
-        call.run(outputs, fused)
-        numbers = memoryview(outputs).cast("d").tolist()
-        if not grad:
-            return _unflatten(special.tree, map(Value, numbers))
-        hub = call.hub(())
-
-        def result(k: int, number: float) -> Value:
-            return _core.call_result(number, hub, lambda g: call.add_uniform_seed(k, g))
-
-        results = [result(k, number) for k, number in enumerate(numbers)]
-        return _unflatten(special.tree, iter(results))
+    def _prepared(self, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+        trace, args, kwargs = self._read(args, kwargs)
+        return trace.special, args, kwargs
 
     def value_and_grad(
         self, *args: Any, params: list[Value] | None = None, **kwargs: Any
@@ -344,51 +297,48 @@ class CompiledFunction:
         """Value and gradient as plain NumPy results; no graph is built, no grad is changed.
 
         Of a function that is not batched: its one result, a float, and the gradient of the first
-        argument, a float array, in its shape: what scipy.optimize.minimize(f.value_and_grad, x0,
+        argument, an array, in its shape: what scipy.optimize.minimize(f.value_and_grad, x0,
         jac=True) wants. Of a batched one: the results, shape (B,), and sample by sample the
         gradient of each array argument in its shape: one array, or a tuple where there are several.
 
         With params, leaf Values: the result (batched: its mean over the samples), a float, and its
-        gradient, shape (len(params),), 0 where the function does not use one.
+        gradient, shape (len(params),), 0 where the function does not use one. A param may be an
+        argument too.
 
-        Raises TypeError where there is no such argument or the function has several results.
+        Raises TypeError where there is no such argument, a param is no Value, or the function has
+        several results; ValueError for a param that is the result of an op, or that the function
+        uses through one: value_and_grad does not follow the eager graph.
         """
-        wanted = "" if params is not None else "arrays" if self._batch else "argument 0"
-        special, feed = self._prepared(args, kwargs, wanted)
-        if special.n_outputs != 1:
+        _core.check_not_tracing("value_and_grad")
+        leaves = None if params is None else _core.checked_leaves(params, "value_and_grad: params")
+        wanted = "params" if leaves is not None else "arrays" if self._batch else "argument 0"
+        if wanted == "argument 0" and not (args and getattr(args[0], "shape", ())):
+            raise TypeError("value_and_grad needs params=, or an array as first argument")
+        trace, args, kwargs = self._read(args, kwargs, wanted)
+        if len(trace.plan.program.outputs) != 1:
             raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
-        gradless = "uniform grad" not in feed.kinds or not hasattr(args[0], "shape")
-        if params is None and not self._batch and gradless:
-            raise TypeError("value_and_grad needs params=, or a float array as first argument")
-        return self._plain_results(special, feed, args, params)
-
-    def _plain_results(
-        self, special: _Specialization, feed: _Arguments, args: Any, params: Any
-    ) -> tuple[Any, Any]:
-        import numpy as np
-
-        n_samples = feed.n_samples if self._batch else 1
-        call = _core.Call(special.plan, feed.arrays, feed.numbers, n_samples, feed.sinks)
-        outputs = np.empty(n_samples)
-        call.run(outputs, True, params is None)
-        if params is None and self._batch:
-            gradients = tuple(sink for _, sink in feed.sinks)
-            return outputs, gradients if len(gradients) > 1 else gradients[0]
-        captured, inputs = call.gradients()
-        if params is None:
-            return outputs.item(), np.array(inputs[: args[0].size]).reshape(args[0].shape)
-        by_id = {id(v): g for v, g in zip(special.plan.captured, captured, strict=True)}
-        gradient = np.array([by_id.get(id(p), 0.0) for p in params])
-        return float(outputs.mean()), gradient / n_samples
+        block, gradients = trace.special.run(args, kwargs, leaves)
+        values = _floats(block)
+        if leaves is not None:
+            n_samples = len(values)
+            if n_samples == 0:
+                return float("nan"), _floats(gradients)
+            return values.mean().item(), _floats(gradients) / n_samples
+        inputs, columns = gradients
+        if not self._batch:
+            return values.item(), _floats(inputs[: args[0].size]).reshape(args[0].shape)
+        arrays = _arrays_in([*args, *[kwargs[word] for word, _ in trace.special.kwargs]])
+        shaped = [_floats(c).reshape(a.shape) for c, a in zip(columns, arrays, strict=True)]
+        return values, shaped[0] if len(shaped) == 1 else tuple(shaped)
 
     def program(self, *args: Any, **kwargs: Any) -> str:
         """How a call with these arguments is computed: sizes, counts per op and the listing."""
-        special, _ = self._prepared(args, kwargs)
-        program = special.plan.program
-        lines = [f"{self.__name__}: {len(special.traced)} instructions traced, {len(program)} left"]
-        lines.append(f"traced: {special.traced.counts()}")
+        trace, _, _ = self._read(args, kwargs)
+        program = trace.plan.program
+        lines = [f"{self.__name__}: {len(trace.traced)} instructions traced, {len(program)} left"]
+        lines.append(f"traced: {trace.traced.counts()}")
         lines.append(f"after passes: {program.counts()}")
-        lines.append(f"layout: {special.plan.describe()}")
+        lines.append(f"layout: {trace.plan.describe()}")
         lines.append(program.listing())
         return "\n".join(lines)
 

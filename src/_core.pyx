@@ -16,7 +16,13 @@ include "build.pxi"      # many nodes in one call: affine, sum, dot
 include "program.pxi"    # what a traced function computes, as plain data
 include "passes.pxi"     # Program in, faster Program out
 include "trace.pxi"      # a function of Values run once, its nodes made a Program
+include "schedule.pxi"   # which values are rows, how early each is known
 include "plan.pxi"       # a Program laid out in slots for replay.h
-include "call.pxi"       # calls of compiled functions in the eager graph
+include "layout.pxi"     # the slots, and equal ops of a level as one step
+include "grouping.pxi"   # dots over the same inputs as one matrix step
+include "signature.pxi"  # what a call's arguments look like, and which trace serves them
+include "call.pxi"       # calls of compiled functions: arguments, runs, gradients
+include "results.pxi"    # the nodes of what calls return
+include "batch.pxi"      # the results of a batched call
 include "params.pxi"     # lists of parameters: zero_grad and optimizer steps
 include "module.pxi"     # what the module itself holds: OPS, no_grad, the type's slots

@@ -1,90 +1,254 @@
-# A call of a compiled function, and how its results stand in the eager graph. Needs plan.pxi.
+# A call of a compiled function: the arguments that it took, its runs, and where gradients go. Needs
+# signature.pxi.
 #
-# A call makes one hub node over the nodes that it read, and results over the hub. Backward runs the
-# results' hooks first, each of which adds its grad to the call's seeds; then the hub's, which
-# passes the gradients on. Where there is one output and all samples count alike (a mean, a sum, a
-# single call), the gradient was computed together with the value, while the tile was in cache.
+# Where there is one output and all samples count alike (a mean, a sum, a single call), the gradient
+# is computed together with the value, while the tile is in cache: the call is fused. Its results
+# pass it on, times their grad. Otherwise results stand over a hub: backward runs their steps first,
+# each of which adds its grad to the call's seeds; then the hub's, which runs the call once more.
+#
+# The gradient is that of the numbers that the call saw: it keeps copies of all that it read.
+
+from cpython.bytearray cimport PyByteArray_FromStringAndSize
+
+# NumPy's types, known as soon as somebody has given an array: the core does not import NumPy.
+cdef object ndarray_type = None
+cdef frozenset number_types = frozenset()
 
 
+def set_numpy_types(kind, scalars) -> None:
+    """Lends numpy.ndarray and the types of real scalars: those are read in C from now on."""
+    global ndarray_type, number_types
+    ndarray_type = kind
+    number_types = frozenset(scalars)
+
+
+@cython.internal
+@cython.freelist(16)
 cdef class Call:
     """What one call keeps until its gradients are passed on."""
-    cdef Plan plan
-    cdef list arrays           # per array argument: (first input, number of inputs, buffer)
-    cdef list numbers          # per input: a float, a Value, or None for a column
-    cdef readonly long n_samples
-    cdef bytearray grads       # of uniform slots for a seed of one; None: not computed
-    cdef bytearray uniforms    # captured data and numbers of this moment
-    cdef bytearray uniform_seeds, seeds
-    cdef list sinks            # of gradients of columns: (first input, a Call or a float64 buffer)
+    cdef Specialization special
+    cdef bint keeps             # whether it may run again
+    cdef bint fused             # whether grads are there
+    cdef long n_samples         # -1 until an array tells
+    cdef int32_t n_fed, n_fed_arrays, n_fed_lanes
+    # The block: what has the same size at every call.
+    cdef double *uniforms       # captured data and numbers of this moment
+    cdef double *grads          # of uniform slots, for a seed of one a sample
+    cdef double *outputs        # of a call that is not batched
+    cdef fed_array *arrays
+    cdef int32_t *value_slots
+    cdef list values            # Value arguments, or None
+    cdef list sinks             # per array: the Call that it is a result of, or None; None: no such
+    cdef list hubs              # of those
+    cdef double *rows           # copies of the arrays, one after the other; NULL: none
+    cdef double *seeds          # per sample and output, or NULL
+    cdef double *uniform_seeds  # per output, or NULL
 
-    def __init__(self, Plan plan, list arrays, list numbers, long n_samples, list sinks):
-        self.plan = plan
-        self.arrays = arrays
-        self.numbers = numbers
-        self.n_samples = n_samples
-        self.sinks = sinks
+    def __dealloc__(self):
+        self.release_views()
+        free(self.rows)
+        free(self.seeds)
+        free(self.uniform_seeds)
+        # The collector may have taken the trace away.
+        if self.special is not None and self.special.spare is NULL:
+            self.special.spare = self.uniforms
+        else:
+            free(self.uniforms)
 
-    def run(self, outputs, bint backward, bint column_grads=False):
-        """Fills outputs, a float64 buffer of n_samples * n_outputs; with backward, for one output,
-        the gradients for a seed of one a sample too; with column_grads also those of columns."""
-        self.uniforms = self.read_uniforms()
-        if backward:
-            self.grads = bytearray(8 * self.plan.plan.n_uniforms)
-        if self.n_samples:
-            self.replay(outputs, None, backward, column_grads)
+    # ---- arguments ----
 
-    cdef bytearray read_uniforms(self):
-        """Data of captured nodes, uniform arguments and numbers, by slot."""
-        cdef Plan plan = self.plan
-        cdef bytearray block = bytearray(8 * plan.plan.n_uniforms)
-        cdef double *u = <double *><char *>block
-        cdef int32_t k, slot
-        cdef number_slot *pair = <number_slot *>plan.numbers.data
+    cdef int take_block(self, Specialization special, bint keeps) except -1:
+        cdef void *block = special.spare
+        cdef size_t n = special.plan.plan.n_uniforms
+        if block is not NULL:
+            special.spare = NULL
+        else:
+            block = some_memory(special.n_bytes)
+        self.special = special
+        self.keeps = keeps
+        self.n_samples = -1 if special.batch else 1
+        self.uniforms = <double *>block
+        self.grads = self.uniforms + n
+        self.outputs = self.grads + n
+        self.arrays = <fed_array *>(self.outputs + special.plan.plan.n_outputs)
+        self.value_slots = <int32_t *>(self.arrays + special.n_arrays)
+        return 0
+
+    cdef bint feed(self, tuple key, object arg) except -1:
+        """Takes an argument; False where it does not fit the key."""
+        cdef Py_ssize_t k
+        cdef object tag = key[0]
+        if tag == "array" or tag == "array grad":
+            return type(arg) is ndarray_type and self.feed_array(arg, <tuple>key[1], tag)
+        if tag == "number":
+            if not PyFloat_Check(arg) and type(arg) not in number_types:
+                return False
+            self.put(PyFloat_AsDouble(arg))
+            return True
+        if tag == "value":
+            return isinstance(arg, Value) and self.feed_value(arg)
+        if tag == "static":
+            return type(arg) is key[1] and (arg is key[2] or arg == key[2])
+        if tag == "batch":
+            return isinstance(arg, Batch) and self.feed_batch(<Batch>arg, <tuple>key[1])
+        if type(arg) is not (list if tag == "list" else tuple):
+            return False
+        items, keys = tuple(arg), <tuple>key[1]
+        if len(items) != len(keys):
+            return False
+        for k in range(len(keys)):
+            if not self.feed(<tuple>keys[k], items[k]):
+                return False
+        return True
+
+    cdef inline void put(self, double number) noexcept:
+        """The next input, a uniform one."""
+        cdef int32_t slot = (<int32_t *>self.special.plan.input_slots.data)[self.n_fed]
+        if slot != MF_NO_SLOT:
+            self.uniforms[~slot] = number
+        self.n_fed += 1
+
+    cdef bint feed_value(self, Value value) except -1:
+        cdef int32_t slot = (<int32_t *>self.special.plan.input_slots.data)[self.n_fed]
+        if nodes[value.id].flags & MF_F_TRACED:
+            check_readable(value.id, "an argument")
+        if slot != MF_NO_SLOT:
+            if self.values is None:
+                self.values = []
+            self.value_slots[len(self.values)] = ~slot
+            self.values.append(value)
+        self.put(nodes[value.id].data)
+        return True
+
+    cdef bint feed_array(self, object arg, tuple shape, object tag) except -1:
+        cdef Py_buffer view
+        cdef int n_axes = 1 if self.special.batch else 0
+        cdef Py_ssize_t k, size = 1
+        try:
+            PyObject_GetBuffer(arg, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+        except (BufferError, ValueError):
+            return False
+        cdef char code = number_code(&view)
+        cdef bint fits = view.ndim == len(shape) + n_axes and code
+        for k in range(len(shape) if fits else 0):
+            fits = fits and view.shape[n_axes + k] == <Py_ssize_t>shape[k]
+            size *= view.shape[n_axes + k]
+        fits = fits and (n_axes == 0 or self.n_samples in (-1, view.shape[0]))
+        if fits and n_axes:
+            self.n_samples = view.shape[0]
+            self.arrays[self.n_fed_arrays].view = view
+            self.arrays[self.n_fed_arrays].has_view = True
+            return self.add_rows(view.buf, code, size, tag == "array grad")
+        for k in range(size if fits else 0):
+            self.put(number_at(view.buf, code, k))
+        PyBuffer_Release(&view)
+        return fits
+
+    cdef bint add_rows(self, const void *data, char code, Py_ssize_t width, bint wants) except -1:
+        """The next array of a batched call; its view has been taken, or there is none."""
+        cdef fed_array *a = &self.arrays[self.n_fed_arrays]
+        cdef size_t n = <size_t>self.n_samples
+        cdef size_t k
+        cdef double *own
+        a.data = <const double *>data
+        a.first = self.n_fed
+        a.width = <int32_t>width
+        a.first_lane = self.n_fed_lanes
+        a.wants = wants
+        self.n_fed += a.width
+        self.n_fed_lanes += a.width
+        self.n_fed_arrays += 1
+        if self.keeps or code != b"d":
+            if self.rows is NULL:
+                self.rows = <double *>some_memory(8 * n * self.special.n_lanes)
+            own = self.rows + n * a.first_lane
+            if code == b"d":
+                memcpy(own, data, 8 * n * width)
+            else:
+                for k in range(n * width):
+                    own[k] = number_at(data, code, k)
+            a.data = own
+            release_view(a)
+        return True
+
+    cdef bint feed_batch(self, Batch batch, tuple shape) except -1:
+        if batch.call is None or batch.n_samples != self.n_samples and self.n_samples >= 0:
+            return False
+        if batch.shape() != shape:
+            return False
+        self.n_samples = batch.n_samples
+        self.arrays[self.n_fed_arrays].has_view = not self.keeps
+        if self.keeps:
+            if self.sinks is None:
+                self.sinks = [None] * self.special.n_arrays
+                self.hubs = []
+            self.sinks[self.n_fed_arrays] = batch.call
+            self.hubs.append(batch.hub())
+        else:
+            # Its numbers must stay where they are while the call runs.
+            PyObject_GetBuffer(batch.outputs, &self.arrays[self.n_fed_arrays].view, 0)
+        return self.add_rows(batch.numbers(), b"d", batch.n_outputs, True)
+
+    cdef int release_views(self) except -1:
+        cdef int32_t k
+        for k in range(self.n_fed_arrays):
+            release_view(&self.arrays[k])
+        return 0
+
+    # ---- running ----
+
+    cdef int run(self, double *outputs, bint backward, double *column_grads) except -1:
+        """Fills outputs, n_samples * n_outputs; with backward, for one output, the gradients for
+        a seed of one a sample too. column_grads, n_samples * n_lanes, filled if not NULL."""
+        cdef Specialization special = self.special
+        cdef Plan plan = special.plan
+        cdef const captured_slot *read = <captured_slot *>special.reads.data
+        cdef const number_slot *number = <number_slot *>plan.numbers.data
+        cdef double *u = self.uniforms
+        cdef int32_t k
         for k in range(plan.numbers.n):
-            u[~pair[k].slot] = pair[k].number
-        for k in range(plan.captured_slots.n):
-            slot = (<int32_t *>plan.captured_slots.data)[k]
-            if slot != MF_NO_SLOT:
-                u[~slot] = nodes[(<Value>plan.captured[k]).id].data
-        for k in range(plan.input_slots.n):
-            slot = (<int32_t *>plan.input_slots.data)[k]
-            number = self.numbers[k]
-            if slot == MF_NO_SLOT or number is None:
-                continue
-            u[~slot] = nodes[(<Value>number).id].data if isinstance(number, Value) else number
-        return block
+            u[~number[k].slot] = number[k].number
+        for k in range(special.reads.n):
+            u[read[k].slot] = nodes[read[k].id].data
+        if self.n_samples:
+            self.replay(self.n_samples, NULL, outputs, NULL,
+                        self.grads if backward else NULL, column_grads)
+        elif backward:
+            memset(self.grads, 0, 8 * <size_t>plan.plan.n_uniforms)
+        self.fused = backward
+        self.release_views()
+        return 0
 
-    cdef int replay(self, object outputs, object seeds, bint backward, bint column_grads) except -1:
-        """One run of the plan. column_grads: the sinks get the gradients of their columns."""
-        cdef Plan plan = self.plan
+    cdef int replay(self, long n, const double *rows, double *outputs, const double *seeds,
+                    double *grads, double *column_grads) except -1:
+        """One run of the plan over n samples in rows; NULL: those of the arguments. It fills grads,
+        of the uniforms, and column_grads, laid out as rows are, where they are not NULL."""
+        cdef Plan plan = self.special.plan
+        cdef size_t n_bytes = 8 * <size_t>plan.plan.n_uniforms
         cdef mf_workspace ws
         cdef mf_job job
-        cdef Block columns = Block(sizeof(mf_column))
-        cdef list grads = []
         cdef int error
-        cdef size_t n_bytes = 8 * <size_t>plan.plan.n_uniforms
-        cdef char *saved = <char *>self.uniforms
-        cdef const unsigned char[::1] seed_view
-        cdef unsigned char[::1] output_view = memoryview(outputs).cast("B")
-        self.fill_columns(columns, grads, column_grads)
-        job.n_samples = self.n_samples
-        job.columns = <mf_column *>columns.data
-        job.outputs = <double *>&output_view[0] if len(output_view) else NULL
-        job.seeds = NULL
-        if seeds is not None:
-            seed_view = seeds
-            job.seeds = <const double *>&seed_view[0]
-        job.backward = backward
+        job.n_samples = n
+        job.outputs = outputs
+        job.seeds = seeds
+        job.backward = grads is not NULL
+        job.columns = self.columns(n, rows, column_grads)
         if plan.has_idle:
             ws = plan.idle
             plan.has_idle = False
         elif not make_workspace(&plan.plan, &ws):
+            free(<void *>job.columns)
             raise MemoryError("no room for the workspace of a compiled function")
-        memcpy(ws.uniforms, saved, n_bytes)
-        with nogil:
+        memcpy(ws.uniforms, self.uniforms, n_bytes)
+        # Some microseconds are not worth another thread's turn.
+        if <int64_t>n * plan.plan.n_rows + plan.plan.n_uniforms < 4096:
             error = mf_replay(&plan.plan, kernels, &ws, &job)
-        if backward and not error:
-            memcpy(<char *>self.grads, ws.uniform_grads, n_bytes)
+        else:
+            with nogil:
+                error = mf_replay(&plan.plan, kernels, &ws, &job)
+        if grads is not NULL and not error:
+            memcpy(grads, ws.uniform_grads, n_bytes)
+        free(<void *>job.columns)
         if plan.has_idle:
             free_workspace(&ws)
         else:
@@ -92,154 +256,279 @@ cdef class Call:
             plan.has_idle = True
         if error == MF_REPLAY_INDEX:
             raise IndexError("mg.take: an index is out of range or no whole number")
-        for call, block in grads:
-            (<Call>call).add_seeds(block)
         return 0
 
-    cdef int fill_columns(self, Block columns, list grads, bint column_grads) except -1:
-        """A column for each input that is a row, in the order of the rows."""
-        cdef mf_column column
-        cdef int32_t k, j
-        cdef const unsigned char[::1] data
-        cdef unsigned char[::1] into
-        cdef int32_t *slots = <int32_t *>self.plan.input_slots.data
-        memset(&column, 0, sizeof(column))
-        for k in range(self.plan.plan.n_columns):
-            columns.add(&column)
-        for k in range(len(self.arrays)):
-            first, width, buffer = self.arrays[k]
-            data = memoryview(buffer).cast("B")
-            sink = next((s for f, s in self.sinks if f == first), None) if column_grads else None
-            if isinstance(sink, Call):
-                grads.append((sink, bytearray(len(data))))
-                into = grads[len(grads) - 1][1]
-            elif sink is not None:
-                into = memoryview(sink).cast("B")
-            for j in range(width):
-                if slots[<int32_t>first + j] == MF_NO_SLOT:
+    cdef mf_column *columns(self, long n, const double *rows, double *grads) except? NULL:
+        """A column for each input that is a row, in the order of the rows; to be freed."""
+        cdef mf_column *columns
+        cdef mf_column *c
+        cdef const fed_array *a
+        cdef int32_t *slots = <int32_t *>self.special.plan.input_slots.data
+        cdef int32_t k, j, n_columns = self.special.plan.plan.n_columns
+        if n_columns == 0:
+            return NULL
+        columns = <mf_column *>some_memory(n_columns * sizeof(mf_column))
+        for k in range(self.n_fed_arrays):
+            a = &self.arrays[k]
+            for j in range(a.width):
+                if slots[a.first + j] == MF_NO_SLOT:
                     continue
-                column.data = (<const double *>&data[0]) + j if len(data) else NULL
-                column.stride = width
-                column.grad = NULL
-                if sink is not None:
-                    column.grad = (<double *>&into[0]) + j
-                (<mf_column *>columns.data)[slots[<int32_t>first + j]] = column
+                c = &columns[slots[a.first + j]]
+                c.data = (rows + n * a.first_lane if rows is not NULL else a.data) + j
+                c.stride = a.width
+                c.grad = grads + n * a.first_lane + j if grads is not NULL and a.wants else NULL
+        return columns
+
+    # ---- results ----
+
+    cdef object results(self, bint grad):
+        """Runs the call and returns what the function would."""
+        cdef Specialization special = self.special
+        cdef int32_t k, n_outputs = special.plan.plan.n_outputs
+        cdef bint fused = grad and n_outputs == 1 and self.sinks is None
+        cdef Batch batch
+        cdef list values, operands
+        if special.batch:
+            batch = Batch.__new__(Batch)
+            batch.outputs = PyByteArray_FromStringAndSize(NULL, 8 * self.n_samples * n_outputs)
+            batch.n_samples = self.n_samples
+            batch.n_outputs = n_outputs
+            batch.rebuild = special.rebuild
+            self.run(<double *><char *>batch.outputs, fused, NULL)
+            batch.call = self if grad else None
+            return batch
+        self.run(self.outputs, fused, NULL)
+        if not grad:
+            values = [leaf_value(self.outputs[k]) for k in range(n_outputs)]
+        else:
+            operands = self.operands() if fused else [hub_of(self)]
+            values = [step_result(self, operands, self.outputs[k], k, -1, 1.0)
+                      for k in range(n_outputs)]
+        return values[0] if special.rebuild is None else special.rebuild(values)
+
+    cdef list operands(self):
+        """The Values that the call read and that pass gradient on themselves."""
+        cdef list found = self.special.captured_results()
+        if self.values is not None:
+            found = found + [v for v in self.values if passes_on((<Value>v).id)]
+        return found if self.hubs is None else found + self.hubs
+
+    # ---- gradients ----
+
+    cdef int pass_on(self, double scale, const double *grads) except -1:
+        """Adds scale times these gradients of the uniforms to what the call read."""
+        cdef const captured_slot *read = <captured_slot *>self.special.reads.data
+        cdef int32_t k
+        for k in range(self.special.reads.n):
+            nodes[read[k].id].grad += scale * grads[read[k].slot]
+        if self.values is not None:
+            for k in range(<int32_t>len(self.values)):
+                nodes[(<Value>self.values[k]).id].grad += scale * grads[self.value_slots[k]]
         return 0
 
-    def add_uniform_seed(self, int k, double seed):
-        """Output k of every sample counts seed more."""
-        if self.uniform_seeds is None:
-            self.uniform_seeds = bytearray(8 * self.plan.plan.n_outputs)
-        (<double *><char *>self.uniform_seeds)[k] += seed
-
-    def add_seed(self, long sample, int k, double seed):
-        """Output k of one sample counts seed more."""
-        self.make_seeds()
-        (<double *><char *>self.seeds)[sample * self.plan.plan.n_outputs + k] += seed
-
-    def add_seeds(self, block):
-        """Every output of every sample counts as much more as a float64 buffer says."""
-        cdef const double[::1] more = memoryview(block).cast("B").cast("d")
-        cdef double *seeds
-        cdef Py_ssize_t k
-        self.make_seeds()
-        seeds = <double *><char *>self.seeds
-        for k in range(len(more)):
-            seeds[k] += more[k]
+    cdef int add_seed(self, long sample, int32_t output, double seed) except -1:
+        """That output of a sample (-1: of each) counts seed more."""
+        cdef int32_t n_outputs = self.special.plan.plan.n_outputs
+        if sample >= 0:
+            self.make_seeds()
+            self.seeds[sample * n_outputs + output] += seed
+            return 0
+        if self.uniform_seeds is NULL:
+            self.uniform_seeds = <double *>zeros(n_outputs)
+        self.uniform_seeds[output] += seed
+        return 0
 
     cdef int make_seeds(self) except -1:
-        if self.seeds is None:
-            self.seeds = bytearray(8 * self.n_samples * self.plan.plan.n_outputs)
+        if self.seeds is NULL:
+            self.seeds = zeros(<size_t>self.n_samples * self.special.plan.plan.n_outputs)
         return 0
 
-    def backward(self):
+    cdef int spread(self) except -1:
         """The hub's step: what the seeds are worth goes to every node that the call read."""
-        cdef double scale = 1.0
-        cdef int32_t k, n_outputs = self.plan.plan.n_outputs
-        cdef Py_ssize_t j
+        cdef int32_t n_outputs = self.special.plan.plan.n_outputs
+        cdef double *uniform = self.uniform_seeds
         cdef double *seeds
-        uniform, self.uniform_seeds = self.uniform_seeds, None
-        explicit, self.seeds = self.seeds, None
-        if self.n_samples == 0 or (uniform is None and explicit is None):
-            return
-        if explicit is None and n_outputs == 1 and self.grads is not None and not self.sinks:
-            scale = (<double *><char *>uniform)[0]
-        else:
-            if explicit is None:
-                explicit = bytearray(8 * self.n_samples * n_outputs)
-            seeds = <double *><char *>explicit
-            for j in range(self.n_samples * n_outputs if uniform is not None else 0):
-                seeds[j] += (<double *><char *>uniform)[j % n_outputs]
-            self.grads = bytearray(8 * self.plan.plan.n_uniforms)
-            self.replay(bytearray(8 * self.n_samples * n_outputs), explicit, True, True)
-        self.pass_on(scale)
-        if n_outputs != 1 or explicit is not None:
-            self.grads = None
-
-    cdef int pass_on(self, double scale) except -1:
-        cdef double *g = <double *><char *>self.grads
-        cdef int32_t k, slot
-        for k in range(self.plan.captured_slots.n):
-            slot = (<int32_t *>self.plan.captured_slots.data)[k]
-            if slot != MF_NO_SLOT:
-                nodes[(<Value>self.plan.captured[k]).id].grad += scale * g[~slot]
-        for k in range(self.plan.input_slots.n):
-            slot = (<int32_t *>self.plan.input_slots.data)[k]
-            if slot != MF_NO_SLOT and isinstance(self.numbers[k], Value):
-                nodes[(<Value>self.numbers[k]).id].grad += scale * g[~slot]
+        cdef long b
+        cdef int32_t k
+        if self.n_samples == 0 or (uniform is NULL and self.seeds is NULL):
+            return 0
+        self.make_seeds()
+        seeds = self.seeds
+        self.seeds = self.uniform_seeds = NULL
+        if uniform is not NULL:
+            for b in range(self.n_samples):
+                for k in range(n_outputs):
+                    seeds[b * n_outputs + k] += uniform[k]
+        try:
+            self.run_seeded(seeds)
+        finally:
+            free(uniform)
+            free(seeds)
         return 0
 
-    def gradients(self):
-        """(per captured node, per input) the gradients of the last run with backward, as floats."""
-        cdef double *g = <double *><char *>self.grads
-        cdef int32_t k, slot
-        captured, inputs = [], []
-        for k in range(self.plan.captured_slots.n):
-            slot = (<int32_t *>self.plan.captured_slots.data)[k]
-            captured.append(g[~slot] if slot != MF_NO_SLOT else 0.0)
-        for k in range(self.plan.input_slots.n):
-            slot = (<int32_t *>self.plan.input_slots.data)[k]
-            inputs.append(g[~slot] if slot != MF_NO_SLOT and slot < 0 else 0.0)
-        return captured, inputs
+    cdef int run_seeded(self, double *seeds) except -1:
+        """Only the samples that have a seed run: another's inf or nan times zero would be nan."""
+        cdef size_t n_lanes = self.special.n_lanes, n_outputs = self.special.plan.plan.n_outputs
+        cdef size_t n_uniforms = self.special.plan.plan.n_uniforms
+        cdef long n = 0
+        cdef long *picked = <long *>some_memory(self.n_samples * sizeof(long))
+        cdef double *block = NULL
+        cdef double *rows
+        cdef double *column_grads
+        try:
+            n = pick_seeded(seeds, self.n_samples, n_outputs, picked)
+            if n == 0:
+                return 0
+            block = <double *>some_memory(8 * (n_uniforms + n * (n_outputs + 2 * n_lanes)))
+            rows = block + n_uniforms + n * n_outputs
+            column_grads = rows + n * n_lanes if self.sinks is not None else NULL
+            if column_grads is not NULL:
+                memset(column_grads, 0, 8 * n * n_lanes)
+            if n < self.n_samples:
+                self.pick_rows(rows, picked, n)
+            else:
+                rows = NULL
+            self.replay(n, rows, block + n_uniforms, seeds, block, column_grads)
+            self.pass_on(1.0, block)
+            if self.sinks is not None:
+                self.seed_sinks(column_grads, picked, n)
+        finally:
+            free(picked)
+            free(block)
+        return 0
 
-    def hub(self, batch_hubs):
-        """The node through which gradients reach what the call read; a Value."""
-        children = [v for v in [*self.plan.captured, *self.numbers, *batch_hubs]
-                    if isinstance(v, Value) and (nodes[(<Value>v).id].op != MF_LEAF
-                                                 or nodes[(<Value>v).id].flags & MF_F_HOOK)]
-        return hooked(0.0, tuple(children), self.backward)
+    cdef int pick_rows(self, double *rows, const long *picked, long n) except -1:
+        """The rows of the picked samples alone."""
+        cdef const fed_array *a
+        cdef int32_t k
+        cdef long b
+        for k in range(self.n_fed_arrays):
+            a = &self.arrays[k]
+            for b in range(n):
+                memcpy(rows + n * a.first_lane + b * a.width, a.data + picked[b] * a.width,
+                       8 * a.width)
+        return 0
+
+    cdef int seed_sinks(self, const double *column_grads, const long *picked, long n) except -1:
+        """Gradients of arrays that are results of other calls become seeds there."""
+        cdef Call sink
+        cdef const fed_array *a
+        cdef const double *g
+        cdef int32_t k, j
+        cdef long b
+        for k in range(self.n_fed_arrays):
+            if self.sinks[k] is None:
+                continue
+            sink = <Call>self.sinks[k]
+            sink.make_seeds()
+            a = &self.arrays[k]
+            for b in range(n):
+                g = column_grads + n * a.first_lane + b * a.width
+                for j in range(a.width):
+                    sink.seeds[picked[b] * a.width + j] += g[j]
+        return 0
+
+    cdef list input_gradients(self):
+        """Per input the gradient of a fused run, 0 for columns."""
+        cdef const int32_t *slots = <int32_t *>self.special.plan.input_slots.data
+        cdef int32_t k, n = self.special.plan.input_slots.n
+        return [self.grads[~slots[k]] if slots[k] != MF_NO_SLOT and slots[k] < 0 else 0.0
+                for k in range(n)]
+
+    cdef list leaf_gradients(self, list leaves):
+        """Of these leaf Values that of a fused run. Raises ValueError where the call read a result
+        of an op that depends on one: nothing is known of the way from there."""
+        cdef const captured_slot *read = <captured_slot *>self.special.reads.data
+        cdef dict found = {(<Value>v).id: 0.0 for v in leaves}
+        cdef int32_t k, id
+        cdef set behind = set()
+        for k in range(self.special.reads.n):
+            if read[k].id in found:
+                found[read[k].id] += self.grads[read[k].slot]
+        for k in range(<int32_t>len(self.values or ())):
+            id = (<Value>self.values[k]).id
+            if id in found:
+                found[id] += self.grads[self.value_slots[k]]
+        for v in self.operands():
+            behind |= ids_under((<Value>v).id)
+        for k, v in enumerate(leaves):
+            if (<Value>v).id in behind:
+                raise ValueError(
+                    f"value_and_grad: params[{k}] is used through the result of an op that ran "
+                    "before: compute that inside the compiled function, or use backward()")
+        return [found[(<Value>v).id] for v in leaves]
+
+    cdef list wanted_columns(self, bytearray column_grads):
+        """The parts of column_grads whose arrays wanted them."""
+        cdef list found = []
+        cdef const fed_array *a
+        cdef int32_t k
+        cdef Py_ssize_t start
+        for k in range(self.n_fed_arrays):
+            a = &self.arrays[k]
+            start = 8 * self.n_samples * a.first_lane
+            if a.wants:
+                found.append(column_grads[start:start + 8 * self.n_samples * a.width])
+        return found
 
 
-cdef Value hooked(double data, tuple children, object hook):
-    """A node whose backward step is a call of hook."""
-    cdef Value value = blank_value()
-    adopt(value, many_new(data, children, MF_CALL) if children
-          else node_new(data, MF_NONE, MF_NONE, MF_CALL))
-    state_for(value).hook = hook
-    nodes[value.id].flags |= MF_F_HOOK
-    hold_result(value)
-    return value
+cdef void *some_memory(size_t size) except NULL:
+    cdef void *block = resized(NULL, size + 8)   # malloc(0) may be NULL
+    if block is NULL:
+        raise MemoryError("no room for a call of a compiled function")
+    return block
 
 
-@cython.internal
-cdef class Seed:
-    """The step of a result: its grad becomes a seed of the call."""
-    cdef object add        # a function of the grad
-    cdef int32_t id
-
-    def __call__(self):
-        self.add(nodes[self.id].grad)
+cdef double *zeros(size_t n) except NULL:
+    cdef void *block = some_memory(8 * n)
+    memset(block, 0, 8 * n)
+    return <double *>block
 
 
-def call_result(double data, hub, add):
-    """A Value that is a result of a compiled call; add(grad) is called at its turn."""
-    cdef Seed seed = Seed()
-    cdef Value value = hooked(data, (hub,), seed)
-    seed.add = add
-    seed.id = value.id
-    return value
+cdef char number_code(const Py_buffer *view) noexcept:
+    """The struct module's letter for an array's numbers; 0: none that can be read in place."""
+    cdef char code = view.format[0] if view.format is not NULL else 0
+    if code == 0 or view.format[1] != 0 or code not in b"dflqi?B":
+        return 0
+    return code if <uintptr_t>view.buf % <size_t>view.itemsize == 0 else 0
 
 
-def grad_enabled() -> bool:
-    """False inside no_grad()."""
-    return records()
+cdef inline double number_at(const void *data, char code, size_t k) noexcept nogil:
+    if code == b"d":
+        return (<const double *>data)[k]
+    if code == b"f":
+        return (<const float *>data)[k]
+    if code == b"l":
+        return <double>(<const long *>data)[k]
+    if code == b"q":
+        return <double>(<const long long *>data)[k]
+    if code == b"i":
+        return (<const int *>data)[k]
+    return (<const unsigned char *>data)[k]
+
+
+cdef inline void release_view(fed_array *a) noexcept:
+    if a.has_view:
+        a.has_view = False
+        PyBuffer_Release(&a.view)
+
+
+cdef inline bint passes_on(int32_t id) noexcept nogil:
+    return nodes[id].op != MF_LEAF or nodes[id].flags & MF_F_HOOK
+
+
+cdef long pick_seeded(double *seeds, long n_samples, size_t n_outputs, long *picked) noexcept nogil:
+    """The samples with a seed that is not zero; their seeds move to the front."""
+    cdef long b, n = 0
+    cdef size_t k
+    for b in range(n_samples):
+        for k in range(n_outputs):
+            if seeds[b * n_outputs + k] != 0.0:
+                break
+        else:
+            continue
+        if n < b:
+            memcpy(seeds + n * n_outputs, seeds + b * n_outputs, 8 * n_outputs)
+        picked[n] = b
+        n += 1
+    return n

@@ -5,10 +5,16 @@
 #define MF_KERNELS_H
 
 #include "eval.h"
-#include "vecmath.h"
+
+/* p = shrink p - step mean / (scale sqrt(square) + eps), with the running means of
+ * g = sign grad + decay p and of g g. */
+typedef struct {
+    double beta1, beta2, sign, decay, shrink, step, scale, eps;
+} mf_adam;
 
 typedef struct {
     const char *name;
+    /* lanes.h */
     void (*forward)(int op, int xs, int ys, long n, const double *x, const double *y, double *z);
     void (*backward_x)(int op, int xs, int ys, long n, const double *x, const double *y,
                        const double *z, const double *g, double *dx);
@@ -19,46 +25,101 @@ typedef struct {
     void (*multiply_add)(long n, const double *x, const double *y, double *z);
     double (*inner)(long n, const double *x, const double *y);
     double (*row_sum)(long n, const double *x);
+    void (*adam)(long n, const mf_adam *a, const double *g, double *p, double *mean, double *square,
+                 double *largest);
+    /* matrix.h */
+    void (*matrix_add)(long m, long n, long n_k, const double *a, long a_row, long a_col,
+                       const double *b, long b_row, double *c, long c_row);
+    void (*vector_add)(long m, long n_k, const double *w, long w_row, const double *x, double *y);
+    void (*transpose)(long n, long n_k, const double *from, long from_row, double *to, long to_row);
+    double (*multiply_adds)(long n);
+    int multiply_adds_a_round;
 } mf_kernels;
-
-/* y * x**(y-1) and z * log(x) without branches; see eval.h for the cases */
-MF_INLINE double mf_vpow_dx(double x, double y) {
-    return y == 0.0 ? 0.0 : y * mf_vpow(x, y - 1.0);
-}
-MF_INLINE double mf_vpow_dy(double x, double y, double z) {
-    return x == 0.0 && y >= 0.0 ? 0.0 : z * mf_vlog(x);
-}
 
 #if defined(__GNUC__) || defined(__clang__)
 #define MF_PRAGMA(text) _Pragma(#text)
 #define MF_SIMD_SUM(s) MF_PRAGMA(omp simd reduction(+ : s))
+#define MF_UNROLL MF_PRAGMA(GCC unroll 8)
 #else
 #define MF_SIMD_SUM(s)
+#define MF_UNROLL
 #endif
 
-#define MF_ISA_NAME "portable"
+#define MF_KERNELS(isa)                                                                      \
+    static const mf_kernels MF_ISA(kernels) = {                                              \
+        isa, MF_ISA(forward), MF_ISA(backward_x), MF_ISA(backward_y), MF_ISA(axpy4),         \
+        MF_ISA(axpy), MF_ISA(multiply_add), MF_ISA(inner), MF_ISA(row_sum),                  \
+        MF_ISA(adam), MF_ISA(matrix_add), MF_ISA(vector_add), MF_ISA(transpose), \
+        MF_ISA(multiply_adds), MF_ISA(multiply_adds_a_round)};
+
+/* ---- portable: vectors of two where the compiler has them, else of one ---- */
 #define MF_ISA(name) mf_##name##_portable
 #define MF_TARGET
 #define MF_FMA(a, b, c) ((a) * (b) + (c))
+#define MF_VFMA(a, b, c) ((a) * (b) + (c))
+#define MF_MASK_TYPE int
+#define MF_MASK(n) (n)
+#define MF_BLOCK_ROWS 4
+#define MF_BLOCK_VECS 2
+#if defined(__GNUC__) || defined(__clang__)
+typedef double mf_two __attribute__((vector_size(16), aligned(8), may_alias));
+#define MF_VEC mf_two
+#define MF_WIDTH 2
+#define MF_LOAD(p) (*(const mf_two *)(p))
+#define MF_STORE(p, v) (void)(*(mf_two *)(p) = (v))
+#define MF_SPREAD(x) ((mf_two){(x), (x)})
+#define MF_LOAD_PART(p, mask) ((mask) ? (mf_two){(p)[0], 0.0} : MF_LOAD(p))
+#define MF_STORE_PART(p, mask, v) ((mask) ? (void)((p)[0] = (v)[0]) : MF_STORE(p, v))
+#define MF_VSUM(v) ((v)[0] + (v)[1])
+#else
+#define MF_VEC double
+#define MF_WIDTH 1
+#define MF_LOAD(p) (*(p))
+#define MF_STORE(p, v) (void)(*(p) = (v))
+#define MF_SPREAD(x) (x)
+#define MF_LOAD_PART(p, mask) (*(p))
+#define MF_STORE_PART(p, mask, v) (void)(*(p) = (v))
+#define MF_VSUM(v) (v)
+#endif
+#include "vecmath.h"
 #include "lanes.h"
-#undef MF_ISA_NAME
-#undef MF_ISA
-#undef MF_TARGET
-#undef MF_FMA
+#include "matrix.h"
+MF_KERNELS("portable")
+#include "no_isa.h"
 
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
 #define MF_HAS_X86_VARIANTS 1
-#define MF_FMA(a, b, c) __builtin_fma(a, b, c)
+#include <immintrin.h>
 
-#define MF_ISA_NAME "avx2"
+/* ---- AVX2 ---- */
 #define MF_ISA(name) mf_##name##_avx2
 #define MF_TARGET __attribute__((target("avx2,fma")))
+#define MF_FMA(a, b, c) __builtin_fma(a, b, c)
+#define MF_VFMA(a, b, c) _mm256_fmadd_pd(a, b, c)
+#define MF_MASK_TYPE __m256i
+static const int64_t mf_avx2_masks[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
+#define MF_MASK(n) _mm256_loadu_si256((const __m256i *)(mf_avx2_masks + (4 - (n)) % 4))
+#define MF_BLOCK_ROWS 4
+#define MF_BLOCK_VECS 3
+#define MF_VEC __m256d
+#define MF_WIDTH 4
+#define MF_LOAD(p) _mm256_loadu_pd(p)
+#define MF_STORE(p, v) _mm256_storeu_pd(p, v)
+#define MF_SPREAD(x) _mm256_set1_pd(x)
+#define MF_LOAD_PART(p, mask) _mm256_maskload_pd(p, mask)
+#define MF_STORE_PART(p, mask, v) _mm256_maskstore_pd(p, mask, v)
+MF_INLINE MF_TARGET double mf_sum_avx2(__m256d v) {
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+#define MF_VSUM(v) mf_sum_avx2(v)
+#include "vecmath.h"
 #include "lanes.h"
-#undef MF_ISA_NAME
-#undef MF_ISA
-#undef MF_TARGET
+#include "matrix.h"
+MF_KERNELS("avx2")
+#include "no_isa.h"
 
-#define MF_ISA_NAME "avx512"
+/* ---- AVX-512 ---- */
 #define MF_ISA(name) mf_##name##_avx512
 #if defined(__clang__)
 #define MF_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
@@ -66,11 +127,25 @@ MF_INLINE double mf_vpow_dy(double x, double y, double z) {
 #define MF_TARGET \
     __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma,prefer-vector-width=512")))
 #endif
+#define MF_FMA(a, b, c) __builtin_fma(a, b, c)
+#define MF_VFMA(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define MF_MASK_TYPE __mmask8
+#define MF_MASK(n) ((__mmask8)((n) ? (1u << (n)) - 1u : 0xFFu))
+#define MF_BLOCK_ROWS 8
+#define MF_BLOCK_VECS 3
+#define MF_VEC __m512d
+#define MF_WIDTH 8
+#define MF_LOAD(p) _mm512_loadu_pd(p)
+#define MF_STORE(p, v) _mm512_storeu_pd(p, v)
+#define MF_SPREAD(x) _mm512_set1_pd(x)
+#define MF_LOAD_PART(p, mask) _mm512_maskz_loadu_pd(mask, p)
+#define MF_STORE_PART(p, mask, v) _mm512_mask_storeu_pd(p, mask, v)
+#define MF_VSUM(v) _mm512_reduce_add_pd(v)
+#include "vecmath.h"
 #include "lanes.h"
-#undef MF_ISA_NAME
-#undef MF_ISA
-#undef MF_TARGET
-#undef MF_FMA
+#include "matrix.h"
+MF_KERNELS("avx512")
+#include "no_isa.h"
 #endif
 
 /* The best variant for this machine, or the one named (NULL where it does not run here). */

@@ -8,16 +8,16 @@
 #define MF_LANES for (long l = 0; l < n; l++)
 
 /* what the rows of the table call, as it vectorises */
-#define exp mf_vexp
-#define log mf_vlog
-#define log1p mf_vlog1p
-#define tanh mf_vtanh
-#define mf_sigmoid mf_vsigmoid
-#define sin mf_vsin
-#define cos mf_vcos
-#define pow mf_vpow
-#define mf_pow_dx mf_vpow_dx
-#define mf_pow_dy mf_vpow_dy
+#define exp MF_ISA(vexp)
+#define log MF_ISA(vlog)
+#define log1p MF_ISA(vlog1p)
+#define tanh MF_ISA(vtanh)
+#define mf_sigmoid MF_ISA(vsigmoid)
+#define sin MF_ISA(vsin)
+#define cos MF_ISA(vcos)
+#define pow MF_ISA(vpow)
+#define mf_pow_dx MF_ISA(vpow_dx)
+#define mf_pow_dy MF_ISA(vpow_dy)
 
 static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, long n, const double *restrict px,
                                       const double *restrict py, double *restrict pz) {
@@ -128,9 +128,21 @@ static MF_TARGET double MF_ISA(row_sum)(long n, const double *restrict x) {
     return s;
 }
 
-static const mf_kernels MF_ISA(kernels) = {
-    MF_ISA_NAME, MF_ISA(forward), MF_ISA(backward_x), MF_ISA(backward_y), MF_ISA(axpy4),
-    MF_ISA(axpy), MF_ISA(multiply_add), MF_ISA(inner), MF_ISA(row_sum)};
+/* One step of Adam for n parameters p with gradients g; mf_adam says what the numbers are. */
+static MF_TARGET void MF_ISA(adam)(long n, const mf_adam *a, const double *restrict g,
+                                   double *restrict p, double *restrict mean,
+                                   double *restrict square, double *restrict largest) {
+    const double beta1 = a->beta1, beta2 = a->beta2, sign = a->sign, decay = a->decay;
+    MF_LANES {
+        const double gl = decay == 0.0 ? sign * g[l] : sign * g[l] + decay * p[l];
+        mean[l] = beta1 * mean[l] + (1.0 - beta1) * gl;
+        square[l] = beta2 * square[l] + (1.0 - beta2) * gl * gl;
+    }
+    if (largest != NULL) MF_LANES largest[l] = largest[l] < square[l] ? square[l] : largest[l];
+    const double *restrict s = largest != NULL ? largest : square;
+    const double shrink = a->shrink, step = a->step, scale = a->scale, eps = a->eps;
+    MF_LANES p[l] = shrink * p[l] - step * mean[l] / (sqrt(s[l]) * scale + eps);
+}
 
 #undef MF_FORWARD_MF_UNARY
 #undef MF_FORWARD_MF_BINARY

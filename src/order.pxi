@@ -125,7 +125,9 @@ cdef int local_backward(int32_t id) except -1:
         # A collection in progress may have cleared the Value of a dying node.
         if held is not NULL and (<Value>held).state is not None:
             hook = (<NodeState>(<Value>held).state).hook
-            if hook is not None:
+            if isinstance(hook, Step):
+                (<Step>hook).run()
+            elif hook is not None:
                 hook()
         return 0
     if mf_node_backward(nodes, &nodes[id]) != MF_OK:

@@ -1,10 +1,16 @@
 # Lists of leaf Values as one object: zero_grad and the optimizers' steps as C loops over their
 # records. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW). Needs value.pxi.
+#
+# A training step goes over all records four times: compiled calls from the first to the last, these
+# loops from the last to the first, so that each finds in cache what the one before touched last.
 
 from cpython cimport array
 import array
 
 from libc.math cimport sqrt
+
+cdef enum:
+    ADAM_BLOCK = 256   # parameters that a kernel takes at a time
 
 
 cdef class Parameters:
@@ -45,10 +51,11 @@ cdef class Parameters:
     def zero_grad(self):
         """Sets every grad to 0."""
         cdef Py_ssize_t k
+        cdef const int *ids = self.ids.data.as_ints
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "zero_grad()")
-        for k in range(len(self.ids)):
-            nodes[self.ids.data.as_ints[k]].grad = 0.0
+        for k in range(<Py_ssize_t>len(self.ids) - 1, -1, -1):   # see the head of this file
+            nodes[ids[k]].grad = 0.0
 
     def sgd_step(self, array.array velocity, bint started, double lr, double momentum,
                  double dampening, double weight_decay, bint nesterov, bint maximize):
@@ -57,12 +64,13 @@ cdef class Parameters:
         cdef double g
         cdef double *v = NULL
         cdef mf_node *p
+        cdef const int *ids = self.ids.data.as_ints
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "an optimizer's step()")
         if momentum != 0.0:
             v = checked_buffer(self, velocity)
-        for k in range(len(self.ids)):
-            p = &nodes[self.ids.data.as_ints[k]]
+        for k in range(<Py_ssize_t>len(self.ids) - 1, -1, -1):
+            p = &nodes[ids[k]]
             g = -p.grad if maximize else p.grad
             if weight_decay != 0.0:   # 0 times an infinite parameter would be nan
                 g += weight_decay * p.data
@@ -78,31 +86,31 @@ cdef class Parameters:
 
         mean, square: one float64 a parameter; largest: the same for amsgrad, else None.
         """
-        cdef Py_ssize_t k
-        cdef double g, s
+        cdef Py_ssize_t k, start, n, n_params = len(self.ids)
+        cdef mf_adam a
+        cdef double grads[ADAM_BLOCK]
+        cdef double data[ADAM_BLOCK]
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "an optimizer's step()")
         cdef double *m = checked_buffer(self, mean)
         cdef double *v = checked_buffer(self, square)
         cdef double *top = checked_buffer(self, largest) if largest is not None else NULL
-        cdef double step_size = lr / (1.0 - beta1**step)
-        cdef double root = sqrt(1.0 - beta2**step)
-        cdef mf_node *p
-        for k in range(len(self.ids)):
-            p = &nodes[self.ids.data.as_ints[k]]
-            g = -p.grad if maximize else p.grad
-            if decoupled:
-                p.data *= 1.0 - lr * weight_decay
-            elif weight_decay != 0.0:
-                g += weight_decay * p.data
-            m[k] = beta1 * m[k] + (1.0 - beta1) * g
-            v[k] = beta2 * v[k] + (1.0 - beta2) * g * g
-            s = v[k]
-            if top is not NULL:
-                if top[k] < s:
-                    top[k] = s
-                s = top[k]
-            p.data -= step_size * m[k] / (sqrt(s) / root + eps)
+        cdef const int *ids = self.ids.data.as_ints
+        a.beta1, a.beta2, a.eps = beta1, beta2, eps
+        a.sign = -1.0 if maximize else 1.0
+        a.decay = 0.0 if decoupled else weight_decay
+        a.shrink = 1.0 - lr * weight_decay if decoupled else 1.0
+        a.step = lr / (1.0 - beta1**step)
+        a.scale = 1.0 / sqrt(1.0 - beta2**step)
+        for start in range((n_params - 1) // ADAM_BLOCK * ADAM_BLOCK, -1, -ADAM_BLOCK):
+            n = min(<Py_ssize_t>ADAM_BLOCK, n_params - start)
+            for k in range(n):
+                grads[k] = nodes[ids[start + k]].grad
+                data[k] = nodes[ids[start + k]].data
+            kernels.adam(n, &a, grads, data, m + start, v + start,
+                         top + start if top is not NULL else NULL)
+            for k in range(n):
+                nodes[ids[start + k]].data = data[k]
 
 
 cdef double *checked_buffer(Parameters params, array.array buffer) except NULL:

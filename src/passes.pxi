@@ -15,6 +15,7 @@ cdef class Rewriting:
         self.old = old
         self.new = Program(old.n_inputs)
         self.new.n_params = old.n_params
+        self.new.reserve(old.n_code, old.n_args)
         self.moved = <int32_t *>resized(NULL, (<size_t>old.n_code + 1) * sizeof(int32_t))
         if self.moved is NULL:
             raise MemoryError("no room to compile the function")
@@ -51,11 +52,14 @@ cdef class Rewriting:
 
 
 cdef inline bint is_neutral(int32_t op, double number) noexcept:
-    return (op == MF_MUL and number == 1.0) or (op == MF_ADD and number == 0.0)
+    """Whether x op number, and for ADD and MUL number op x, is x."""
+    if op == MF_ADD:
+        return number == 0.0
+    return number == 1.0 and (op == MF_MUL or op == MF_POW or op == MF_VPOW)
 
 
 def fold_constants(Program program) -> Program:
-    """Ops on numbers become numbers; x * 1 and x + 0 become x."""
+    """Ops on numbers become numbers; x * 1, x**1 and x + 0 become x, x**0 becomes 1."""
     cdef Rewriting r = Rewriting(program)
     cdef instruction i
     cdef int32_t k, x, y
@@ -75,8 +79,11 @@ def fold_constants(Program program) -> Program:
             if y_known and is_neutral(i.op, b):
                 r.moved[k] = x
                 continue
-            if x_known and is_neutral(i.op, a):
+            if x_known and is_neutral(i.op, a) and (i.op == MF_ADD or i.op == MF_MUL):
                 r.moved[k] = y
+                continue
+            if y_known and b == 0.0 and (i.op == MF_POW or i.op == MF_VPOW):
+                r.moved[k] = r.new.emit_number(1.0)
                 continue
         r.moved[k] = r.copy(k)
     return r.finish()
@@ -84,10 +91,6 @@ def fold_constants(Program program) -> Program:
 
 cdef int32_t reduced_power(Rewriting r, int32_t x, double exponent) except -2:
     """x**exponent by cheaper ops; MF_NONE where there are none."""
-    if exponent == 0.0:
-        return r.new.emit_number(1.0)
-    if exponent == 1.0:
-        return x
     if exponent == 2.0:
         return r.new.emit(MF_SQUARE, x, MF_NONE, 0)
     if exponent == 3.0:
@@ -150,47 +153,62 @@ cdef extern from *:
     uint64_t mf_mix(uint64_t op, uint64_t x, uint64_t y, uint64_t bits) nogil
 
 
+cdef struct table_slot:
+    int32_t value    # -1: free
+    uint32_t hash
+
+
+cdef uint64_t hash_instruction(Program p, const instruction *i) noexcept:
+    cdef uint64_t h = 0
+    cdef int32_t j
+    if i.op == MF_NUMBER:   # equal by its bits, wherever it is stored
+        memcpy(&h, &p.numbers[i.x], sizeof(double))
+        return mf_mix(i.op, 0, 0, h)
+    if i.op == MF_TAKE or i.op == MF_DOT:
+        for j in range(n_operands(i)):
+            h = mf_mix(i.op, <uint32_t>operand(p, i, j), i.n, h)
+        return h
+    if i.op == MF_ADD or i.op == MF_MUL:   # the order of their operands makes no difference
+        return mf_mix(i.op, <uint32_t>min(i.x, i.y), <uint32_t>max(i.x, i.y), 0)
+    return mf_mix(i.op, <uint32_t>i.x, <uint32_t>i.y, 0)
+
+
 def share_common(Program program) -> Program:
     """An op on the same operands is computed once; so is the same number."""
     cdef Rewriting r = Rewriting(program)
-    cdef int32_t k, made, slot, x, y, n_slots = 64
-    cdef int32_t *table
+    cdef int32_t k, made, slot, args_before, n_slots = 64
+    cdef table_slot *table
     cdef instruction *code
-    cdef instruction *other
-    cdef uint64_t bits
+    cdef uint64_t hash
     while n_slots < 2 * program.n_code:
         n_slots *= 2
-    table = <int32_t *>resized(NULL, <size_t>n_slots * sizeof(int32_t))
+    table = <table_slot *>resized(NULL, <size_t>n_slots * sizeof(table_slot))
     if table is NULL:
         raise MemoryError("no room to compile the function")
-    memset(table, 0xFF, <size_t>n_slots * sizeof(int32_t))
+    memset(table, 0xFF, <size_t>n_slots * sizeof(table_slot))
     try:
         for k in range(program.n_code):
+            args_before = r.new.n_args
             made = r.copy(k)
             r.moved[k] = made
             code = &r.new.code[made]
-            if code.op == MF_TAKE or code.op == MF_DOT:
-                continue
-            bits = 0
-            if code.op == MF_NUMBER:   # equal by its bits, wherever it is stored
-                memcpy(&bits, &r.new.numbers[code.x], sizeof(double))
-            x, y = code.x, code.y
-            if (code.op == MF_ADD or code.op == MF_MUL) and x > y:
-                x, y = y, x   # the order of these operands makes no difference
-            bits = mf_mix(code.op, 0 if code.op == MF_NUMBER else <uint32_t>x, <uint32_t>y, bits)
-            slot = <int32_t>(bits & <uint64_t>(n_slots - 1))
-            while table[slot] >= 0:
-                other = &r.new.code[table[slot]]
-                if same_value(r.new, code, other):
+            if code.op == MF_INPUT or code.op == MF_CAPTURED:
+                continue   # each is there once
+            hash = hash_instruction(r.new, code)
+            slot = <int32_t>(hash & <uint64_t>(n_slots - 1))
+            while table[slot].value >= 0:
+                if (table[slot].hash == <uint32_t>(hash >> 32)
+                        and same_value(r.new, code, &r.new.code[table[slot].value])):
                     break
                 slot = (slot + 1) & (n_slots - 1)
-            if table[slot] < 0:
-                table[slot] = made
+            if table[slot].value < 0:
+                table[slot].value = made
+                table[slot].hash = <uint32_t>(hash >> 32)
             else:
-                r.moved[k] = table[slot]
+                r.moved[k] = table[slot].value
                 r.new.n_code -= 1   # the copy just made
-                if code.op == MF_NUMBER:
-                    r.new.n_numbers -= 1
+                r.new.n_numbers -= code.op == MF_NUMBER
+                r.new.n_args = args_before
     finally:
         free(table)
     return r.finish()
@@ -201,6 +219,9 @@ cdef inline bint same_value(Program p, const instruction *a, const instruction *
         return False
     if a.op == MF_NUMBER:
         return memcmp(&p.numbers[a.x], &p.numbers[b.x], sizeof(double)) == 0
+    if a.op == MF_TAKE or a.op == MF_DOT:
+        return (a.n == b.n and a.y == b.y
+                and memcmp(&p.args[a.x], &p.args[b.x], n_args(a) * sizeof(int32_t)) == 0)
     if a.x == b.x and a.y == b.y:
         return True
     return (a.op == MF_ADD or a.op == MF_MUL) and a.x == b.y and a.y == b.x
@@ -242,46 +263,50 @@ def drop_dead(Program program) -> Program:
 
 
 def fuse_dots(Program program) -> Program:
-    """b + w0*x0 + w1*x1 + ... becomes one instruction, where the steps have no other use."""
+    """b + w0*x0 + w1*x1 + ... becomes one instruction, where the steps have no other use; so does a
+    sum of four terms or more, whose weights are then 1."""
     cdef Rewriting r = Rewriting(program)
     cdef bytearray counts = use_counts(program), inside_of = bytearray(program.n_code + 1)
     cdef int32_t *uses = <int32_t *><char *>counts
     cdef char *inside = <char *>inside_of   # 1: computed as part of a dot
     cdef instruction *code = program.code
-    cdef int32_t k, at, n, j, start
+    cdef int32_t k, j, at, start, n_steps, n_terms, bias, one = MF_NONE
     for k in range(program.n_code - 1, -1, -1):
-        if inside[k] or code[k].op != MF_ADD or dot_length(code, uses, k) < 2:
+        if inside[k] or uses[k] == 0:
             continue
+        n_steps = dot_steps(code, uses, k)
         at = k
-        while is_step(code, uses, at, k):
-            if at != k:
-                inside[at] = 1
-            inside[code[at].y] = 1
+        for j in range(n_steps):
+            inside[at] = at != k
+            inside[code[at].y] = is_product(code, uses, code[at].y)
             at = code[at].x
-        if is_product(code, uses, at):
+        if n_steps and is_product(code, uses, at):
             inside[at] = 1
     for k in range(program.n_code):
         if inside[k] or uses[k] == 0:
             r.moved[k] = 0
             continue
-        n = dot_length(code, uses, k) if code[k].op == MF_ADD else 0
-        if n < 2:
+        n_steps = dot_steps(code, uses, k)
+        if n_steps == 0:
             r.moved[k] = r.copy(k)
             continue
-        start = r.new.n_args
-        for j in range(2 * n):
-            r.new.add_arg(0)
         at = k
-        j = n
-        while is_step(code, uses, at, k):
-            j -= 1
-            put_product(r, start + 2 * j, code[at].y)
+        for j in range(n_steps):
+            if one < 0 and not is_product(code, uses, code[at].y):
+                one = r.new.emit_number(1.0)
             at = code[at].x
-        if is_product(code, uses, at):
-            put_product(r, start, at)
-            r.moved[k] = r.new.emit(MF_DOT, start, MF_NONE, n)
-        else:
-            r.moved[k] = r.new.emit(MF_DOT, start, r.moved[at], n)
+        n_terms = n_steps + is_product(code, uses, at)
+        start = r.new.n_args
+        for j in range(2 * n_terms):
+            r.new.add_arg(one)
+        if n_terms > n_steps:
+            put_term(r, uses, start, at)
+        at = k
+        for j in range(n_terms - 1, n_terms - n_steps - 1, -1):
+            put_term(r, uses, start + 2 * j, code[at].y)
+            at = code[at].x
+        bias = MF_NONE if n_terms > n_steps else r.moved[at]
+        r.moved[k] = r.new.emit(MF_DOT, start, bias, n_terms)
     return r.finish()
 
 
@@ -289,28 +314,33 @@ cdef inline bint is_product(instruction *code, int32_t *uses, int32_t v) noexcep
     return uses[v] == 1 and (code[v].op == MF_MUL or code[v].op == MF_SQUARE)
 
 
-cdef inline bint is_step(instruction *code, int32_t *uses, int32_t v, int32_t top) noexcept:
-    """Whether v adds a product of its own to what came before."""
-    return (code[v].op == MF_ADD and (v == top or uses[v] == 1)
-            and is_product(code, uses, code[v].y) and code[v].x != code[v].y)
-
-
-cdef int32_t dot_length(instruction *code, int32_t *uses, int32_t top) noexcept:
-    """How many products a chain that ends at top adds up."""
-    cdef int32_t n = 0, at = top
-    while is_step(code, uses, at, top):
+cdef int32_t dot_steps(instruction *code, int32_t *uses, int32_t top) noexcept:
+    """How many of the additions that end at top become part of one dot."""
+    cdef int32_t at = top, n = 0, n_plain = 0, n_leading = 0
+    while code[at].op == MF_ADD and (at == top or uses[at] == 1) and code[at].x != code[at].y:
         n += 1
+        n_plain += not is_product(code, uses, code[at].y)
+        n_leading += n_plain == 0
         at = code[at].x
-    return n + 1 if n and is_product(code, uses, at) else n
+    if n_plain >= 3:
+        return n
+    at = top
+    for n in range(n_leading):
+        at = code[at].x
+    return n_leading if n_leading + is_product(code, uses, at) >= 2 else 0
 
 
-cdef void put_product(Rewriting r, int32_t where, int32_t v) noexcept:
+cdef void put_term(Rewriting r, int32_t *uses, int32_t where, int32_t v) noexcept:
+    """Term v of a dot as a product; the weight stands there already if it is 1."""
     cdef instruction *i = &r.old.code[v]
+    if not is_product(r.old.code, uses, v):
+        r.new.args[where + 1] = r.moved[v]
+        return
     r.new.args[where] = r.moved[i.x]
     r.new.args[where + 1] = r.moved[i.y] if i.op == MF_MUL else r.moved[i.x]
 
 
-PASSES = (fold_constants, reduce_strength, fold_constants, share_common, drop_dead, fuse_dots)
+PASSES = (fold_constants, reduce_strength, fuse_dots, share_common, drop_dead)
 
 
 def optimized(Program program) -> Program:

@@ -1,5 +1,5 @@
 # A Plan: a program laid out in slots, ready for replay.h, with the nodes it reads. Needs store.pxi,
-# state.pxi and program.pxi.
+# state.pxi, program.pxi and schedule.pxi; layout.pxi makes its steps.
 #
 # What depends on a sample is a row of lanes; everything else is uniform and computed once a call.
 # Values that no gradient is asked for are known beforehand and cost nothing on the way back.
@@ -9,15 +9,26 @@ cdef extern from "replay.h" nogil:
         MF_NO_SLOT
         MF_REPLAY_OK
         MF_REPLAY_INDEX
+        MF_LANE_BLOCK
+    ctypedef struct mf_adam:
+        double beta1, beta2, sign, decay, shrink, step, scale, eps
     ctypedef struct mf_kernels:
         const char *name
+        double (*multiply_adds)(long n) noexcept nogil
+        int multiply_adds_a_round
+        void (*adam)(long n, const mf_adam *a, const double *g, double *p, double *mean,
+                     double *square, double *largest) noexcept nogil
     ctypedef struct mf_step:
-        int32_t op, z, x, y, args, n_rows, n_pairs
-        uint8_t wants_gradient
+        int32_t op, count, z, x, y, x_move, y_move
+        int32_t args, n_rows, n_pairs
+        int32_t w, w_row, w_col, n, n_vectors, x_step, link
+        uint8_t wants_gradient, wants_w, wants_x
     ctypedef struct mf_column:
         const double *data
         long stride
         double *grad
+    ctypedef struct mf_range:
+        int32_t first, n
     ctypedef struct mf_plan:
         const mf_step *steps
         int32_t n_uniform_steps, n_steps
@@ -25,15 +36,21 @@ cdef extern from "replay.h" nogil:
         int32_t n_rows, n_uniforms
         const uint8_t *row_wants
         const uint8_t *uniform_wants
+        const mf_range *wanted_rows
+        int32_t n_wanted_rows
         int32_t n_columns
         const int32_t *outputs
         int32_t n_outputs
         int32_t tile
+        int32_t scratch
+        int32_t partly_used
     ctypedef struct mf_workspace:
         double *uniforms
         double *uniform_grads
         double *rows
         double *row_grads
+        double *scratch
+        void *block
     ctypedef struct mf_job:
         long n_samples
         const mf_column *columns
@@ -41,21 +58,43 @@ cdef extern from "replay.h" nogil:
         const double *seeds
         bint backward
     const mf_kernels *mf_choose_kernels(const char *name)
+    long mf_n_tiles(const mf_plan *p, long n_samples)
+    int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                        const mf_job *job)
+    int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                        const mf_job *job, long first, long end)
+    void mf_replay_finish(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                          const mf_job *job)
     int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                   const mf_job *job)
 
+import time
+
+from libc.stdint cimport uintptr_t
+
 cdef const mf_kernels *kernels = mf_choose_kernels(NULL)
 
-# A tile's rows and their adjoints should stay in the second cache level at most.
 cdef enum:
-    TILE_BYTES = 262144
+    TILE_BYTES = 65536            # a tile's rows and adjoints: about the first cache level
+    LARGE_TILE_BYTES = 2097152    # the second one, for programs with large matrices
     MAX_TILE = 256
-    MIN_TILE = 8
 
 
 def kernel_variant() -> str:
     """The instruction set of the lane kernels in use: avx512, avx2 or portable."""
     return (<bytes>kernels.name).decode()
+
+
+def _multiply_add_rate() -> float:
+    """GFLOP/s of multiply-adds in registers with the kernels in use: what the benchmarks show the
+    distance to. A multiply-add counts as two operations; takes some 5 ms."""
+    cdef long n = 1000000
+    cdef double total
+    start = time.perf_counter()
+    with nogil:
+        total = kernels.multiply_adds(n)
+    seconds = time.perf_counter() - start
+    return 2e-9 * n * kernels.multiply_adds_a_round / seconds if total > 0.0 else 0.0
 
 
 def _set_kernel_variant(str name) -> bool:
@@ -99,7 +138,8 @@ cdef class Plan:
     cdef readonly Program program
     cdef readonly list captured      # Values, by the program's numbering
     cdef mf_plan plan
-    cdef Block steps, uniform_steps, args, row_wants, uniform_wants, outputs
+    cdef Block steps, lane_steps     # in the end all in `steps`, uniform ones first
+    cdef Block args, row_wants, uniform_wants, outputs, wanted_rows
     cdef Block numbers               # (slot, number) pairs
     cdef Block captured_slots        # per captured node, MF_NO_SLOT if the program lost it
     cdef Block input_slots           # the same per input
@@ -113,7 +153,7 @@ cdef class Plan:
         self.program = program
         self.captured = captured
         self.steps = Block(sizeof(mf_step))
-        self.uniform_steps = Block(sizeof(mf_step))
+        self.lane_steps = Block(sizeof(mf_step))
         self.numbers = Block(sizeof(number_slot))
         self.args = Block(sizeof(int32_t))
         self.outputs = Block(sizeof(int32_t))
@@ -121,7 +161,8 @@ cdef class Plan:
         self.input_slots = Block(sizeof(int32_t))
         self.row_wants = Block(1)
         self.uniform_wants = Block(1)
-        Layout(self, kinds).lay_out()
+        self.wanted_rows = Block(sizeof(mf_range))
+        Layout(self, separate_dots(program, kinds), kinds).lay_out()
         self.finish()
 
     def __dealloc__(self):
@@ -130,33 +171,113 @@ cdef class Plan:
 
     cdef int finish(self) except -1:
         cdef int32_t k
-        cdef int64_t rows = self.row_wants.n
-        for k in range(self.steps.n):
-            self.uniform_steps.add(self.steps.data + k * sizeof(mf_step))
-        self.plan.n_uniform_steps = self.uniform_steps.n - self.steps.n
-        self.plan.n_steps = self.uniform_steps.n
-        self.plan.steps = <mf_step *>self.uniform_steps.data
+        self.find_wanted_rows()
+        self.plan.n_uniform_steps = self.steps.n
+        for k in range(self.lane_steps.n):
+            self.steps.add(self.lane_steps.data + k * sizeof(mf_step))
+        self.lane_steps = None
+        self.plan.n_steps = self.steps.n
+        self.plan.steps = <mf_step *>self.steps.data
         self.plan.args = <int32_t *>self.args.data
         self.plan.n_rows = self.row_wants.n
         self.plan.n_uniforms = self.uniform_wants.n
         self.plan.row_wants = <uint8_t *>self.row_wants.data
         self.plan.uniform_wants = <uint8_t *>self.uniform_wants.data
+        self.plan.wanted_rows = <mf_range *>self.wanted_rows.data
+        self.plan.n_wanted_rows = self.wanted_rows.n
         self.plan.outputs = <int32_t *>self.outputs.data
         self.plan.n_outputs = self.outputs.n
-        self.plan.tile = MAX_TILE
-        while self.plan.tile > MIN_TILE and rows * self.plan.tile * 16 > TILE_BYTES:
-            self.plan.tile //= 2
-        if rows == 0:
-            self.plan.tile = 1
+        self.plan.tile = self.best_tile()
+        self.plan.partly_used = self.outputs.n > 1 or self.has_step(MF_TAKE)
+        return 0
+
+    cdef int32_t best_tile(self) except -1:
+        """Lanes a row; and the room that matrix steps need for a transposed operand. A matrix is
+        read once a tile: a tile has as many lanes as make that as cheap as reading the rows."""
+        cdef int64_t tile, bytes_per_lane = 16 * max(<int64_t>self.plan.n_rows, 1), n_weights = 0
+        cdef int32_t k
+        cdef const mf_step *s = self.plan.steps
+        for k in range(self.plan.n_uniform_steps, self.plan.n_steps):
+            if s[k].op == MF_MATRIX:
+                n_weights += <int64_t>s[k].n * s[k].count
+                self.plan.scratch = max(self.plan.scratch, max(s[k].n, s[k].count) + MF_LANE_BLOCK)
+        tile = max(TILE_BYTES // bytes_per_lane,
+                   min(64 * n_weights // bytes_per_lane, LARGE_TILE_BYTES // bytes_per_lane))
+        tile = min(tile, <int64_t>MAX_TILE) // MF_LANE_BLOCK * MF_LANE_BLOCK
+        return <int32_t>max(tile, <int64_t>MF_LANE_BLOCK)
+
+    cdef bint has_step(self, int32_t op) noexcept:
+        cdef int32_t k
+        for k in range(self.plan.n_steps):
+            if self.plan.steps[k].op == op:
+                return True
+        return False
+
+    cdef int find_wanted_rows(self) except -1:
+        """The runs of rows whose adjoints are summed up."""
+        cdef mf_range run
+        cdef int32_t k = 0
+        cdef uint8_t *wants = <uint8_t *>self.row_wants.data
+        while k < self.row_wants.n:
+            run.first = k
+            while k < self.row_wants.n and wants[k]:
+                k += 1
+            run.n = k - run.first
+            if run.n:
+                self.wanted_rows.add(&run)
+            k += 1
         return 0
 
     def describe(self) -> dict:
-        """Sizes: steps, slots, lanes a tile, bytes of a workspace."""
-        cdef size_t doubles = 2 * (<size_t>self.plan.n_rows * self.plan.tile + self.plan.n_uniforms)
+        """Sizes: steps, matrix steps among them, slots, lanes a tile, bytes of a workspace."""
+        cdef int32_t k, n_matrices = 0
+        for k in range(self.plan.n_steps):
+            n_matrices += self.plan.steps[k].op == MF_MATRIX
         return {"uniform steps": self.plan.n_uniform_steps,
                 "lane steps": self.plan.n_steps - self.plan.n_uniform_steps,
+                "matrix steps": n_matrices,
                 "rows": self.plan.n_rows, "uniform slots": self.plan.n_uniforms,
-                "tile": self.plan.tile, "workspace bytes": doubles * 8}
+                "tile": self.plan.tile if self.plan.n_rows else 1,
+                "workspace bytes": 8 * workspace_doubles(&self.plan)}
+
+    def listing(self) -> str:
+        """A line a step: the slots that it fills, r0 a row, u0 a uniform number, and from what."""
+        cdef int32_t k
+        return "\n".join([step_line(&self.plan.steps[k]) for k in range(self.plan.n_steps)])
+
+
+cdef str slot_text(int32_t slot, int32_t count=1, int32_t move=1):
+    name = f"r{slot}" if slot >= 0 else f"u{~slot}"
+    if count == 1 or move == 0:
+        return name
+    return f"{name}..{name[0]}{int(name[1:]) + (count - 1) * move}"
+
+
+cdef str step_line(const mf_step *s):
+    text = f"{slot_text(s.z, s.count * max(s.n_vectors, 1))} = {step_name(s.op)} "
+    bias = f" + {slot_text(s.y, s.count, s.y_move)}" if s.y != MF_NO_SLOT else ""
+    if s.op == MF_MATRIX:
+        return (text + f"{s.count}x{s.n} at u{s.w} by {s.w_row}, {s.w_col} * "
+                + slot_text(s.x, s.n) + bias
+                + (f", {s.n_vectors} times by {s.x_step}" if s.n_vectors > 1 else ""))
+    if s.op == MF_INNER:
+        return text + f"{slot_text(~s.w, s.n, s.w_col)} * {slot_text(s.x, s.n)}" + bias
+    if s.op == MF_DOT:
+        return text + f"of {s.n_rows + s.n_pairs} products" + bias
+    if s.op == MF_CHAIN:
+        return text + f"of {s.count} {program_op_name(s.link)} from {slot_text(s.x)}"
+    if s.op == MF_TAKE:
+        return text + f"of {s.n_rows} by {slot_text(s.y)}"
+    if s.op == MF_GATHER:
+        return text + f"of {s.count} slots"
+    text += slot_text(s.x, s.count, s.x_move)
+    return text + (f" {slot_text(s.y, s.count, s.y_move)}" if s.y != MF_NO_SLOT else "")
+
+
+cdef str step_name(int32_t op):
+    return {MF_MATRIX: "matrix", MF_INNER: "inner", MF_GATHER: "gather",
+            MF_CHAIN: "chain"}.get(op) \
+        or program_op_name(op)
 
 
 cdef struct number_slot:
@@ -164,201 +285,25 @@ cdef struct number_slot:
     double number
 
 
-@cython.internal
-cdef class Layout:
-    """Gives every value of a program a slot and every instruction its step."""
-    cdef Plan plan
-    cdef Program program
-    cdef list kinds
-    cdef bytearray slot_of, wanted
-    cdef int32_t *slots    # by value: a row >= 0 or a uniform slot < 0
-    cdef char *wants       # by value: whether its adjoint is needed
-
-    def __init__(self, Plan plan, list kinds):
-        cdef int32_t k
-        self.plan = plan
-        self.program = plan.program
-        self.kinds = kinds
-        self.slot_of = bytearray(4 * (len(plan.program) + 1))
-        self.wanted = bytearray(len(plan.program) + 1)
-        self.slots = <int32_t *><char *>self.slot_of
-        self.wants = <char *>self.wanted
-        for k in range(plan.program.n_params):
-            plan.captured_slots.add_int(MF_NO_SLOT)
-        for k in range(plan.program.n_inputs):
-            plan.input_slots.add_int(MF_NO_SLOT)
-
-    cdef int32_t new_slot(self, bint row, bint wants) except? -1:
-        cdef uint8_t flag = wants
-        if row:
-            return self.plan.row_wants.add(&flag)
-        return ~self.plan.uniform_wants.add(&flag)
-
-    cdef int lay_out(self) except -1:
-        cdef int32_t k
-        cdef instruction i
-        # Rows 0, 1, ... are the columns that the inputs load.
-        for k in range(len(self.program)):
-            i = self.program.code[k]
-            if i.op == MF_INPUT and self.kinds[i.x].startswith("lane"):
-                self.place_input(k, i.x)
-        self.plan.plan.n_columns = self.plan.row_wants.n
-        for k in range(len(self.program)):
-            i = self.program.code[k]
-            if i.op == MF_INPUT:
-                if not self.kinds[i.x].startswith("lane"):
-                    self.place_input(k, i.x)
-            elif i.op == MF_CAPTURED or i.op == MF_NUMBER:
-                self.place_uniform(k, i)
-            elif i.op == MF_DOT:
-                self.place_dot(k, i)
-            else:
-                self.place_step(k, i)
-        for v in self.program.outputs:
-            self.plan.outputs.add_int(self.slots[<int32_t>v])
-        return 0
-
-    cdef int place_input(self, int32_t k, int32_t which) except -1:
-        kind = self.kinds[which]
-        self.wants[k] = kind.endswith("grad")
-        self.slots[k] = self.new_slot(kind.startswith("lane"), self.wants[k])
-        (<int32_t *>self.plan.input_slots.data)[which] = self.slots[k]
-        return 0
-
-    cdef int place_uniform(self, int32_t k, instruction i) except -1:
-        cdef number_slot pair
-        self.wants[k] = i.op == MF_CAPTURED
-        self.slots[k] = self.new_slot(False, self.wants[k])
-        if i.op == MF_CAPTURED:
-            (<int32_t *>self.plan.captured_slots.data)[i.x] = self.slots[k]
-        else:
-            pair.slot = self.slots[k]
-            pair.number = self.program.numbers[i.x]
-            self.plan.numbers.add(&pair)
-        return 0
-
-    cdef int add_step(self, mf_step *step, bint row) except -1:
-        (self.plan.steps if row else self.plan.uniform_steps).add(step)
-        return 0
-
-    cdef int place_step(self, int32_t k, instruction i) except -1:
-        """An op of the table, take or detach."""
-        cdef mf_step step
-        cdef bint row, wants
-        cdef int32_t j, from_
-        memset(&step, 0, sizeof(step))
-        step.op = i.op
-        step.x = step.y = MF_NO_SLOT
-        if i.op == MF_TAKE:
-            step.y = self.slots[i.y]
-            row = step.y >= 0
-            wants = False
-            step.args = self.plan.args.n
-            step.n_rows = i.n
-            for j in range(i.n):
-                from_ = self.program.args[i.x + j]
-                self.plan.args.add_int(self.slots[from_])
-                row = row or self.slots[from_] >= 0
-                wants = wants or self.wants[from_]
-        else:
-            step.x = self.slots[i.x]
-            row = step.x >= 0
-            wants = self.wants[i.x] and i.op != MF_DETACH
-            if has_y(i.op):
-                step.y = self.slots[i.y]
-                row = row or step.y >= 0
-                wants = wants or self.wants[i.y]
-        self.wants[k] = wants
-        self.slots[k] = step.z = self.new_slot(row, wants)
-        step.wants_gradient = wants
-        return self.add_step(&step, row)
-
-    cdef int place_dot(self, int32_t k, instruction i) except -1:
-        """Products of two uniforms make a uniform dot of their own, the bias of the lanes' dot."""
-        cdef mf_step step
-        cdef int32_t j, a, b
-        cdef list uniform = [], mixed = [], rows = []
-        cdef bint wants = i.y >= 0 and self.wants[i.y]
-        for j in range(i.n):
-            a = self.program.args[i.x + 2 * j]
-            b = self.program.args[i.x + 2 * j + 1]
-            wants = wants or self.wants[a] or self.wants[b]
-            if self.slots[a] >= 0 and self.slots[b] >= 0:
-                rows.append((a, b))
-            elif self.slots[a] < 0 and self.slots[b] < 0:
-                uniform.append((a, b))
-            else:
-                mixed.append((a, b) if self.slots[a] < 0 else (b, a))
-        memset(&step, 0, sizeof(step))
-        step.op = MF_DOT
-        step.x = MF_NO_SLOT
-        step.y = self.slots[i.y] if i.y >= 0 else MF_NO_SLOT
-        step.wants_gradient = wants
-        self.wants[k] = wants
-        if uniform:
-            if i.y >= 0 and step.y >= 0 and (mixed or rows):
-                self.fill_dot(&step, [], uniform, MF_NO_SLOT)
-            else:
-                self.fill_dot(&step, [], uniform, step.y if step.y < 0 else MF_NO_SLOT)
-            step.z = self.new_slot(False, wants)
-            self.add_step(&step, False)
-            if not mixed and not rows and (i.y < 0 or self.slots[i.y] < 0):
-                self.slots[k] = step.z
-                return 0
-            return self.place_rest(k, i, step.z, mixed, rows, wants)
-        self.fill_dot(&step, mixed, rows, step.y)
-        self.slots[k] = step.z = self.new_slot(True, wants)
-        return self.add_step(&step, True)
-
-    cdef int fill_dot(self, mf_step *step, list mixed, list pairs, int32_t bias) except -1:
-        step.y = bias
-        step.args = self.plan.args.n
-        step.n_rows = <int32_t>len(mixed)
-        step.n_pairs = <int32_t>len(pairs)
-        for a, b in mixed + pairs:
-            self.plan.args.add_int(self.slots[<int32_t>a])
-            self.plan.args.add_int(self.slots[<int32_t>b])
-        return 0
-
-    cdef int place_rest(self, int32_t k, instruction i, int32_t uniform_sum, list mixed, list rows,
-                        bint wants) except -1:
-        """The lanes' part of a dot whose uniform part stands in uniform_sum."""
-        cdef mf_step step
-        cdef bint row_bias = i.y >= 0 and self.slots[i.y] >= 0
-        memset(&step, 0, sizeof(step))
-        step.op = MF_DOT
-        step.x = MF_NO_SLOT
-        step.wants_gradient = wants
-        if row_bias:
-            # row bias + uniform sum: an add of its own
-            step.op = MF_ADD
-            step.x = self.slots[i.y]
-            step.y = uniform_sum
-            step.z = self.new_slot(True, wants)
-            self.add_step(&step, True)
-            uniform_sum = step.z
-            step.op = MF_DOT
-            step.x = MF_NO_SLOT
-        if not mixed and not rows:
-            self.slots[k] = uniform_sum
-            return 0
-        self.fill_dot(&step, mixed, rows, uniform_sum)
-        self.slots[k] = step.z = self.new_slot(True, wants)
-        return self.add_step(&step, True)
+cdef size_t workspace_doubles(const mf_plan *p) noexcept nogil:
+    return (2 * (<size_t>p.n_rows * p.tile + p.n_uniforms) + <size_t>p.scratch * (p.tile + 8)
+            + 3 * MF_LANE_BLOCK)
 
 
 cdef bint make_workspace(const mf_plan *p, mf_workspace *ws) noexcept nogil:
     """False when memory has run out."""
     cdef size_t rows = <size_t>p.n_rows * p.tile
-    cdef double *block = <double *>resized(NULL, (2 * (rows + p.n_uniforms) + 8) * sizeof(double))
+    cdef double *block = <double *>resized(NULL, workspace_doubles(p) * sizeof(double))
     if block is NULL:
         return False
-    ws.uniforms = block
-    ws.uniform_grads = block + p.n_uniforms
-    ws.rows = block + 2 * p.n_uniforms
+    ws.block = block
+    ws.rows = <double *>((<uintptr_t>block + 63) & ~<uintptr_t>63)   # from a cache line's start
     ws.row_grads = ws.rows + rows
+    ws.scratch = ws.row_grads + rows
+    ws.uniforms = ws.scratch + <size_t>p.scratch * (p.tile + 8)
+    ws.uniform_grads = ws.uniforms + p.n_uniforms
     return True
 
 
 cdef void free_workspace(mf_workspace *ws) noexcept nogil:
-    free(ws.uniforms)
+    free(ws.block)

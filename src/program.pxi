@@ -27,6 +27,31 @@ cdef inline bint has_y(int32_t op) noexcept nogil:
     return MF_FIRST_OP <= op < MF_N_OPS and mf_ops[op].kind != MF_UNARY
 
 
+cdef inline int32_t n_args(const instruction *i) noexcept nogil:
+    """How many of the program's args belong to an instruction."""
+    return 2 * i.n if i.op == MF_DOT else i.n if i.op == MF_TAKE else 0
+
+
+cdef class Program
+
+
+cdef inline int32_t n_operands(const instruction *i) noexcept:
+    if i.op == MF_DOT or i.op == MF_TAKE:
+        return n_args(i) + (i.y >= 0)
+    if i.op == MF_INPUT or i.op == MF_CAPTURED or i.op == MF_NUMBER:
+        return 0
+    return 1 + has_y(i.op)
+
+
+cdef inline int32_t operand(Program p, const instruction *i, int32_t j) noexcept:
+    """Operand j of an instruction; a bias or an index comes first."""
+    if i.op == MF_DOT or i.op == MF_TAKE:
+        if i.y < 0:
+            return p.args[i.x + j]
+        return i.y if j == 0 else p.args[i.x + j - 1]
+    return i.x if j == 0 else i.y
+
+
 cdef class Program:
     """Instructions, their arguments and numbers, and which values are the outputs."""
     cdef instruction *code
@@ -63,6 +88,14 @@ cdef class Program:
         i.n = n
         self.n_code += 1
         return self.n_code - 1
+
+    cdef int reserve(self, int32_t code, int32_t args) except -1:
+        """Room for so many instructions and args in a program that is empty."""
+        while self.cap_code < code:
+            self.code = <instruction *>grown(self.code, &self.cap_code, sizeof(instruction))
+        while self.cap_args < args:
+            self.args = <int32_t *>grown(self.args, &self.cap_args, sizeof(int32_t))
+        return 0
 
     cdef int32_t emit_number(self, double number) except -1:
         if self.n_numbers == self.cap_numbers:

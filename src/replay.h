@@ -5,7 +5,10 @@
  * A slot is a row of lanes, one a sample (number >= 0), or a uniform number, the same for all
  * samples (~number, so < 0). Uniform steps run once a call; lane steps run for a tile of samples at
  * a time, forward and backward together while the tile's rows are in cache. Memory is bounded by
- * the tile, not by the batch. */
+ * the tile, not by the batch.
+ *
+ * A step computes `count` values into adjacent slots. Adjacent uniform slots are numbers side by
+ * side, so the lane kernels serve them too: the values of the step are then the lanes. */
 #ifndef MF_REPLAY_H
 #define MF_REPLAY_H
 
@@ -13,11 +16,20 @@
 
 typedef struct {
     int32_t op;
-    int32_t z, x, y;        /* slots; y of a dot is its bias, of a take the index; MF_NO_SLOT: none */
-    int32_t args;           /* first of the step's args, for dot and take */
-    int32_t n_rows;         /* dot: products of a uniform and a row; take: choices */
-    int32_t n_pairs;        /* dot: products of two slots of the step's own kind */
-    uint8_t wants_gradient; /* whether anything wanted depends on z */
+    int32_t count;            /* results z, z + 1, ...; a matrix: its rows */
+    int32_t z, x, y;          /* first slots; y of a dot or matrix is its bias, of a take the index */
+    int32_t x_move, y_move;   /* slots from one result's operand to the next's: 0 or 1; the bias of a
+                               * matrix any number, x_move of an inner product from term to term */
+    int32_t args;             /* first of the step's args, for dot, take and gather */
+    int32_t n_rows;           /* dot: products of a uniform and a row; take: choices */
+    int32_t n_pairs;          /* dot: products of two slots of the step's own kind */
+    int32_t w, w_row, w_col;  /* matrix: uniform number of W[0][0], strides; inner: its first factors */
+    int32_t n;                /* matrix: columns, which are slots x, x + 1, ...; inner: terms */
+    int32_t n_vectors;        /* matrix: how many vectors x, x_step slots apart, it is applied to; */
+    int32_t x_step;           /* their results z follow one another */
+    int32_t link;             /* chain: the op; args are its second operands, x is the first one */
+    uint8_t wants_gradient;   /* whether anything wanted depends on z */
+    uint8_t wants_w, wants_x; /* matrix: the same for its operands */
 } mf_step;
 
 #define MF_NO_SLOT INT32_MIN
@@ -29,20 +41,34 @@ typedef struct {
 } mf_column;
 
 typedef struct {
+    int32_t first, n;
+} mf_range;
+
+typedef struct {
     const mf_step *steps; /* uniform steps first */
     int32_t n_uniform_steps, n_steps;
     const int32_t *args;
     int32_t n_rows, n_uniforms;
     const uint8_t *row_wants, *uniform_wants;
+    const mf_range *wanted_rows; /* whose adjoints start at zero */
+    int32_t n_wanted_rows;
     int32_t n_columns;    /* rows 0 .. n_columns - 1 are loaded from the inputs */
     const int32_t *outputs;
     int32_t n_outputs;
-    int32_t tile;
+    int32_t tile;         /* most lanes a row: a multiple of MF_LANE_BLOCK */
+    int32_t scratch;      /* doubles a lane that the matrix steps transpose into */
+    int32_t partly_used;  /* whether backward may not reach some steps: several results, or a take */
 } mf_plan;
+
+/* Rows are this many lanes, or a multiple. The lanes beyond the last sample repeat it, so that
+ * whatever is computed there is as harmless; sums leave them out. */
+enum { MF_LANE_BLOCK = 8 };
 
 typedef struct {
     double *uniforms, *uniform_grads; /* the caller fills in inputs, captured nodes and numbers */
-    double *rows, *row_grads;         /* tile lanes a row */
+    double *rows, *row_grads;         /* tile lanes a row, from an address that is one of a line */
+    double *scratch;
+    void *block;                      /* what to free */
 } mf_workspace;
 
 typedef struct {
@@ -58,40 +84,160 @@ enum { MF_REPLAY_OK = 0, MF_REPLAY_INDEX = 1 };
 typedef struct {
     const mf_plan *plan;
     const mf_kernels *kernels;
+    const mf_job *job;
     mf_workspace ws;
-    long n; /* lanes of this tile */
+    long n;      /* samples of this tile */
+    long stride; /* lanes a row: n and what fills the last block */
+    long from;   /* the tile's first sample */
 } mf_run;
 
-static inline double *mf_at(const mf_run *r, int32_t slot) {
-    return slot >= 0 ? r->ws.rows + (size_t)slot * r->plan->tile : r->ws.uniforms + ~slot;
+/* Value and adjoint of slot number `slot` + `j`. */
+static inline double *mf_at(const mf_run *r, int32_t slot, int32_t j) {
+    return slot >= 0 ? r->ws.rows + (size_t)(slot + j) * r->stride : r->ws.uniforms + ~slot + j;
 }
-static inline double *mf_grad_at(const mf_run *r, int32_t slot) {
-    return slot >= 0 ? r->ws.row_grads + (size_t)slot * r->plan->tile
-                     : r->ws.uniform_grads + ~slot;
+static inline double *mf_grad_at(const mf_run *r, int32_t slot, int32_t j) {
+    return slot >= 0 ? r->ws.row_grads + (size_t)(slot + j) * r->stride
+                     : r->ws.uniform_grads + ~slot + j;
 }
 static inline int mf_wants(const mf_run *r, int32_t slot) {
     return slot >= 0 ? r->plan->row_wants[slot] : r->plan->uniform_wants[~slot];
 }
+static inline int mf_is_whole(double index, int32_t n) {
+    return index >= 0.0 && index < n && index == floor(index);
+}
 
-/* ---- uniform steps: scalar, with libm ---- */
+static int mf_has_zero(long n, const double *g) {
+    int found = 0;
+    for (long l = 0; l < n; l++) found |= g[l] == 0.0;
+    return found;
+}
+
+static int mf_all_zero(long n, const double *g) {
+    for (long l = 0; l < n; l++)
+        if (g[l] != 0.0) return 0;
+    return 1;
+}
+
+#include "replay_matrix.h"
+
+/* ---- ops of the table, over n lanes ---- */
+
+/* The reduction of the vectorised sin and cos is good for |x| < 1e6: lanes with a larger number go
+ * to libm. */
+static int mf_needs_libm(int op, long n, const double *x) {
+    if (op != MF_SIN && op != MF_COS) return 0;
+    for (long l = 0; l < n; l++)
+        if (!(fabs(x[l]) < 1e6)) return 1;
+    return 0;
+}
+
+static void mf_lanes_forward(const mf_run *r, int op, int xs, int ys, long n, const double *x,
+                             const double *y, double *z) {
+    if (!mf_needs_libm(op, n, x)) {
+        r->kernels->forward(op, xs, ys, n, x, y, z);
+        return;
+    }
+    for (long l = 0; l < n; l++) mf_forward(op, x[l], 0.0, &z[l]);
+}
+
+/* Whether both partials are finite whatever the numbers are. */
+static int mf_tame(int op) {
+    return op == MF_ADD || op == MF_SUB || op == MF_NEG || op == MF_RELU || op == MF_ABS ||
+           op == MF_MAXIMUM || op == MF_MINIMUM;
+}
+
+/* Adds the partial by x, or by y, times g to d: a row where that operand is one (xs, ys), else a
+ * number. What backward does not reach has g = 0, which must not meet an infinite partial. */
+static void mf_lanes_backward(const mf_run *r, int op, int of_y, int xs, int ys, long n,
+                              const double *x, const double *y, const double *z, const double *g,
+                              double *d) {
+    const int guarded = r->plan->partly_used && !mf_tame(op) && mf_has_zero(n, g);
+    if (!guarded && !mf_needs_libm(op, n, x)) {
+        (of_y ? r->kernels->backward_y : r->kernels->backward_x)(op, xs, ys, n, x, y, z, g, d);
+        return;
+    }
+    const int is_row = of_y ? ys : xs;
+    for (long l = 0; l < n; l++) {
+        double dx = 0.0, dy = 0.0;
+        if (guarded && g[l] == 0.0) continue;
+        mf_partials(op, x[xs ? l : 0], y == NULL ? 0.0 : y[ys ? l : 0], z[l], &dx, &dy);
+        d[is_row ? l : 0] += (of_y ? dy : dx) * g[l];
+    }
+}
+
+/* ---- uniform steps ---- */
+
+static void mf_uniform_op_forward(const mf_run *r, const mf_step *s) {
+    const double *x = mf_at(r, s->x, 0), *y = s->y == MF_NO_SLOT ? NULL : mf_at(r, s->y, 0);
+    double *z = mf_at(r, s->z, 0);
+    if (s->count > 1)
+        mf_lanes_forward(r, s->op, s->x_move, s->y_move, s->count, x, y, z);
+    else
+        mf_forward(s->op, *x, y == NULL ? 0.0 : *y, z);
+}
+
+static void mf_uniform_op_backward(const mf_run *r, const mf_step *s) {
+    const int has_y = s->y != MF_NO_SLOT;
+    const double *x = mf_at(r, s->x, 0), *y = has_y ? mf_at(r, s->y, 0) : NULL;
+    const double *z = mf_at(r, s->z, 0), *g = mf_grad_at(r, s->z, 0);
+    const int wants_x = mf_wants(r, s->x), wants_y = has_y && mf_wants(r, s->y);
+    if (s->count > 1) {
+        const int xs = s->x_move, ys = s->y_move;
+        if (wants_x)
+            mf_lanes_backward(r, s->op, 0, xs, ys, s->count, x, y, z, g, mf_grad_at(r, s->x, 0));
+        if (wants_y)
+            mf_lanes_backward(r, s->op, 1, xs, ys, s->count, x, y, z, g, mf_grad_at(r, s->y, 0));
+        return;
+    }
+    double dx = 0.0, dy = 0.0;
+    mf_partials(s->op, *x, has_y ? *y : 0.0, *z, &dx, &dy);
+    if (wants_x) *mf_grad_at(r, s->x, 0) += dx * *g;
+    if (wants_y) *mf_grad_at(r, s->y, 0) += dy * *g;
+}
+
+/* z[0] = x op y[0], z[1] = z[0] op y[1], ... */
+static void mf_uniform_chain_forward(const mf_run *r, const mf_step *s) {
+    const int32_t *a = r->plan->args + s->args;
+    double *u = r->ws.uniforms, *z = mf_at(r, s->z, 0), last = *mf_at(r, s->x, 0);
+    for (int32_t j = 0; j < s->count; j++, last = *z++) mf_forward(s->link, last, u[~a[j]], z);
+}
+
+static void mf_uniform_chain_backward(const mf_run *r, const mf_step *s) {
+    const int32_t *a = r->plan->args + s->args;
+    const double *z = mf_at(r, s->z, 0), *g = mf_grad_at(r, s->z, 0), *u = r->ws.uniforms;
+    double dx = 0.0, dy = 0.0;
+    for (int32_t j = s->count - 1; j >= 0; j--) {
+        const int32_t x = j ? s->z - (j - 1) : s->x;
+        if (r->plan->partly_used && g[j] == 0.0) continue;
+        mf_partials(s->link, u[~x], u[~a[j]], z[j], &dx, &dy);
+        if (mf_wants(r, x)) r->ws.uniform_grads[~x] += dx * g[j];
+        if (mf_wants(r, a[j])) r->ws.uniform_grads[~a[j]] += dy * g[j];
+    }
+}
 
 static int mf_uniform_forward(const mf_run *r, const mf_step *s) {
     double *u = r->ws.uniforms;
     const int32_t *a = r->plan->args + s->args;
-    double z = 0.0;
-    if (s->op == MF_DOT) {
-        z = s->y == MF_NO_SLOT ? 0.0 : u[~s->y];
+    switch (s->op) {
+    case MF_MATRIX: mf_uniform_matrix_forward(r, s); break;
+    case MF_INNER: mf_inner_forward(r, s); break;
+    case MF_CHAIN: mf_uniform_chain_forward(r, s); break;
+    case MF_DOT: {
+        double z = s->y == MF_NO_SLOT ? 0.0 : u[~s->y];
         for (int32_t k = 0; k < s->n_pairs; k++) z += u[~a[2 * k]] * u[~a[2 * k + 1]];
-    } else if (s->op == MF_TAKE) {
-        const double index = u[~s->y];
-        if (!(index >= 0.0 && index < s->n_rows) || index != floor(index)) return MF_REPLAY_INDEX;
-        z = u[~a[(int32_t)index]];
-    } else if (s->op == MF_DETACH) {
-        z = u[~s->x];
-    } else {
-        mf_forward(s->op, u[~s->x], s->y == MF_NO_SLOT ? 0.0 : u[~s->y], &z);
+        u[~s->z] = z;
+        break;
     }
-    u[~s->z] = z;
+    case MF_TAKE:
+        if (!mf_is_whole(u[~s->y], s->n_rows)) return MF_REPLAY_INDEX;
+        u[~s->z] = u[~a[(int32_t)u[~s->y]]];
+        break;
+    case MF_GATHER:
+        for (int32_t k = 0; k < s->count; k++) u[~s->z + k] = u[~a[k]];
+        break;
+    case MF_DETACH: memcpy(u + ~s->z, u + ~s->x, (size_t)s->count * sizeof(double)); break;
+    default: mf_uniform_op_forward(r, s);
+    }
     return MF_REPLAY_OK;
 }
 
@@ -99,202 +245,302 @@ static void mf_uniform_backward(const mf_run *r, const mf_step *s) {
     double *u = r->ws.uniforms, *d = r->ws.uniform_grads;
     const double g = d[~s->z];
     const int32_t *a = r->plan->args + s->args;
-    if (s->op == MF_DOT) {
+    if (r->plan->partly_used && s->count == 1 && s->op != MF_MATRIX && g == 0.0) return;
+    switch (s->op) {
+    case MF_MATRIX: mf_uniform_matrix_backward(r, s); break;
+    case MF_INNER: mf_inner_backward(r, s); break;
+    case MF_CHAIN: mf_uniform_chain_backward(r, s); break;
+    case MF_DOT:
         if (s->y != MF_NO_SLOT) d[~s->y] += g;
         for (int32_t k = 0; k < s->n_pairs; k++) {
             const int32_t w = ~a[2 * k], x = ~a[2 * k + 1];
             d[w] += g * u[x];
             d[x] += g * u[w];
         }
-    } else if (s->op == MF_TAKE) {
-        d[~a[(int32_t)u[~s->y]]] += g;
-    } else if (s->op != MF_DETACH) {
-        double dx = 0.0, dy = 0.0;
-        mf_partials(s->op, u[~s->x], s->y == MF_NO_SLOT ? 0.0 : u[~s->y], u[~s->z], &dx, &dy);
-        if (mf_wants(r, s->x)) d[~s->x] += dx * g;
-        if (s->y != MF_NO_SLOT && mf_wants(r, s->y)) d[~s->y] += dy * g;
+        break;
+    case MF_TAKE: d[~a[(int32_t)u[~s->y]]] += g; break;
+    case MF_GATHER:
+        for (int32_t k = 0; k < s->count; k++) d[~a[k]] += d[~s->z + k];
+        break;
+    case MF_DETACH: break;
+    default: mf_uniform_op_backward(r, s);
     }
 }
 
 /* ---- lane steps ---- */
 
+static void mf_op_forward(const mf_run *r, const mf_step *s) {
+    const int xs = s->x >= 0, ys = s->y >= 0, has_y = s->y != MF_NO_SLOT;
+    /* Adjacent rows are one long row where each operand is rows that move along or one number. */
+    const int joined = s->x_move == xs && (!has_y || s->y_move == ys);
+    const int32_t members = joined ? 1 : s->count;
+    const long n = joined ? s->count * r->stride : r->stride;
+    for (int32_t j = 0; j < members; j++)
+        mf_lanes_forward(r, s->op, xs, ys, n, mf_at(r, s->x, j * s->x_move),
+                         has_y ? mf_at(r, s->y, j * s->y_move) : NULL, mf_at(r, s->z, j));
+}
+
+static void mf_op_backward(const mf_run *r, const mf_step *s) {
+    const int xs = s->x >= 0, ys = s->y >= 0, has_y = s->y != MF_NO_SLOT;
+    const int joined = s->x_move == xs && (!has_y || s->y_move == ys);
+    for (int of_y = 0; of_y < 1 + has_y; of_y++) {
+        const int32_t slot = of_y ? s->y : s->x, move = of_y ? s->y_move : s->x_move;
+        if (!mf_wants(r, slot)) continue;
+        /* A sum into a uniform adjoint takes in the samples only. */
+        const int whole = joined && slot >= 0;
+        const int32_t members = whole ? 1 : s->count;
+        const long n = slot < 0 ? r->n : whole ? s->count * r->stride : r->stride;
+        for (int32_t j = 0; j < members; j++) {
+            const double *x = mf_at(r, s->x, j * s->x_move), *z = mf_at(r, s->z, j);
+            const double *y = has_y ? mf_at(r, s->y, j * s->y_move) : NULL;
+            const double *g = mf_grad_at(r, s->z, j);
+            mf_lanes_backward(r, s->op, of_y, xs, ys, n, x, y, z, g, mf_grad_at(r, slot, j * move));
+        }
+    }
+}
+
+/* One link of a chain: its operands x and y. */
+static void mf_chain_link(const mf_run *r, const mf_step *s, int32_t j, int32_t *x, int32_t *y) {
+    *x = j ? s->z + j - 1 : s->x;
+    *y = r->plan->args[s->args + j];
+}
+
+static void mf_chain_forward(const mf_run *r, const mf_step *s) {
+    int32_t x, y;
+    for (int32_t j = 0; j < s->count; j++) {
+        mf_chain_link(r, s, j, &x, &y);
+        r->kernels->forward(s->link, x >= 0, y >= 0, r->stride, mf_at(r, x, 0), mf_at(r, y, 0),
+                            mf_at(r, s->z, j));
+    }
+}
+
+static void mf_chain_backward(const mf_run *r, const mf_step *s) {
+    int32_t x, y;
+    for (int32_t j = s->count - 1; j >= 0; j--) {
+        mf_chain_link(r, s, j, &x, &y);
+        const double *px = mf_at(r, x, 0), *py = mf_at(r, y, 0);
+        const double *z = mf_at(r, s->z, j), *g = mf_grad_at(r, s->z, j);
+        if (mf_wants(r, x))
+            mf_lanes_backward(r, s->link, 0, x >= 0, y >= 0, x >= 0 ? r->stride : r->n, px, py, z,
+                              g, mf_grad_at(r, x, 0));
+        if (mf_wants(r, y))
+            mf_lanes_backward(r, s->link, 1, x >= 0, y >= 0, y >= 0 ? r->stride : r->n, px, py, z,
+                              g, mf_grad_at(r, y, 0));
+    }
+}
+
 /* args of a dot: n_rows pairs (uniform, row), then n_pairs pairs (row, row) */
 static void mf_dot_forward(const mf_run *r, const mf_step *s) {
     const int32_t *a = r->plan->args + s->args;
     const mf_kernels *k = r->kernels;
-    double *z = mf_at(r, s->z);
+    double *z = mf_at(r, s->z, 0);
     int32_t j = 0;
-    if (s->y >= 0) {
-        memcpy(z, mf_at(r, s->y), (size_t)r->n * sizeof(double));
-    } else {
-        const double bias = s->y == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~s->y];
-        for (long l = 0; l < r->n; l++) z[l] = bias;
-    }
+    mf_start_row(r, s->y, z);
     for (; j + 4 <= s->n_rows; j += 4) {
         double w[4];
         const double *x[4];
         for (int i = 0; i < 4; i++) {
             w[i] = r->ws.uniforms[~a[2 * (j + i)]];
-            x[i] = mf_at(r, a[2 * (j + i) + 1]);
+            x[i] = mf_at(r, a[2 * (j + i) + 1], 0);
         }
-        k->axpy4(r->n, w, x, z);
+        k->axpy4(r->stride, w, x, z);
     }
     for (; j < s->n_rows; j++)
-        k->axpy(r->n, r->ws.uniforms[~a[2 * j]], mf_at(r, a[2 * j + 1]), z);
+        k->axpy(r->stride, r->ws.uniforms[~a[2 * j]], mf_at(r, a[2 * j + 1], 0), z);
     for (; j < s->n_rows + s->n_pairs; j++)
-        k->multiply_add(r->n, mf_at(r, a[2 * j]), mf_at(r, a[2 * j + 1]), z);
+        k->multiply_add(r->stride, mf_at(r, a[2 * j], 0), mf_at(r, a[2 * j + 1], 0), z);
 }
 
 static void mf_dot_backward(const mf_run *r, const mf_step *s) {
     const int32_t *a = r->plan->args + s->args;
     const mf_kernels *k = r->kernels;
-    const double *g = mf_grad_at(r, s->z);
-    if (s->y >= 0 && mf_wants(r, s->y)) k->axpy(r->n, 1.0, g, mf_grad_at(r, s->y));
-    if (s->y < 0 && s->y != MF_NO_SLOT && mf_wants(r, s->y))
-        *mf_grad_at(r, s->y) += k->row_sum(r->n, g);
+    const double *g = mf_grad_at(r, s->z, 0);
+    mf_bias_backward(r, s->y, g);
     for (int32_t j = 0; j < s->n_rows; j++) {
         const int32_t w = a[2 * j], x = a[2 * j + 1];
-        if (mf_wants(r, x)) k->axpy(r->n, r->ws.uniforms[~w], g, mf_grad_at(r, x));
-        if (mf_wants(r, w)) r->ws.uniform_grads[~w] += k->inner(r->n, mf_at(r, x), g);
+        if (mf_wants(r, x)) k->axpy(r->stride, r->ws.uniforms[~w], g, mf_grad_at(r, x, 0));
+        if (mf_wants(r, w)) r->ws.uniform_grads[~w] += k->inner(r->n, mf_at(r, x, 0), g);
     }
     for (int32_t j = s->n_rows; j < s->n_rows + s->n_pairs; j++) {
         const int32_t w = a[2 * j], x = a[2 * j + 1];
-        if (mf_wants(r, w)) k->multiply_add(r->n, mf_at(r, x), g, mf_grad_at(r, w));
-        if (mf_wants(r, x)) k->multiply_add(r->n, mf_at(r, w), g, mf_grad_at(r, x));
+        if (mf_wants(r, w)) k->multiply_add(r->stride, mf_at(r, x, 0), g, mf_grad_at(r, w, 0));
+        if (mf_wants(r, x)) k->multiply_add(r->stride, mf_at(r, w, 0), g, mf_grad_at(r, x, 0));
     }
 }
 
 static int mf_take_forward(const mf_run *r, const mf_step *s) {
     const int32_t *a = r->plan->args + s->args;
-    double *z = mf_at(r, s->z);
-    for (long l = 0; l < r->n; l++) {
-        const double index = mf_at(r, s->y)[s->y >= 0 ? l : 0];
-        if (!(index >= 0.0 && index < s->n_rows) || index != floor(index)) return MF_REPLAY_INDEX;
-        const int32_t from = a[(int32_t)index];
-        z[l] = mf_at(r, from)[from >= 0 ? l : 0];
+    const double *index = mf_at(r, s->y, 0);
+    double *z = mf_at(r, s->z, 0);
+    for (long l = 0; l < r->stride; l++) {
+        const double i = index[s->y >= 0 ? l : 0];
+        if (!mf_is_whole(i, s->n_rows)) return MF_REPLAY_INDEX;
+        const int32_t from = a[(int32_t)i];
+        z[l] = mf_at(r, from, 0)[from >= 0 ? l : 0];
     }
     return MF_REPLAY_OK;
 }
 
 static void mf_take_backward(const mf_run *r, const mf_step *s) {
     const int32_t *a = r->plan->args + s->args;
-    const double *g = mf_grad_at(r, s->z);
+    const double *index = mf_at(r, s->y, 0), *g = mf_grad_at(r, s->z, 0);
     for (long l = 0; l < r->n; l++) {
-        const int32_t from = a[(int32_t)mf_at(r, s->y)[s->y >= 0 ? l : 0]];
-        if (mf_wants(r, from)) mf_grad_at(r, from)[from >= 0 ? l : 0] += g[l];
+        const int32_t from = a[(int32_t)index[s->y >= 0 ? l : 0]];
+        if (mf_wants(r, from)) mf_grad_at(r, from, 0)[from >= 0 ? l : 0] += g[l];
     }
 }
 
-/* The reduction of the vectorised sin and cos is good for |x| < 1e6: a tile with a larger number
- * goes to libm, lane by lane. */
-static int mf_needs_libm(const mf_run *r, const mf_step *s) {
-    if ((s->op != MF_SIN && s->op != MF_COS) || s->x < 0) return 0;
-    const double *x = mf_at(r, s->x);
-    for (long l = 0; l < r->n; l++)
-        if (fabs(x[l]) >= 1e6) return 1;
-    return 0;
+static void mf_gather_forward(const mf_run *r, const mf_step *s) {
+    const int32_t *a = r->plan->args + s->args;
+    for (int32_t j = 0; j < s->count; j++) mf_start_row(r, a[j], mf_at(r, s->z, j));
+}
+
+static void mf_gather_backward(const mf_run *r, const mf_step *s) {
+    const int32_t *a = r->plan->args + s->args;
+    for (int32_t j = 0; j < s->count; j++) mf_bias_backward(r, a[j], mf_grad_at(r, s->z, j));
 }
 
 static int mf_lane_forward(const mf_run *r, const mf_step *s) {
-    if (s->op == MF_DOT) {
-        mf_dot_forward(r, s);
-    } else if (s->op == MF_TAKE) {
-        return mf_take_forward(r, s);
-    } else if (s->op == MF_DETACH) {
-        memcpy(mf_at(r, s->z), mf_at(r, s->x), (size_t)r->n * sizeof(double));
-    } else if (mf_needs_libm(r, s)) {
-        for (long l = 0; l < r->n; l++)
-            mf_forward(s->op, mf_at(r, s->x)[l], 0.0, &mf_at(r, s->z)[l]);
-    } else {
-        const double *y = s->y == MF_NO_SLOT ? NULL : mf_at(r, s->y);
-        r->kernels->forward(s->op, s->x >= 0, s->y >= 0, r->n, mf_at(r, s->x), y, mf_at(r, s->z));
+    switch (s->op) {
+    case MF_MATRIX: mf_matrix_forward(r, s); break;
+    case MF_DOT: mf_dot_forward(r, s); break;
+    case MF_CHAIN: mf_chain_forward(r, s); break;
+    case MF_TAKE: return mf_take_forward(r, s);
+    case MF_GATHER: mf_gather_forward(r, s); break;
+    case MF_DETACH:
+        for (int32_t j = 0; j < s->count; j++)
+            mf_start_row(r, s->x + j * s->x_move, mf_at(r, s->z, j));
+        break;
+    default: mf_op_forward(r, s);
     }
     return MF_REPLAY_OK;
 }
 
 static void mf_lane_backward(const mf_run *r, const mf_step *s) {
-    if (s->op == MF_DOT) {
-        mf_dot_backward(r, s);
-    } else if (s->op == MF_TAKE) {
-        mf_take_backward(r, s);
-    } else if (mf_needs_libm(r, s)) {
-        double *d = mf_grad_at(r, s->x), dx = 0.0, dy = 0.0;
-        for (long l = 0; l < r->n && mf_wants(r, s->x); l++) {
-            mf_partials(s->op, mf_at(r, s->x)[l], 0.0, mf_at(r, s->z)[l], &dx, &dy);
-            d[l] += dx * mf_grad_at(r, s->z)[l];
-        }
-    } else if (s->op != MF_DETACH) {
-        const double *x = mf_at(r, s->x), *z = mf_at(r, s->z), *g = mf_grad_at(r, s->z);
-        const double *y = s->y == MF_NO_SLOT ? NULL : mf_at(r, s->y);
-        const int xs = s->x >= 0, ys = s->y >= 0;
-        if (mf_wants(r, s->x))
-            r->kernels->backward_x(s->op, xs, ys, r->n, x, y, z, g, mf_grad_at(r, s->x));
-        if (y != NULL && mf_wants(r, s->y))
-            r->kernels->backward_y(s->op, xs, ys, r->n, x, y, z, g, mf_grad_at(r, s->y));
+    if (r->plan->partly_used && mf_all_zero((long)s->count * r->stride, mf_grad_at(r, s->z, 0)))
+        return;
+    switch (s->op) {
+    case MF_MATRIX: mf_matrix_backward(r, s); break;
+    case MF_DOT: mf_dot_backward(r, s); break;
+    case MF_CHAIN: mf_chain_backward(r, s); break;
+    case MF_TAKE: mf_take_backward(r, s); break;
+    case MF_GATHER: mf_gather_backward(r, s); break;
+    case MF_DETACH: break;
+    default: mf_op_backward(r, s);
     }
 }
 
 /* ---- a tile, a call ---- */
 
-static void mf_seed_tile(const mf_run *r, const mf_job *job, long from) {
+/* Rows first .. first + n, which are adjacent columns of one array: a transposition. */
+static void mf_load_columns(const mf_run *r) {
+    const mf_column *c = r->job->columns;
+    const int32_t n_columns = r->plan->n_columns;
+    for (int32_t k = 0, n; k < n_columns; k += n) {
+        for (n = 1; k + n < n_columns && c[k + n].data == c[k].data + n &&
+                    c[k + n].stride == c[k].stride; n++);
+        r->kernels->transpose(r->n, n, c[k].data + r->from * c[k].stride, c[k].stride,
+                              mf_at(r, k, 0), r->stride);
+    }
+    for (int32_t k = 0; r->n < r->stride && k < n_columns; k++) {
+        double *row = mf_at(r, k, 0);
+        for (long l = r->n; l < r->stride; l++) row[l] = row[r->n - 1];
+    }
+}
+
+static void mf_seed_tile(const mf_run *r) {
     const mf_plan *p = r->plan;
-    memset(r->ws.row_grads, 0, (size_t)p->n_rows * p->tile * sizeof(double));
+    const double *seeds = r->job->seeds;
+    for (int32_t k = 0; k < p->n_wanted_rows; k++)
+        memset(mf_grad_at(r, p->wanted_rows[k].first, 0), 0,
+               (size_t)p->wanted_rows[k].n * r->stride * sizeof(double));
     for (int32_t k = 0; k < p->n_outputs; k++) {
-        const double *seed = job->seeds == NULL ? NULL : job->seeds + from * p->n_outputs + k;
-        if ((job->seeds == NULL && k > 0) || !mf_wants(r, p->outputs[k])) continue;
-        double *g = mf_grad_at(r, p->outputs[k]);
+        const double *seed = seeds == NULL ? NULL : seeds + r->from * p->n_outputs + k;
+        if ((seeds == NULL && k > 0) || !mf_wants(r, p->outputs[k])) continue;
+        double *g = mf_grad_at(r, p->outputs[k], 0);
         const int step = p->outputs[k] >= 0;
         for (long l = 0; l < r->n; l++) g[step ? l : 0] += seed == NULL ? 1.0 : seed[l * p->n_outputs];
     }
 }
 
-static int mf_replay_tile(const mf_run *r, const mf_job *job, long from) {
+static int mf_replay_tile(const mf_run *r) {
     const mf_plan *p = r->plan;
-    for (int32_t k = 0; k < p->n_columns; k++) {
-        const mf_column *c = &job->columns[k];
-        double *row = mf_at(r, k);
-        for (long l = 0; l < r->n; l++) row[l] = c->data[(from + l) * c->stride];
-    }
+    mf_load_columns(r);
     for (int32_t k = p->n_uniform_steps; k < p->n_steps; k++) {
         const int error = mf_lane_forward(r, &p->steps[k]);
         if (error) return error;
     }
     for (int32_t k = 0; k < p->n_outputs; k++) {
-        const double *z = mf_at(r, p->outputs[k]);
+        const double *z = mf_at(r, p->outputs[k], 0);
         const int step = p->outputs[k] >= 0;
         for (long l = 0; l < r->n; l++)
-            job->outputs[(from + l) * p->n_outputs + k] = z[step ? l : 0];
+            r->job->outputs[(r->from + l) * p->n_outputs + k] = z[step ? l : 0];
     }
-    if (!job->backward) return MF_REPLAY_OK;
-    mf_seed_tile(r, job, from);
+    if (!r->job->backward) return MF_REPLAY_OK;
+    mf_seed_tile(r);
     for (int32_t k = p->n_steps - 1; k >= p->n_uniform_steps; k--)
         if (p->steps[k].wants_gradient) mf_lane_backward(r, &p->steps[k]);
     for (int32_t k = 0; k < p->n_columns; k++) {
-        const mf_column *c = &job->columns[k];
-        const double *g = mf_grad_at(r, k);
+        const mf_column *c = &r->job->columns[k];
+        const double *g = mf_grad_at(r, k, 0);
         if (c->grad == NULL) continue;
-        for (long l = 0; l < r->n; l++) c->grad[(from + l) * c->stride] = g[l];
+        for (long l = 0; l < r->n; l++) c->grad[(r->from + l) * c->stride] = g[l];
     }
     return MF_REPLAY_OK;
 }
 
-/* Runs the job. Afterwards ws->uniform_grads holds the gradients of all uniform slots. */
-static int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
-                     const mf_job *job) {
-    mf_run r = {p, kernels, *ws, 0};
+static inline long mf_whole_blocks(long lanes) {
+    return (lanes + MF_LANE_BLOCK - 1) / MF_LANE_BLOCK * MF_LANE_BLOCK;
+}
+
+static inline long mf_n_tiles(const mf_plan *p, long n_samples) {
+    return (n_samples + p->tile - 1) / p->tile;
+}
+
+/* The three parts of a call. Between the first and the last, tiles may run in any number of threads,
+ * each with rows and uniform_grads of its own, which start at zero and are summed up afterwards. */
+static int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                           const mf_job *job) {
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0};
     for (int32_t k = 0; k < p->n_uniform_steps; k++) {
         const int error = mf_uniform_forward(&r, &p->steps[k]);
         if (error) return error;
     }
+    return MF_REPLAY_OK;
+}
+
+/* Tiles first .. end - 1 of mf_n_tiles, which are as even as can be. */
+static int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                           const mf_job *job, long first, long end) {
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0};
+    const long n_tiles = mf_n_tiles(p, job->n_samples);
+    const long tile = mf_whole_blocks((job->n_samples + n_tiles - 1) / n_tiles);
     if (job->backward) memset(ws->uniform_grads, 0, (size_t)p->n_uniforms * sizeof(double));
-    for (long from = 0; from < job->n_samples; from += p->tile) {
-        r.n = job->n_samples - from < p->tile ? job->n_samples - from : p->tile;
-        const int error = mf_replay_tile(&r, job, from);
+    for (long k = first; k < end && k * tile < job->n_samples; k++) {
+        r.from = k * tile;
+        r.n = job->n_samples - r.from < tile ? job->n_samples - r.from : tile;
+        r.stride = mf_whole_blocks(r.n);
+        const int error = mf_replay_tile(&r);
         if (error) return error;
     }
+    return MF_REPLAY_OK;
+}
+
+/* Afterwards ws->uniform_grads holds the gradients of all uniform slots. */
+static void mf_replay_finish(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                             const mf_job *job) {
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0};
     for (int32_t k = p->n_uniform_steps - 1; job->backward && k >= 0; k--)
         if (p->steps[k].wants_gradient) mf_uniform_backward(&r, &p->steps[k]);
-    return MF_REPLAY_OK;
+}
+
+static int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                     const mf_job *job) {
+    int error = mf_replay_start(p, kernels, ws, job);
+    if (!error)
+        error = mf_replay_tiles(p, kernels, ws, job, 0, mf_n_tiles(p, job->n_samples));
+    if (!error) mf_replay_finish(p, kernels, ws, job);
+    return error;
 }
 
 #endif

@@ -24,14 +24,27 @@ cdef extern from "value_type.h":
 
 cdef dict orphans = {}   # id -> (attributes, state) of a node whose Value is gone
 cdef list parked = []    # objects to drop once the store is whole again
+cdef int64_t n_hooks_set = 0   # how often a _backward was assigned
 
 
 @cython.internal
+@cython.freelist(64)
 cdef class NodeState:
     """The rare part of a Value; most have none."""
     cdef object hook      # the custom _backward, or None
     cdef object op_text   # _op as the user gave it, or None
     cdef tuple refs       # Values of the HELD operands
+
+
+@cython.internal
+cdef class Step:
+    """A _backward that is C: of what compiled calls return. Called without the way by Python."""
+
+    cdef int run(self) except -1:
+        return 0
+
+    def __call__(self):
+        self.run()
 
 
 cdef void forget_orphan(int32_t id) noexcept with gil:

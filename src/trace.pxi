@@ -13,10 +13,15 @@ cdef dict INSTEAD = {
     "bool()": "choose with mg.maximum, mg.minimum, relu() or mg.take(values, index)",
     "formatting": "print outside: a traced function runs once, not at every call",
     "backward()": "call backward() on what the compiled function returned",
+    "a node's _backward": "call backward() on what the compiled function returned",
     "a custom _backward": "write the function with the ops of Value, whose derivatives are known",
     "a custom node": "write the function with the ops of Value, whose derivatives are known",
     "no_grad": "use v.detach() on what should pass no gradient on",
 }
+
+
+# Top-level modules that stand between the user's line and the engine.
+cdef set NOT_THE_USER_S = {"micrograd_fast", "numpy", "copy", "copyreg", "functools"}
 
 
 class TraceError(RuntimeError):
@@ -25,6 +30,8 @@ class TraceError(RuntimeError):
 
 cdef int raise_trace_error(str what) except -1:
     frame = sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in NOT_THE_USER_S:
+        frame = frame.f_back
     where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
     instead = INSTEAD.get(what, "do it outside of the compiled function")
     raise TraceError(f"{where}: {what} inside a compiled function, which is traced once and then "
@@ -39,6 +46,12 @@ cdef int check_readable(int32_t id, str what) except -1:
         raise TraceError(f"{what}: this Value was made inside a compiled function while it was "
                          "traced and has no number; return it from the function instead")
     return 0
+
+
+def check_not_tracing(str what) -> None:
+    """Raises TraceError where this thread traces a function."""
+    if mf_tracing_here():
+        raise_trace_error(what)
 
 
 def tracing() -> bool:

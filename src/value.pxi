@@ -91,12 +91,15 @@ cdef class Value:
     @property
     def _backward(self):
         """This node's local step: adds its share to the grads of its operands when called."""
+        if mf_n_special:
+            check_readable(self.id, "a node's _backward")
         if self.state is not None and (<NodeState>self.state).hook is not None:
             return (<NodeState>self.state).hook
         return self._local_backward
 
     @_backward.setter
     def _backward(self, function):
+        global n_hooks_set
         if not callable(function):
             raise TypeError(f"_backward must be callable, not {type(function).__name__!r}")
         if mf_n_special:
@@ -104,9 +107,12 @@ cdef class Value:
         state = state_for(self)
         hold(self)
         state.hook = function
+        n_hooks_set += 1
         nodes[self.id].flags |= MF_F_HOOK
 
     def _local_backward(self):
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_readable(self.id, "a node's _backward")
         if mf_node_backward(nodes, &nodes[self.id]) != MF_OK:
             raise_backward(&nodes[self.id])
 
@@ -145,7 +151,7 @@ cdef class Value:
         return f"Value(data={nodes[self.id].data}, grad={nodes[self.id].grad})"
 
     def __format__(self, str spec):
-        if nodes[self.id].flags & MF_F_TRACED:
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
             check_readable(self.id, "formatting")
         return format(nodes[self.id].data, spec) if spec else repr(self)
 

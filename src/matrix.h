@@ -1,0 +1,148 @@
+/* Matrix kernels over float64, for dots that share their inputs: C += A B and y += W x. Included
+ * once per instruction set, after lanes.h, with the same macros and those of its vectors:
+ *
+ *   MF_VEC, MF_WIDTH        a vector and how many doubles it holds
+ *   MF_LOAD, MF_STORE       of a whole vector; MF_SPREAD: a vector of one number
+ *   MF_MASK(n)              of the first n < MF_WIDTH doubles (n = 0: all)
+ *   MF_LOAD_PART, MF_STORE_PART(p, mask, ..)  what the mask leaves out reads as 0, is not written
+ *   MF_VFMA(a, b, c)        a * b + c;  MF_VSUM(v)  the sum of its doubles
+ *   MF_BLOCK_ROWS, MF_BLOCK_VECS  a block of C kept in registers
+ *
+ * No include guard. */
+
+/* Adds to a block of C, mr rows by nr vectors (the last one masked), the product over k. With mr
+ * and nr constant the block is registers: each vector of B serves mr products. */
+MF_INLINE MF_TARGET void MF_ISA(block)(const int mr, const int nr, long n_k, const double *a,
+                                       long a_row, long a_col, const double *b, long b_row,
+                                       double *c, long c_row, MF_MASK_TYPE mask) {
+    MF_VEC sum[MF_BLOCK_ROWS][MF_BLOCK_VECS];
+    MF_UNROLL
+    for (int i = 0; i < mr; i++) {
+        MF_UNROLL
+        for (int j = 0; j < nr - 1; j++) sum[i][j] = MF_LOAD(c + i * c_row + j * MF_WIDTH);
+        sum[i][nr - 1] = MF_LOAD_PART(c + i * c_row + (nr - 1) * MF_WIDTH, mask);
+    }
+    for (long k = 0; k < n_k; k++, a += a_col, b += b_row) {
+        MF_VEC row[MF_BLOCK_VECS];
+        MF_UNROLL
+        for (int j = 0; j < nr - 1; j++) row[j] = MF_LOAD(b + j * MF_WIDTH);
+        row[nr - 1] = MF_LOAD_PART(b + (nr - 1) * MF_WIDTH, mask);
+        MF_UNROLL
+        for (int i = 0; i < mr; i++) {
+            const MF_VEC w = MF_SPREAD(a[i * a_row]);
+            MF_UNROLL
+            for (int j = 0; j < nr; j++) sum[i][j] = MF_VFMA(w, row[j], sum[i][j]);
+        }
+    }
+    MF_UNROLL
+    for (int i = 0; i < mr; i++) {
+        MF_UNROLL
+        for (int j = 0; j < nr - 1; j++) MF_STORE(c + i * c_row + j * MF_WIDTH, sum[i][j]);
+        MF_STORE_PART(c + i * c_row + (nr - 1) * MF_WIDTH, mask, sum[i][nr - 1]);
+    }
+}
+
+/* A function for each height of a block: mr is a constant in it, nr after the switch. */
+#define MF_STRIP(mr)                                                                           \
+    static MF_TARGET void MF_ISA(strip##mr)(int nr, long n_k, const double *a, long a_row,     \
+                                            long a_col, const double *b, long b_row, double *c, \
+                                            long c_row, MF_MASK_TYPE mask) {                   \
+        switch (nr) {                                                                          \
+        case 1: MF_ISA(block)(mr, 1, n_k, a, a_row, a_col, b, b_row, c, c_row, mask); return;  \
+        case 2: MF_ISA(block)(mr, 2, n_k, a, a_row, a_col, b, b_row, c, c_row, mask); return;  \
+        default: MF_ISA(block)(mr, MF_BLOCK_VECS, n_k, a, a_row, a_col, b, b_row, c, c_row, mask); \
+        }                                                                                      \
+    }
+MF_STRIP(1)
+MF_STRIP(2)
+MF_STRIP(4)
+#if MF_BLOCK_ROWS == 8
+MF_STRIP(8)
+#endif
+#undef MF_STRIP
+
+/* C += A B: C is m rows by n, c_row apart; A m by n_k with any strides; B n_k by n, b_row apart.
+ * k goes in pieces so that a panel of B, a piece high and a block wide, stays in cache. */
+static MF_TARGET void MF_ISA(matrix_add)(long m, long n, long n_k, const double *a, long a_row,
+                                         long a_col, const double *b, long b_row, double *c,
+                                         long c_row) {
+    enum { PIECE = 192 };
+    for (long k = 0; k < n_k; k += PIECE) {
+        const long piece = n_k - k < PIECE ? n_k - k : PIECE;
+        for (long j = 0; j < n; j += MF_BLOCK_VECS * MF_WIDTH) {
+            const long left = n - j;
+            const int whole = left >= MF_BLOCK_VECS * MF_WIDTH;
+            const int nr = whole ? MF_BLOCK_VECS : (int)((left + MF_WIDTH - 1) / MF_WIDTH);
+            const MF_MASK_TYPE mask = MF_MASK(whole ? 0 : (int)(left % MF_WIDTH));
+            const double *bj = b + k * b_row + j;
+            long i = 0;
+#define MF_STRIPS(mr)                                                                     \
+            for (; i + mr <= m; i += mr)                                                  \
+                MF_ISA(strip##mr)(nr, piece, a + i * a_row + k * a_col, a_row, a_col, bj, \
+                                  b_row, c + i * c_row + j, c_row, mask);
+#if MF_BLOCK_ROWS == 8
+            MF_STRIPS(8)
+#endif
+            MF_STRIPS(4)
+            MF_STRIPS(2)
+            MF_STRIPS(1)
+#undef MF_STRIPS
+        }
+    }
+}
+
+/* y[i] += the sum over k of w[i * w_row + k] * x[k]; four rows share the loads of x. */
+static MF_TARGET void MF_ISA(vector_add)(long m, long n_k, const double *w, long w_row,
+                                         const double *x, double *y) {
+    const MF_MASK_TYPE mask = MF_MASK((int)(n_k % MF_WIDTH));
+    const long whole = n_k - n_k % MF_WIDTH;
+    for (long i = 0; i < m; i += 4) {
+        const int rows = m - i < 4 ? (int)(m - i) : 4;
+        MF_VEC sum[4];
+        const double *p[4];
+        for (int r = 0; r < 4; r++) {
+            sum[r] = MF_SPREAD(0.0);
+            p[r] = w + (i + (r < rows ? r : 0)) * w_row;
+        }
+        for (long k = 0; k < whole; k += MF_WIDTH) {
+            const MF_VEC v = MF_LOAD(x + k);
+            MF_UNROLL
+            for (int r = 0; r < 4; r++) sum[r] = MF_VFMA(MF_LOAD(p[r] + k), v, sum[r]);
+        }
+        if (whole < n_k) {
+            const MF_VEC v = MF_LOAD_PART(x + whole, mask);
+            MF_UNROLL
+            for (int r = 0; r < 4; r++)
+                sum[r] = MF_VFMA(MF_LOAD_PART(p[r] + whole, mask), v, sum[r]);
+        }
+        for (int r = 0; r < rows; r++) y[i + r] += MF_VSUM(sum[r]);
+    }
+}
+
+/* to[k * to_row + l] = from[l * from_row + k]: n rows of n_k become n_k rows of n. */
+static MF_TARGET void MF_ISA(transpose)(long n, long n_k, const double *restrict from,
+                                        long from_row, double *restrict to, long to_row) {
+    for (long l = 0; l < n; l += 8) {
+        const long rows = n - l < 8 ? n - l : 8;
+        for (long k = 0; k < n_k; k++)
+            for (long r = 0; r < rows; r++)
+                to[k * to_row + l + r] = from[(l + r) * from_row + k];
+    }
+}
+
+/* n rounds of multiply-adds in registers, eight vectors at a time: as fast as this machine can. Returns
+ * a number that depends on all of them. */
+static MF_TARGET double MF_ISA(multiply_adds)(long n) {
+    MF_VEC sum[8];
+    const MF_VEC a = MF_SPREAD(0.999999), b = MF_SPREAD(1e-6);
+    for (int i = 0; i < 8; i++) sum[i] = MF_SPREAD(1.0 + i);
+    for (long k = 0; k < n; k++) {
+        MF_UNROLL
+        for (int i = 0; i < 8; i++) sum[i] = MF_VFMA(sum[i], a, b);
+    }
+    double all = 0.0;
+    for (int i = 0; i < 8; i++) all += MF_VSUM(sum[i]);
+    return all;
+}
+
+enum { MF_ISA(multiply_adds_a_round) = 8 * MF_WIDTH };

@@ -1,0 +1,139 @@
+/* Matrix steps of a plan: z[m] = bias[m] + the sum over k of W[m][k] * x[k], for dots that share
+ * their inputs. W is a matrix of uniform numbers, by rows (w_col 1) or by columns (w_row 1). Over
+ * lanes x, z and their adjoints are matrices of rows; with uniform x they are vectors, and all
+ * vectors that W is applied to can be one step. The way back:
+ *
+ *   adjoint of x += W^T g      adjoint of W += g x^T      adjoint of bias += g
+ *
+ * Included by replay.h, which has the types. */
+
+/* A row that starts from a bias: nothing, a number or another row. */
+static void mf_start_row(const mf_run *r, int32_t bias, double *z) {
+    if (bias >= 0) {
+        memcpy(z, mf_at(r, bias, 0), (size_t)r->stride * sizeof(double));
+        return;
+    }
+    const double start = bias == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~bias];
+    for (long l = 0; l < r->stride; l++) z[l] = start;
+}
+
+static void mf_bias_backward(const mf_run *r, int32_t bias, const double *g) {
+    if (bias == MF_NO_SLOT || !mf_wants(r, bias)) return;
+    if (bias >= 0)
+        r->kernels->axpy(r->stride, 1.0, g, mf_grad_at(r, bias, 0));
+    else
+        r->ws.uniform_grads[~bias] += r->kernels->row_sum(r->n, g);
+}
+
+static inline int32_t mf_bias_of(const mf_step *s, int32_t m) {
+    if (s->y == MF_NO_SLOT) return MF_NO_SLOT;
+    return s->y >= 0 ? s->y + m * s->y_move : s->y - m * s->y_move;
+}
+
+static void mf_matrix_forward(const mf_run *r, const mf_step *s) {
+    for (int32_t m = 0; m < s->count; m++) mf_start_row(r, mf_bias_of(s, m), mf_at(r, s->z, m));
+    r->kernels->matrix_add(s->count, r->stride, s->n, r->ws.uniforms + s->w, s->w_row, s->w_col,
+                           mf_at(r, s->x, 0), r->stride, mf_at(r, s->z, 0), r->stride);
+}
+
+/* Samples first: row l holds the lanes l of `n` rows. Inputs that are an array's adjacent columns lie
+ * there like that already. */
+static const double *mf_samples_first(const mf_run *r, const double *rows, int32_t slot, int32_t n,
+                                      long *row) {
+    const mf_column *c = r->job->columns + slot;
+    if (slot >= 0 && slot + n <= r->plan->n_columns) {
+        int32_t k = 1;
+        while (k < n && c[k].data == c[0].data + k && c[k].stride == c[0].stride) k++;
+        if (k == n) {
+            *row = c->stride;
+            return c->data + r->from * c->stride;
+        }
+    }
+    *row = (n + MF_LANE_BLOCK - 1) / MF_LANE_BLOCK * MF_LANE_BLOCK;
+    r->kernels->transpose(n, r->n, rows, r->stride, r->ws.scratch, *row);
+    return r->ws.scratch;
+}
+
+static void mf_matrix_backward(const mf_run *r, const mf_step *s) {
+    const mf_kernels *k = r->kernels;
+    const double *w = r->ws.uniforms + s->w, *g = mf_grad_at(r, s->z, 0), *x = mf_at(r, s->x, 0);
+    double *dw = r->ws.uniform_grads + s->w;
+    const long m = s->count;
+    long row;
+    for (int32_t i = 0; i < m; i++) mf_bias_backward(r, mf_bias_of(s, i), mf_grad_at(r, s->z, i));
+    if (s->wants_x)
+        k->matrix_add(s->n, r->stride, m, w, s->w_col, s->w_row, g, r->stride,
+                      mf_grad_at(r, s->x, 0), r->stride);
+    if (!s->wants_w) return;
+    if (s->w_col == 1) {
+        const double *xt = mf_samples_first(r, x, s->x, s->n, &row);
+        k->matrix_add(m, s->n, r->n, g, r->stride, 1, xt, row, dw, s->w_row);
+    } else {
+        const double *gt = mf_samples_first(r, g, -1, s->count, &row);
+        k->matrix_add(s->n, m, r->n, x, r->stride, 1, gt, row, dw, s->w_col);
+    }
+}
+
+/* ---- the same over uniform numbers ---- */
+
+static void mf_uniform_matrix_forward(const mf_run *r, const mf_step *s) {
+    const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0);
+    double *z = mf_at(r, s->z, 0);
+    const long m = s->count, n = s->n;
+    for (int32_t v = 0; v < s->n_vectors; v++)
+        for (long i = 0; i < m; i++)
+            z[v * m + i] = s->y == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~s->y + i * s->y_move];
+    if (s->w_col != 1) {
+        r->kernels->matrix_add(s->n_vectors, m, n, x, s->x_step, 1, w, s->w_col, z, m);
+        return;
+    }
+    for (int32_t v = 0; v < s->n_vectors; v++)
+        r->kernels->vector_add(m, n, w, s->w_row, x + (long)v * s->x_step, z + v * m);
+}
+
+static void mf_uniform_matrix_backward(const mf_run *r, const mf_step *s) {
+    const mf_kernels *k = r->kernels;
+    const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, s->z, 0);
+    double *dw = r->ws.uniform_grads + s->w, *dx = mf_grad_at(r, s->x, 0);
+    const long m = s->count, n = s->n, n_vectors = s->n_vectors, step = s->x_step;
+    if (r->plan->partly_used && mf_all_zero(m * n_vectors, g)) return;
+    for (long v = 0; s->y != MF_NO_SLOT && v < n_vectors; v++)
+        for (long i = 0; i < m; i++)
+            r->ws.uniform_grads[~s->y + i * s->y_move] += g[v * m + i];
+    if (s->w_col == 1) {
+        if (s->wants_x) k->matrix_add(n_vectors, n, m, g, m, 1, w, s->w_row, dx, step);
+        if (s->wants_w) k->matrix_add(m, n, n_vectors, g, 1, m, x, step, dw, s->w_row);
+        return;
+    }
+    for (long v = 0; s->wants_x && v < n_vectors; v++)
+        k->vector_add(n, m, w, s->w_col, g + v * m, dx + v * step);
+    if (s->wants_w) k->matrix_add(n, m, n_vectors, x, 1, step, g, m, dw, s->w_col);
+}
+
+/* One dot over adjacent uniform slots, or with one number for all first factors (a plain sum). */
+static void mf_inner_forward(const mf_run *r, const mf_step *s) {
+    const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0);
+    const double start = s->y == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~s->y];
+    *mf_at(r, s->z, 0) = start + (s->w_col ? r->kernels->inner(s->n, w, x)
+                                           : *w * r->kernels->row_sum(s->n, x));
+}
+
+static void mf_inner_backward(const mf_run *r, const mf_step *s) {
+    const mf_kernels *k = r->kernels;
+    const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0);
+    const double g = *mf_grad_at(r, s->z, 0);
+    double *dw = r->ws.uniform_grads + s->w;
+    if (s->y != MF_NO_SLOT) *mf_grad_at(r, s->y, 0) += g;
+    if (s->wants_w) {
+        if (s->w_col)
+            k->axpy(s->n, g, x, dw);
+        else
+            *dw += g * k->row_sum(s->n, x);
+    }
+    if (!s->wants_x) return;
+    double *dx = mf_grad_at(r, s->x, 0);
+    if (s->w_col)
+        k->axpy(s->n, g, w, dx);
+    else
+        for (int32_t i = 0; i < s->n; i++) dx[i] += *w * g;
+}

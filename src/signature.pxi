@@ -1,0 +1,182 @@
+# What a call's arguments look like, and the trace that serves all calls that look alike. Needs
+# plan.pxi.
+#
+# compiler.py writes a signature down as keys, a tuple for each argument:
+#   ("array", shape)       a float64 array; where the function is batched, shape is a sample's
+#   ("array grad", shape)  the same, and its gradient is asked for
+#   ("batch", shape)       a Batch that has a graph behind it
+#   ("number",)            a float
+#   ("value",)             a Value
+#   ("static", type, x)    the constant x
+#   ("list", keys), ("tuple", keys)
+# compiler.py finds the key of arguments of any kind; call.pxi only looks whether plain arguments
+# fit a key that is there, which takes some 100 ns.
+
+from cpython.buffer cimport (Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release,
+                             PyObject_GetBuffer)
+
+cdef struct captured_slot:
+    int32_t id      # of a node; its Value lives as long as the plan
+    int32_t slot    # among the uniforms
+
+cdef struct fed_array:    # an array argument of one batched call
+    Py_buffer view        # of the caller's array
+    bint has_view         # while it is needed
+    const double *data    # one sample after the other
+    int32_t first         # input
+    int32_t width         # numbers a sample
+    int32_t first_lane    # widths of the arrays before it
+    bint wants            # its gradient is asked for
+
+
+cdef class Call
+cdef class Batch
+
+
+cdef class Specialization:
+    """A trace for one signature: its plan, the keys it serves, the structure of its results.
+
+    rebuild makes that structure of a list of Values; None: the function returns one Value.
+    """
+    cdef readonly Plan plan
+    cdef readonly tuple args         # keys of the positional arguments
+    cdef readonly tuple kwargs       # (word, key) of the others
+    cdef readonly bint batch
+    cdef object rebuild
+    cdef tuple captured
+    cdef Block reads                 # a captured_slot for each captured node that is still used
+    cdef int32_t n_values            # Values among the arguments
+    cdef int32_t n_arrays            # arrays among those of a batched function
+    cdef int32_t n_lanes             # inputs that differ from sample to sample
+    cdef size_t n_bytes              # of a call's block, see Call.take_block
+    cdef void *spare                 # a block that no call uses right now
+    cdef list passing                # see captured_results
+    cdef int64_t passing_at          # n_hooks_set when it was made
+
+    def __init__(self, Plan plan, tuple args, tuple kwargs, bint batch, rebuild):
+        cdef captured_slot read
+        cdef int32_t k
+        self.plan = plan
+        self.args = args
+        self.kwargs = kwargs
+        self.batch = batch
+        self.rebuild = rebuild
+        self.captured = tuple(plan.captured)
+        self.reads = Block(sizeof(captured_slot))
+        for k in range(plan.captured_slots.n):
+            # From now on each stays the node that it is: ids may be kept.
+            nodes[(<Value>self.captured[k]).id].flags &= ~MF_F_BLANK
+            read.id = (<Value>self.captured[k]).id
+            read.slot = (<int32_t *>plan.captured_slots.data)[k]
+            if read.slot != MF_NO_SLOT:
+                read.slot = ~read.slot
+                self.reads.add(&read)
+        for key in [*args, *[key for _, key in kwargs]]:
+            self.count(key)
+        self.n_bytes = (8 * (2 * <size_t>plan.plan.n_uniforms + plan.plan.n_outputs)
+                        + self.n_arrays * sizeof(fed_array) + self.n_values * sizeof(int32_t))
+
+    def __dealloc__(self):
+        free(self.spare)
+
+    cdef int count(self, tuple key) except -1:
+        cdef int32_t size = 1
+        tag = key[0]
+        if tag in ("list", "tuple"):
+            for item in key[1]:
+                self.count(item)
+        elif tag == "value":
+            self.n_values += 1
+        elif self.batch and tag in ("array", "array grad", "batch"):
+            for n in key[1]:
+                size *= n
+            self.n_arrays += 1
+            self.n_lanes += size
+        return 0
+
+    cdef list captured_results(self):
+        """The captured Values that pass gradient on themselves: results of ops, which does not
+        change, and leaves with a custom _backward; looked up again after one was set anywhere."""
+        cdef const captured_slot *read = <captured_slot *>self.reads.data
+        cdef int32_t k
+        if self.passing is None or self.passing_at != n_hooks_set:
+            self.passing = [value_of(read[k].id) for k in range(self.reads.n)
+                            if passes_on(read[k].id)]
+            self.passing_at = n_hooks_set
+        return self.passing
+
+    cdef Call fed(self, tuple args, dict kwargs, bint keeps):
+        """A call that has taken these arguments; None where they do not fit the keys.
+
+        keeps: it may run again later, so it copies what it reads.
+        """
+        cdef Call call
+        cdef Py_ssize_t k
+        if len(args) != len(self.args) or len(kwargs) != len(self.kwargs):
+            return None
+        call = Call.__new__(Call)
+        call.take_block(self, keeps)
+        for k in range(len(args)):
+            if not call.feed(<tuple>self.args[k], args[k]):
+                return None
+        for word, key in self.kwargs:
+            if word not in kwargs or not call.feed(<tuple>key, kwargs[word]):
+                return None
+        return call
+
+    def run(self, tuple args, dict kwargs, list leaves=None, bint backward=True):
+        """(outputs, gradients) as numbers: no graph is made. Outputs are a block of float64.
+
+        With leaves, Values, the gradients are theirs; without, they are (those of the inputs, a
+        block of float64 for each array of a batched function that asked for its own). They are
+        those of the sum of the one output; with backward=False they are None.
+        Raises TypeError for arguments that do not fit, IndexError for a bad index of take,
+        ValueError for a leaf that the function uses through the result of an op.
+        """
+        cdef Call call = self.fed(args, kwargs, False)
+        cdef bytearray outputs, columns = None
+        if call is None:
+            raise TypeError("the arguments are none that this trace serves")
+        if backward and self.plan.plan.n_outputs != 1:
+            raise TypeError("only a function of one result has a gradient")
+        outputs = bytearray(8 * call.n_samples * self.plan.plan.n_outputs)
+        if backward and leaves is None:
+            columns = bytearray(8 * call.n_samples * self.n_lanes)
+        call.run(<double *><char *>outputs, backward,
+                 <double *><char *>columns if columns is not None else NULL)
+        if not backward:
+            return outputs, None
+        if leaves is not None:
+            return outputs, call.leaf_gradients(leaves)
+        return outputs, (call.input_gradients(), call.wanted_columns(columns))
+
+
+cdef class Dispatcher:
+    """What a compiled function does at a call: finds the trace that fits, and runs it.
+
+    A subclass gives __wrapped__, the function, and _prepared(args, kwargs), which returns
+    (specialization, args, kwargs): the arguments made plain, and the trace for them.
+    """
+    cdef list recent    # Specializations, the latest first
+
+    def __cinit__(self, *args, **kwargs):
+        self.recent = []
+
+    def __call__(self, *args, **kwargs):
+        cdef Call call
+        cdef Specialization special
+        cdef bint grad = records()
+        if mf_n_special and mf_tracing_here():
+            return self.__wrapped__(*args, **kwargs)
+        for special in self.recent:
+            call = special.fed(args, kwargs, grad)
+            if call is not None:
+                break
+        else:
+            special, args, kwargs = self._prepared(args, kwargs)
+            call = special.fed(args, kwargs, grad)
+            if call is None:
+                raise TypeError("an argument changed while it was read")
+        if not self.recent or self.recent[0] is not special:
+            self.recent = [special, *[s for s in self.recent if s is not special][:3]]
+        return call.results(grad)
