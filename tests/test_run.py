@@ -101,7 +101,14 @@ def test_a_folder_and_a_zip_file_run_by_their_main():
 def test_exit_code_and_traceback_are_plain_pythons(text, code):
     write("program.py", text)
     assert assert_same("program.py")[0] == code
-    assert assert_same("-m", "json.tool", "missing.json")[0] != 0
+
+
+def test_a_modules_traceback_is_plain_pythons_without_its_machinery():
+    write("program.py", "def f():\n    return [1][2]\n\nf()\n")
+    ours, plain = run("-m", "program"), python("-m", "program")
+    assert ours[:2] == plain[:2] == (1, "")
+    assert ours[2] == re.sub(r'  File "[^"]*runpy[^"]*", .*\n(    .*\n)*', "", plain[2])
+    assert ours[2].count("  File ") == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
