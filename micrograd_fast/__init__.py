@@ -23,3 +23,28 @@ __all__ = [
     "set_num_threads",
     "take",
 ]
+
+TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
+if TYPE_CHECKING:
+    from micrograd_fast import viz as viz
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "engine", "viz"]
+
+
+def __getattr__(name: str) -> object:
+    """viz on its first use, for its imports cost more than the package; else where a name is."""
+    if name == "viz":
+        from importlib import import_module
+
+        return import_module("micrograd_fast.viz")
+    text = f"module 'micrograd_fast' has no attribute {name!r}"
+    for module in (nn, optim, functional):
+        if name in module.__all__:
+            text += f": it is in {module.__name__}"
+            break
+    else:
+        if not name.startswith("_") and hasattr(Value, name):
+            text += f": it is a method, Value.{name}"
+    raise AttributeError(text, name=name)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["Value", "no_grad"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class no_grad:
     """Context manager and decorator: ops compute data and record nothing.
 
@@ -37,3 +41,13 @@ class no_grad:
                 return function(*args, **kwargs)
 
         return without_grad  # type: ignore[return-value]
+
+
+def _repr_svg_(self: Value) -> str | None:
+    """What a notebook shows for a Value: its graph, drawn, where it is small and Graphviz there."""
+    from micrograd_fast import viz
+
+    return viz.svg(self)
+
+
+Value._repr_svg_ = _repr_svg_  # type: ignore[method-assign]

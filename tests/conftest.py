@@ -24,7 +24,7 @@ ENGINES = ("micrograd", "micrograd_fast")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes seconds because micrograd does")
+    config.addinivalue_line("markers", "slow: takes seconds, mostly because micrograd does")
 
 
 def load_engine(package):

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "utils"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear")
 _NAMES = {"relu": "ReLU", "tanh": "Tanh", "sigmoid": "Sigmoid", "linear": "Linear"}
 
@@ -113,6 +118,10 @@ class MLP(Module):
     """Layers of nin -> nouts[0] -> nouts[1] -> ...; the last one is linear."""
 
     def __init__(self, nin: int, nouts: list[int], *, activation: str = "relu") -> None:
+        if not hasattr(nouts, "__iter__"):
+            raise TypeError(
+                f"nouts must be a list of sizes, such as [16, 1], not {type(nouts).__name__!r}"
+            )
         sz = [nin, *nouts]
         self.layers = [
             Layer(sz[i], sz[i + 1], nonlin=i != len(nouts) - 1, activation=activation)
