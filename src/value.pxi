@@ -14,9 +14,10 @@ cdef extern from "value_type.h":
     bint mf_operators_replaced()
     ctypedef int (*mf_give_leaf_fn)(PyObject *) except -1
     ctypedef object (*mf_leaf_of_fn)(object)
+    ctypedef int (*mf_hold_fn)(PyObject *) except -1
     ctypedef void (*mf_drop_node_fn)(PyObject *) noexcept
     int mf_value_type_finish(PyTypeObject *t, mf_give_leaf_fn give, mf_leaf_of_fn leaf,
-                             mf_drop_node_fn drop) except -1
+                             mf_hold_fn hold, mf_drop_node_fn drop) except -1
 
 
 cdef class Value:
@@ -315,8 +316,6 @@ cdef int init_node(Value value, double data, tuple children, str op) except -1:
         nodes[id].flags &= ~MF_F_BLANK
     if op:
         state_for(value).op_text = op
-    if type(value) is not Value:
-        hold(value)
     for child in children:
         if nodes[(<Value>child).id].flags & MF_F_HELD:
             hold_result(value)
@@ -325,7 +324,8 @@ cdef int init_node(Value value, double data, tuple children, str op) except -1:
 
 
 cdef int replace_node(Value value, int32_t id) except -1:
-    """The Value moves to another node; the one it leaves has no other use."""
+    """The Value moves to another node, with what was hung on it."""
+    nodes[id].flags |= nodes[value.id].flags & (MF_F_HELD | MF_F_HOOK)
     owners[id] = owners[value.id]
     owners[value.id] = MF_NONE
     node_release(value.id)
@@ -373,10 +373,18 @@ cdef object compare(Value self, object other, int op):
 
 
 cdef int give_leaf(PyObject *blank) except -1:
-    """Lent to value_type.h: the node that a Value has from birth."""
+    """Lent to value_type.h: the node that a Value has from birth. That of a subclass must not come
+    back as a plain Value, whichever way it was made: it is HELD."""
     adopt(<Value>blank, leaf_new(0.0))
     nodes[(<Value>blank).id].flags |= MF_F_BLANK
+    if type(<object>blank) is not Value:
+        nodes[(<Value>blank).id].flags |= MF_F_HELD
     return 0
+
+
+cdef int hold_any(PyObject *value) except -1:
+    """Lent to value_type.h."""
+    return hold(<Value>value)
 
 
 cdef object leaf_of(object number):
