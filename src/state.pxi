@@ -172,8 +172,15 @@ cdef list operand_ids(int32_t id):
 
 
 cdef tuple held_operands(int32_t id):
-    """Values of the operands that are HELD; made where a collection took them away."""
-    return tuple([value_of(k) for k in operand_ids(id) if nodes[k].flags & MF_F_HELD])
+    """Values of the operands that are HELD; made where a collection took them away.
+
+    No list comprehension: Cython 3.3 gives up an item twice where its append runs out of memory.
+    """
+    cdef list held = []
+    for k in operand_ids(id):
+        if nodes[<int32_t>k].flags & MF_F_HELD:
+            held.append(value_of(k))
+    return tuple(held)
 
 
 cdef int hold_result(Value value) except -1:
@@ -227,15 +234,18 @@ cdef bytearray mark_users(int32_t used):
 cdef int hold_all(bytearray found, int32_t used) except -1:
     cdef uint8_t *mark = found
     cdef int32_t id
-    cdef list users = [], refs = []
+    cdef list users = [], refs = [], held
     for id in range(<int32_t>len(found)):
         if mark[id] and id != used and nodes[id].op != MF_LINK:
             users.append(value_of(id))
     for user in users:
-        refs.append(tuple([value_of(k) for k in operand_ids((<Value>user).id)
-                           if mark[k] or nodes[k].flags & MF_F_HELD]))
+        held = []
+        for k in operand_ids((<Value>user).id):
+            if mark[<int32_t>k] or nodes[<int32_t>k].flags & MF_F_HELD:
+                held.append(value_of(k))
+        refs.append(tuple(held))
         state_for(<Value>user)
-    for user, held in zip(users, refs):
-        (<NodeState>(<Value>user).state).refs = held
+    for user, operands in zip(users, refs):
+        (<NodeState>(<Value>user).state).refs = operands
         nodes[(<Value>user).id].flags |= MF_F_HELD
     return 0
