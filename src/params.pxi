@@ -17,6 +17,8 @@ cdef class Parameters:
     cdef array.array ids
 
     def __init__(self, values):
+        cdef array.array ids
+        cdef Py_ssize_t k
         if isinstance(values, Value):
             raise TypeError("params must be a list of Values, not one Value")
         self.values = tuple(values)
@@ -32,9 +34,11 @@ cdef class Parameters:
             if p in seen:
                 raise ValueError(f"params[{k}] is the same Value as params[{seen[p]}]")
             seen[p] = k
-        for p in self.values:   # from now on each stays the node that it is
-            nodes[(<Value>p).id].flags &= ~MF_F_BLANK
-        self.ids = array.array("i", [(<Value>p).id for p in self.values])
+        ids = array.array("i", bytes(4 * len(self.values)))
+        for k, p in enumerate(self.values):
+            nodes[(<Value>p).id].flags &= ~MF_F_BLANK   # from now on it stays the node that it is
+            ids.data.as_ints[k] = (<Value>p).id
+        self.ids = ids
 
     def __len__(self):
         return len(self.ids)

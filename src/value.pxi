@@ -19,6 +19,8 @@ cdef extern from "value_type.h":
     int mf_value_type_finish(PyTypeObject *t, mf_give_leaf_fn give, mf_leaf_of_fn leaf,
                              mf_hold_fn hold, mf_drop_node_fn drop) except -1
 
+cdef tuple PROPERTIES = ("data", "grad", "_prev", "_op", "_backward")
+
 
 cdef class Value:
     """Value(data, _children=(), _op='', label='')
@@ -129,14 +131,15 @@ cdef class Value:
         return leaf_value(nodes[self.id].data)
 
     def __setattr__(self, name, attribute):
+        # Held first: should that fail, nothing was set. What the properties refuse holds nothing.
+        if PyObject_IS_GC(<PyObject *>attribute) and name not in PROPERTIES:
+            hold(self)
         PyObject_GenericSetAttr(self, name, attribute)
         if self.attributes is not NULL:
             mf_value_track(self)
-        if PyObject_IS_GC(<PyObject *>attribute):
-            hold(self)
 
     def __delattr__(self, name):
-        if name in ("data", "grad", "_prev", "_op", "_backward"):
+        if name in PROPERTIES:
             raise AttributeError(f"{name} of a Value cannot be deleted")
         del_attribute(self, name, NULL)
 
