@@ -44,7 +44,8 @@ def _no_grad_exit() -> None:
     mf_n_special -= 1
 
 
-mf_value_type_finish(<PyTypeObject *>Value, give_leaf, leaf_of, hold_any, drop_node)
+mf_value_type_finish(<PyTypeObject *>Value, give_leaf, leaf_of, hold_any, is_held,
+                     drop_node)
 cdef int register_activations() except -1:
     cdef int code
     for code in range(MF_FIRST_OP, MF_N_EAGER_OPS):

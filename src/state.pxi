@@ -29,6 +29,7 @@ cdef list parked = []              # objects to drop once the store is whole aga
 
 
 @cython.internal
+@cython.no_gc_clear   # a collection breaks cycles at the Value (value_type.h), if it is HELD
 cdef class NodeState:
     """The rare part of a Value; most have none."""
     cdef object hook      # the custom _backward, or None

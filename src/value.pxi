@@ -15,9 +15,11 @@ cdef extern from "value_type.h":
     ctypedef int (*mf_give_leaf_fn)(PyObject *) except -1
     ctypedef object (*mf_leaf_of_fn)(object)
     ctypedef int (*mf_hold_fn)(PyObject *) except -1
+    ctypedef int (*mf_is_held_fn)(PyObject *) noexcept
     ctypedef void (*mf_drop_node_fn)(PyObject *) noexcept
     int mf_value_type_finish(PyTypeObject *t, mf_give_leaf_fn give, mf_leaf_of_fn leaf,
-                             mf_hold_fn hold, mf_drop_node_fn drop) except -1
+                             mf_hold_fn hold, mf_is_held_fn is_held,
+                             mf_drop_node_fn drop) except -1
 
 cdef tuple PROPERTIES = ("data", "grad", "_prev", "_op", "_backward")
 
@@ -388,6 +390,12 @@ cdef int give_leaf(PyObject *blank) except -1:
 cdef int hold_any(PyObject *value) except -1:
     """Lent to value_type.h."""
     return hold(<Value>value)
+
+
+cdef int is_held(PyObject *value) noexcept:
+    """Lent to value_type.h."""
+    cdef int32_t id = (<Value>value).id
+    return id >= 0 and nodes[id].flags & MF_F_HELD
 
 
 cdef object leaf_of(object number):

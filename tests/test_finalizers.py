@@ -178,3 +178,17 @@ def test_weak_callbacks_in_the_middle_of_backward():
     assert weak() is None
     assert seen == [[1.0, 4.0]]
     assert x.grad == 2.0
+
+
+def test_a_collection_leaves_labels_and_attributes_on_nodes_in_use():
+    x = Value(2.0, label="x")
+    y = Value(3.0)
+    y.number, y._op = 7, "input"
+    out = x + y
+    cycle = Value(0.0, (x, y), "custom")
+    cycle._backward = lambda operands=(cycle, x, y): None  # all that holds x and y by now
+    del x, y, cycle
+    gc.collect()
+    y, x = sorted(out._prev, key=lambda v: v.label)
+    assert (x.label, x.data) == ("x", 2.0)
+    assert (y.number, y._op, y.data) == (7, "input", 3.0)
