@@ -137,7 +137,7 @@ def copy_numbers(list values, buffer, str what):
         target = memoryview(buffer).cast("B")
         size = len(target)
     if size != n * <Py_ssize_t>sizeof(double):
-        raise ValueError(f"the buffer holds {size} bytes, not the {n} float64 numbers of {n} Values")
+        raise ValueError(f"the buffer holds {size} bytes, {n} Values need {n} float64 numbers")
     if n == 0:
         return
     numbers = <double *>&source[0] if what == "write" else <double *>&target[0]

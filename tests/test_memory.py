@@ -47,7 +47,8 @@ class World:
         self.plain.number = 5
         self.out = (self.plain + self.custom * self.p).tanh()
         self.hung = hung(self.x)
-        self.spoilt = [Value(float(k)) for k in range(n_spoilt)]  # no dead Value is left for the next
+        # Uses up the dead Values that are kept for the next op: all are allocated from here on.
+        self.spoilt = [Value(float(k)) for k in range(n_spoilt)]
         self.kept = []
 
     def looks(self):

@@ -263,16 +263,14 @@ class GraphLife(RuleBasedStateMachine):
         if "raises" in kinds:
             with pytest.raises(model.Raised):
                 value.backward()
-            self.zero_grads()  # how far it came depends on the order
-        elif "reenters" in kinds:
-            value.backward()
-            self.zero_grads()
         else:
             value.backward()
             model.backward(node)
         self.inside = False
-        # The caller still holds what a step dropped: its numbers are compared once more.
-        self.held.append((value, node)) if (value, node) not in self.held else None
+        if all(v is not value for v, _ in self.held):
+            self.held.append((value, node))  # a step dropped it, but the caller holds it
+        if kinds & {"raises", "reenters"}:
+            self.zero_grads()  # how far it came depends on the order
         self.clear_if_inexact()
 
     @rule(a=PICKS)

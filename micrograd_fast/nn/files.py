@@ -135,10 +135,10 @@ def _entry(file: Any, info: Any, name: str) -> Any:
     data = file.read(info)  # its checksum is verified
     stream = io.BytesIO(data)
     try:
-        version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
+        version = np.lib.format.read_magic(stream)
         if version != (1, 0):
             raise ValueError(f"version {version} of the .npy format")
-        header = np.lib.format.read_array_header_1_0(stream)  # type: ignore[no-untyped-call]
+        header = np.lib.format.read_array_header_1_0(stream)
     except Exception as error:  # NumPy hands on what Python's parser raises
         raise ValueError(f"{name!r} is no array: {error}") from None
     shape, _, dtype = header
