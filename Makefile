@@ -1,35 +1,66 @@
 # Builds of the extension that look for trouble, each in a folder of its own below build/, and the
-# tests run on them. `make PYTHON=.venv/bin/python sanitize`. Needs GCC, and the packages of '.[dev]'.
+# tests run on them: `make PYTHON=.venv/bin/python sanitize`. Needs GCC and the packages of '.[dev]'.
 #
-#   make sanitize   AddressSanitizer and UndefinedBehaviorSanitizer, C asserts
-#   make checks     all of Cython's run-time checks, C asserts
-#   make valgrind   memcheck over a reduced suite
-#   make coverage   lines of Python and Cython that the quick tests reach
-#   make fuzz       random programs of public calls, for FUZZ_SECONDS
+#   make sanitize   the quick tests under AddressSanitizer and UndefinedBehaviorSanitizer, C asserts on
+#   make checks     the quick tests with all of Cython's run-time checks and C asserts on
+#   make valgrind   a reduced suite under memcheck
+#   make coverage   which lines of Python and Cython the quick tests reach
+#   make fuzz       random programs of public calls under the sanitizers, for FUZZ_SECONDS
 
 PYTHON ?= python3
-TESTS ?= tests
-MARK ?= not slow
+TESTS ?= $(CURDIR)/tests
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
+FUZZ_ARGS ?=
+export PYTHONDONTWRITEBYTECODE = 1
 
-# From the sources as they are; the checkout's own build is not touched.
-BUILD = $(PYTHON) setup.py -q build --build-base build/$@ --build-lib build/$@/lib
-PYTEST = $(PYTHON) -m pytest -p no:cacheprovider -m '$(MARK)' $(PYTEST_ARGS) $(TESTS)
-CHECKS = boundscheck,wraparound,initializedcheck,nonecheck,cdivision=False,overflowcheck
+# The packages of the checkout with another extension: build/NAME/lib.
+BUILD = MF_CYTHON_DIR=build/$(1)/cython $(PYTHON) setup.py -q build --build-base build/$(1) \
+        --build-lib build/$(1)/lib
+# In that folder, because Python looks for packages where it was started first.
+IN = cd build/$(1)/lib && PYTHONPATH=$(CURDIR)/build/$(1)/lib:$(CURDIR)
+PYTEST = $(PYTHON) -m pytest -p no:cacheprovider -m 'not slow' $(PYTEST_ARGS)
+# What needs the package installed, or starts other programs, is not for these builds.
+ELSEWHERE = $(addprefix --ignore=$(CURDIR)/tests/,test_typing.py test_bench.py test_demo.py)
 
-.PHONY: sanitize sanitize-build checks checks-build valgrind valgrind-build coverage coverage-build fuzz
+.PHONY: sanitize sanitize-build checks valgrind coverage fuzz
 
-# The sanitizers' flags. CPython itself leaks at exit by design, so leaks are counted by the tests.
+# Leaks are counted by the tests: CPython itself leaves memory behind at exit.
 SANITIZE = -O1 -g -fno-omit-frame-pointer -UNDEBUG -fsanitize=address,undefined \
-           -fno-sanitize-recover=undefined
-ASAN = LD_PRELOAD="$(shell gcc -print-file-name=libasan.so) $(shell gcc -print-file-name=libubsan.so)" \
-       PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1 \
-       UBSAN_OPTIONS=print_stacktrace=1
+           -fno-sanitize-recover=undefined -fsanitize-coverage=trace-pc
+ASAN = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+       PYTHONMALLOC=malloc UBSAN_OPTIONS=print_stacktrace=1 \
+       ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1
 
 sanitize-build:
-	MF_CFLAGS='$(SANITIZE)' MF_LDFLAGS='-fsanitize=address,undefined' \
-	  $(PYTHON) setup.py -q build --build-base build/sanitize --build-lib build/sanitize/lib
+	mkdir -p build/sanitize
+	gcc -O2 -fPIC -c fuzz/coverage.c -o build/sanitize/coverage.o
+	MF_CFLAGS='$(SANITIZE)' \
+	  MF_LDFLAGS='build/sanitize/coverage.o -Wl,-Bsymbolic -fsanitize=address,undefined' \
+	  $(call BUILD,sanitize)
 
 sanitize: sanitize-build
-	$(ASAN) PYTHONPATH=$(CURDIR)/build/sanitize/lib $(PYTEST)
+	$(call IN,sanitize) $(ASAN) $(PYTEST) $(ELSEWHERE) $(TESTS)
+
+fuzz: sanitize-build
+	$(call IN,sanitize) $(ASAN) $(PYTHON) -m fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
+
+checks:
+	MF_CFLAGS='-O1 -UNDEBUG' \
+	  MF_DIRECTIVES='boundscheck=True initializedcheck=True nonecheck=True' \
+	  $(call BUILD,checks)
+	$(call IN,checks) $(PYTEST) $(ELSEWHERE) $(TESTS)
+
+# CPython's own allocator off, so that every object is watched.
+VALGRIND = valgrind --quiet --error-exitcode=99 --leak-check=no --suppressions=$(CURDIR)/.ci/valgrind.supp
+valgrind:
+	MF_CFLAGS='-O1 -g -UNDEBUG' $(call BUILD,valgrind)
+	$(call IN,valgrind) PYTHONMALLOC=malloc $(VALGRIND) $(PYTEST) \
+	  $(addprefix $(CURDIR)/tests/,test_finalizers.py test_custom_nodes.py test_hostile_bytes.py)
+
+# Functions without the interpreter lock are C loops that Cython cannot trace: not in the table.
+coverage:
+	MF_CFLAGS='-O1 -DCYTHON_TRACE=1' MF_DIRECTIVES='linetrace=True' $(call BUILD,coverage)
+	PYTHONPATH=$(CURDIR)/build/coverage/lib $(PYTHON) -m coverage run --rcfile=.ci/coverage.ini \
+	  -m pytest -p no:cacheprovider -q -m 'not slow' $(PYTEST_ARGS) $(ELSEWHERE) $(TESTS)
+	$(PYTHON) -m coverage report --rcfile=.ci/coverage.ini

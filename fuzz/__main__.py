@@ -11,6 +11,7 @@ import gc
 import mmap
 import random
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
-    parser.add_argument("--last", type=Path, default=Path("build/fuzz-last"))
+    parser.add_argument("--last", type=Path, default=Path(tempfile.gettempdir()) / "micrograd_fast-fuzz")
     parser.add_argument("--save", action="store_true", help="write the corpus back")
     parser.add_argument("--replay", type=Path)
     args = parser.parse_args()
@@ -99,7 +100,6 @@ def main():
         print(run(data[4 : 4 + int.from_bytes(data[:4], "little")]), "calls")
         return
     print(f"seed {args.seed}", flush=True)
-    args.last.parent.mkdir(exist_ok=True)
     args.last.write_bytes(bytes(LARGEST + 4))
     # A memory map: what was running is on the disk even after a crash.
     with args.last.open("r+b") as file, mmap.mmap(file.fileno(), LARGEST + 4) as last:

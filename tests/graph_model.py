@@ -77,7 +77,8 @@ def partials(node):
     if node.kind == "mul":
         return [data[1], data[0]]
     if node.kind == "pow":
-        return [node.exponent * data[0] ** (node.exponent - 1)]
+        k = node.exponent
+        return [k * data[0] ** (k - 1) if k else 0.0]
     if node.kind == "relu":
         return [float(node.data > 0)]
     if node.kind == "abs":
