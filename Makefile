@@ -60,7 +60,7 @@ valgrind:
 
 # Cython's plugin wants the C file beside the sources, so this is a copy of the checkout. Traced, a C
 # loop takes a hundred times as long: the tests of size and speed are left out.
-COVERED = $(filter-out $(addprefix tests/test_,bench.py demo.py limits.py typing.py),\
+COVERED = $(filter-out $(addprefix tests/test_,bench.py demo.py limits.py memory.py typing.py),\
           $(wildcard tests/test_*.py))
 coverage:
 	rm -rf build/coverage && mkdir -p build/coverage

@@ -47,7 +47,10 @@ setup(
         [extension],
         build_dir=os.environ.get("MF_CYTHON_DIR", "build/cython"),
         include_path=[str(SRC)],
-        compiler_directives={"language_level": 3, **{k: v == "True" for k, v in directives.items()}},
+        compiler_directives={
+            "language_level": 3,
+            **{k: v == "True" for k, v in directives.items()},
+        },
         annotate=bool(os.environ.get("MF_ANNOTATE")),
     )
 )

@@ -1,1 +1,1 @@
-"""Fuzzing: a byte string is a sequence of public calls (target.py), chosen by coverage (__main__.py)."""
+"""Fuzzing: a byte string is a sequence of calls (target.py), coverage chooses (__main__.py)."""

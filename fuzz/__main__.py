@@ -89,7 +89,9 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
-    parser.add_argument("--last", type=Path, default=Path(tempfile.gettempdir()) / "micrograd_fast-fuzz")
+    parser.add_argument(
+        "--last", type=Path, default=Path(tempfile.gettempdir()) / "micrograd_fast-fuzz"
+    )
     parser.add_argument("--save", action="store_true", help="write the corpus back")
     parser.add_argument("--replay", type=Path)
     args = parser.parse_args()

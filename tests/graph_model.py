@@ -1,7 +1,7 @@
 """The graph in plain Python: what every Value must show, kept beside the real one by the tests.
 
-Numbers are small integers (halves where a maximum ties), so sums come out exactly whatever the order
-in which they are added.
+Numbers are small integers (halves where a maximum ties), so sums come out exactly whatever the
+order in which they are added.
 """
 
 from collections import Counter

@@ -386,7 +386,7 @@ def test_an_interruption_leaves_a_usable_state(gc_off):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
-    del x, model, optimizer, work
+    x = model = optimizer = None
     gc.collect()
     assert live_nodes() == before
 
@@ -399,11 +399,11 @@ def test_an_interruption_on_the_way_into_or_out_of_no_grad_does_not_leave_it_on(
     def tracer(frame, event, argument):
         if frame.f_code.co_name in ("__enter__", "__exit__"):
             events.append(event)
-            if len(events) == n:
+            if len(events) == last:
                 raise KeyboardInterrupt
         return tracer
 
-    for n in range(1, 9):
+    for last in range(1, 9):  # noqa: B007 (the tracer reads it)
         events.clear()
         sys.settrace(tracer)
         try:

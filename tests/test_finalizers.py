@@ -1,7 +1,7 @@
 """Python code that runs at moments of its own choosing: finalizers, weak reference callbacks.
 
-The collector may start wherever an object is allocated, so this code meets the core in the middle of
-its work. Each script here runs in an interpreter of its own: what it looks for is a crash.
+The collector may start wherever an object is allocated, so this code meets the core in the middle
+of its work. Each script here runs in an interpreter of its own: what it looks for is a crash.
 """
 
 import gc

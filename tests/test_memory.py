@@ -71,8 +71,8 @@ CALLS = {
     "named": lambda w: w.x.exp().log().maximum(w.y).minimum(3).sqrt(),
     "foreign": lambda w: np.float32(2.0) * w.x + np.int64(3),
     "fractional power": lambda w: w.x**0.25 + w.x ** np.int64(2),
-    "refused": lambda w: pytest.raises(TypeError, lambda: w.x + "1"),
-    "overflow": lambda w: pytest.raises(OverflowError, Value(1e4).exp),
+    "refused": lambda w: raises(TypeError, lambda: w.x + "1"),
+    "overflow": lambda w: raises(OverflowError, Value(1e4).exp),
     "operands": lambda w: [v._prev for v in (w.out, w.plain, w.custom)],
     "orphan": lambda w: w.hung._prev and w.hung._prev and None,
     "attributes": lambda w: setattr(w.x * 2, "history", [w.y]),
@@ -92,29 +92,41 @@ CALLS = {
 }
 
 
+def raises(error, function):
+    with pytest.raises(error):
+        function()
+
+
 def failures(call, world, fail_after, restore):
     """Runs the call with the k-th allocation failing, k = 0, 1, ...; how often it failed."""
     for k in range(MAX_ALLOCATIONS):
         looks = world.looks()
         fail_after(k)
         try:
-            result = call(world)
+            call(world)
             failed = False
         except MemoryError:
             failed = True
         finally:
             restore()
-        result = None
         assert world.looks() == looks or not failed, f"allocation {k}"
         if not failed:
             return k
     raise AssertionError("the call never succeeded")
 
 
-# The state that a compiled function keeps to itself may fail half made; nodes may not.
+# Mostly other code than ours, which has its own ways without memory.
+NOT_OURS = ("compile", "batch", "refused", "overflow")
+
+
 @pytest.mark.skipif(_testcapi is None, reason="this CPython has no _testcapi")
-@pytest.mark.parametrize("name", [n for n in CALLS if n not in ("compile", "batch", "refused")])
-def test_every_failing_allocation_of_an_object_raises_and_leaves_the_graph(name, gc_off, monkeypatch):
+@pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11), reason="CPython 3.13 crashes by itself without memory"
+)
+@pytest.mark.parametrize("name", [n for n in CALLS if n not in NOT_OURS])
+def test_every_failing_allocation_of_an_object_raises_and_leaves_the_graph(
+    name, gc_off, monkeypatch
+):
     # An attribute for which there is no room when its Value goes is lost, and Python says so.
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     before = live_nodes()
@@ -238,8 +250,6 @@ def squashed(v):
     out = Value(v.data * 0.5, (v,), "squash")
     out._backward = lambda: setattr(v, "grad", v.grad + 0.5 * out.grad)
     return out
-
-
 
 
 def training(mode):

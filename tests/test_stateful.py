@@ -1,4 +1,4 @@
-"""Lives of graphs: random calls of the public interface beside a model of the graph in plain Python.
+"""Lives of graphs: random calls of the public interface beside a model in plain Python.
 
 After every step all Values are compared with the model: data, gradients, labels, attributes, the
 operands as objects, and how many node records live.
@@ -357,8 +357,10 @@ class GraphLife(RuleBasedStateMachine):
     def watch(self, a):
         """A callback at the Value's death that looks at everything there is."""
 
-        def look(_, held=weakref.WeakSet([v for v, _ in self.held])):
-            for v in held:
+        others = weakref.WeakSet([v for v, _ in self.held])
+
+        def look(_):
+            for v in others:
                 assert v._prev is not None
 
         self.watched.append(weakref.ref(self.pick(a)[0], look))

@@ -2,7 +2,7 @@
 
 A state is what state_dict() of a module or an optimizer returns, or a dict of such dicts, numbers,
 text and lists of numbers. Entries are named by their path, 'optimizer/buffers/exp_avg'; a dict by
-position, {'0': 0.5, '1': -1.0}, is one float64 array named 'path/#'. numpy.load reads these files too.
+position, {'0': 0.5, '1': -1.0}, is one float64 array named 'path/#'. numpy.load reads them too.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
         state = state.state_dict()
     if not hasattr(state, "items"):
         raise TypeError(f"save() takes a Module or a state dict, not {type(state).__name__!r}")
-    arrays = {_FORMAT: np.asarray(_VERSION, dtype=np.int64)}
+    arrays: dict[str, Any] = {}
     _flatten(state, "", arrays)
+    # First of all the version and how many entries follow: an archive can lose some unnoticed.
+    arrays = {_FORMAT: np.array([_VERSION, len(arrays)], dtype=np.int64), **arrays}
     unfinished = f"{os.fspath(path)}.{os.getpid()}.tmp"
     try:
         with zipfile.ZipFile(unfinished, "w") as file:
@@ -98,9 +100,9 @@ def _array(entry: Any, name: str) -> Any:
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The state that save() wrote: for load_state_dict() of a module or an optimizer.
 
-    Nothing in the file is trusted and no code in it runs. Raises ValueError, which names the file and
-    the entry, for what save() did not write, damaged files and those of later versions; OSError where
-    the file cannot be read.
+    Nothing in the file is trusted and no code in it runs. Raises ValueError, which names the file
+    and the entry, for what save() did not write, damaged files and those of later versions; OSError
+    where the file cannot be read.
     """
     import zipfile
 
@@ -115,8 +117,10 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
                 entry = _entry(file, info, name)
                 if name != _FORMAT:
                     _put(state, name, entry)
-                elif entry != _VERSION:
-                    raise ValueError(f"version {entry!r} of the format, this build reads {_VERSION}")
+                elif not isinstance(entry, list) or entry[:1] != [_VERSION]:
+                    raise ValueError(f"format {entry!r}, this build reads version {_VERSION}")
+                elif entry[1:] != [len(entries) - 1]:
+                    raise ValueError(f"{len(entries) - 1} entries left of those in {entry!r}")
     except (ValueError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: {error}") from error
     return state
