@@ -106,23 +106,28 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     import zipfile
 
+    with open(path, "rb") as stream:
+        try:
+            with zipfile.ZipFile(stream) as file:
+                return _state(file)
+        except Exception as error:  # zipfile hands on what damaged offsets lead to: OSError, ...
+            raise ValueError(f"{path}: {error}") from error
+
+
+def _state(file: Any) -> dict[str, Any]:
     state: dict[str, Any] = {}
-    try:
-        with zipfile.ZipFile(path) as file:
-            entries = file.infolist()
-            names = [info.filename.removesuffix(".npy") for info in entries]
-            if not names or names[0] != _FORMAT or len(set(names)) != len(names):
-                raise ValueError("no file of micrograd_fast.nn.save()")
-            for name, info in zip(names, entries, strict=True):
-                entry = _entry(file, info, name)
-                if name != _FORMAT:
-                    _put(state, name, entry)
-                elif not isinstance(entry, list) or entry[:1] != [_VERSION]:
-                    raise ValueError(f"format {entry!r}, this build reads version {_VERSION}")
-                elif entry[1:] != [len(entries) - 1]:
-                    raise ValueError(f"{len(entries) - 1} entries left of those in {entry!r}")
-    except (ValueError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: {error}") from error
+    entries = file.infolist()
+    names = [info.filename.removesuffix(".npy") for info in entries]
+    if not names or names[0] != _FORMAT or len(set(names)) != len(names):
+        raise ValueError("no file of micrograd_fast.nn.save()")
+    for name, info in zip(names, entries, strict=True):
+        entry = _entry(file, info, name)
+        if name != _FORMAT:
+            _put(state, name, entry)
+        elif not isinstance(entry, list) or entry[:1] != [_VERSION]:
+            raise ValueError(f"format {entry!r}, this build reads version {_VERSION}")
+        elif entry[1:] != [len(entries) - 1]:
+            raise ValueError(f"{len(entries) - 1} entries left of those in {entry!r}")
     return state
 
 
