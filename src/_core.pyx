@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False, nonecheck=False, binding=False, embedsignature=False
-# cython: freethreading_compatible=False, autotestdict=False
+# cython: freethreading_compatible=False, autotestdict=False, auto_pickle=False
 """The compiled core of micrograd_fast: node records, order, backward and the Value over them.
 
 One translation unit from several files, included from the ground up; each names at its head

@@ -23,6 +23,8 @@ cdef class Parameters:
     cdef array.array ids
 
     def __init__(self, values):
+        cdef array.array ids
+        cdef Py_ssize_t k
         if isinstance(values, Value):
             raise TypeError("params must be a list of Values, not one Value")
         self.values = tuple(values)
@@ -38,9 +40,11 @@ cdef class Parameters:
             if p in seen:
                 raise ValueError(f"params[{k}] is the same Value as params[{seen[p]}]")
             seen[p] = k
-        for p in self.values:   # from now on each stays the node that it is
-            nodes[(<Value>p).id].flags &= ~MF_F_BLANK
-        self.ids = array.array("i", [(<Value>p).id for p in self.values])
+        ids = array.array("i", bytes(4 * len(self.values)))
+        for k, p in enumerate(self.values):
+            nodes[(<Value>p).id].flags &= ~MF_F_BLANK   # from now on it stays the node that it is
+            ids.data.as_ints[k] = (<Value>p).id
+        self.ids = ids
 
     def __len__(self):
         return len(self.ids)
@@ -122,28 +126,33 @@ cdef double *checked_buffer(Parameters params, array.array buffer) except NULL:
 def copy_numbers(list values, buffer, str what):
     """what='data' or 'grad': fills a float64 buffer from the Values; 'write': their data from it.
 
-    Raises TypeError, before anything is written, if an item is no Value.
+    Raises TypeError if an item is no Value, ValueError where the buffer does not hold as many
+    numbers as there are Values; before anything is written.
     """
-    cdef Py_ssize_t k, n = len(values)
+    cdef tuple items = tuple(values)   # the buffer may be anybody's, its exporter run any code
+    cdef Py_ssize_t k, size, n = len(items)
     cdef double *numbers
     cdef const unsigned char[::1] source
     cdef unsigned char[::1] target
-    for v in values:
+    for v in items:
         if not isinstance(v, Value):
             raise TypeError(f"parameters must be Values, one is {type(v).__name__!r}")
         check_readable((<Value>v).id, "reading or writing parameters")
-    if n == 0:
-        return
     if what == "write":
         source = memoryview(buffer).cast("B")
-        numbers = <double *>&source[0]
+        size = len(source)
     else:
         target = memoryview(buffer).cast("B")
-        numbers = <double *>&target[0]
+        size = len(target)
+    if size != n * <Py_ssize_t>sizeof(double):
+        raise ValueError(f"the buffer holds {size} bytes, {n} Values need {n} float64 numbers")
+    if n == 0:
+        return
+    numbers = <double *>&source[0] if what == "write" else <double *>&target[0]
     for k in range(n):
         if what == "write":
-            nodes[(<Value>values[k]).id].data = numbers[k]
+            nodes[(<Value>items[k]).id].data = numbers[k]
         elif what == "data":
-            numbers[k] = nodes[(<Value>values[k]).id].data
+            numbers[k] = nodes[(<Value>items[k]).id].data
         else:
-            numbers[k] = nodes[(<Value>values[k]).id].grad
+            numbers[k] = nodes[(<Value>items[k]).id].grad

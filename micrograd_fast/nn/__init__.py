@@ -11,13 +11,14 @@ import random
 from micrograd_fast._core import affine
 from micrograd_fast.engine import Value
 from micrograd_fast.nn import utils
+from micrograd_fast.nn.files import load, save
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-__all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "utils"]
+__all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "load", "save", "utils"]
 
 
 def __dir__() -> list[str]:
