@@ -52,7 +52,7 @@ checks:
 	$(call IN,checks) $(PYTEST) $(ELSEWHERE) $(TESTS)
 
 # CPython's own allocator off, so that every object is watched.
-VALGRIND = valgrind --quiet --error-exitcode=99 --leak-check=no --suppressions=$(CURDIR)/.ci/valgrind.supp
+VALGRIND = valgrind --quiet --error-exitcode=99 --leak-check=no
 valgrind:
 	MF_CFLAGS='-O1 -g -UNDEBUG' $(call BUILD,valgrind)
 	$(call IN,valgrind) PYTHONMALLOC=malloc $(VALGRIND) $(PYTEST) \
