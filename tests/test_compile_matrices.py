@@ -52,7 +52,7 @@ CHOICES = {
     "weights": [
         *["neurons", "shuffled", "by columns", "one row", "one a row", "symmetric", "twice"],
         *["of before", "computed", "captured", "numbers", "some numbers", "inputs", "squares"],
-        "uniform",
+        *["uniform", "other order within rows"],
     ],
     "bias": ["one", "row", "number", "none", "computed", "argument", "of all kinds"],
     "place": ["last", "between"],
@@ -134,6 +134,8 @@ def matrix_of(layer, rng, weights, n, x, v):
         flat = weights.take((n + 1) * layer.width, rng if kind == "shuffled" else None)
         step = n + (kind == "neurons")
         rows = [flat[i * step : i * step + step] for i in range(layer.width)]
+    if kind == "other order within rows":
+        rows = [rows[0], *([row[0], *rng.sample(row[1:], n - 1)] for row in rows[1:])]
     weights.matrices.append(rows)
     if kind == "numbers":
         return [[rng.uniform(-1, 1) for _ in row] for row in rows]
