@@ -6,9 +6,13 @@
 # pass it on, times their grad. Otherwise results stand over a hub: backward runs their steps first,
 # each of which adds its grad to the call's seeds; then the hub's, which runs the call once more.
 #
-# The gradient is that of the numbers that the call saw: it keeps copies of all that it read.
+# The gradient is that of the numbers that the call saw: it keeps copies of all that it read, and of
+# large arrays a seal that breaks when they are written.
 
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
+
+cdef enum:
+    LARGEST_COPY = 8388608   # bytes; larger arrays are kept as they are, under a seal
 
 # NumPy's types, known as soon as somebody has given an array: the core does not import NumPy.
 cdef object ndarray_type = None
@@ -45,7 +49,7 @@ cdef class Call:
     cdef double *uniform_seeds  # per output, or NULL
 
     def __dealloc__(self):
-        self.release_views()
+        self.release_views(True)
         free(self.rows)
         free(self.seeds)
         free(self.uniform_seeds)
@@ -155,10 +159,13 @@ cdef class Call:
         a.width = <int32_t>width
         a.first_lane = self.n_fed_lanes
         a.wants = wants
+        a.kept = self.keeps and code == b"d" and 8 * n * width > LARGEST_COPY
         self.n_fed += a.width
         self.n_fed_lanes += a.width
         self.n_fed_arrays += 1
-        if self.keeps or code != b"d":
+        if a.kept:
+            a.seal = seal_of(a.data, n * width)
+        elif self.keeps or code != b"d":
             if self.rows is NULL:
                 self.rows = <double *>some_memory(8 * n * self.special.n_lanes)
             own = self.rows + n * a.first_lane
@@ -177,22 +184,35 @@ cdef class Call:
         if batch.shape() != shape:
             return False
         self.n_samples = batch.n_samples
-        self.arrays[self.n_fed_arrays].has_view = not self.keeps
         if self.keeps:
             if self.sinks is None:
                 self.sinks = [None] * self.special.n_arrays
                 self.hubs = []
             self.sinks[self.n_fed_arrays] = batch.call
             self.hubs.append(batch.hub())
-        else:
-            # Its numbers must stay where they are while the call runs.
-            PyObject_GetBuffer(batch.outputs, &self.arrays[self.n_fed_arrays].view, 0)
+        # Its numbers must stay where they are while the call runs.
+        PyObject_GetBuffer(batch.outputs, &self.arrays[self.n_fed_arrays].view, 0)
+        self.arrays[self.n_fed_arrays].has_view = True
         return self.add_rows(batch.numbers(), b"d", batch.n_outputs, True)
 
-    cdef int release_views(self) except -1:
+    cdef int release_views(self, bint kept) except -1:
+        """Of the arrays that are not needed any more; with kept, of all."""
         cdef int32_t k
         for k in range(self.n_fed_arrays):
-            release_view(&self.arrays[k])
+            if kept or not self.arrays[k].kept:
+                release_view(&self.arrays[k])
+        return 0
+
+    cdef int check_seals(self) except -1:
+        """Raises RuntimeError where a large array, of which there is no copy, was written."""
+        cdef const fed_array *a
+        cdef int32_t k
+        for k in range(self.n_fed_arrays):
+            a = &self.arrays[k]
+            if a.kept and seal_of(a.data, <size_t>self.n_samples * a.width) != a.seal:
+                raise RuntimeError(
+                    f"array argument {k} was written after the call, whose gradient needs the "
+                    "numbers that it saw: write into a copy, or call backward() before")
         return 0
 
     # ---- running ----
@@ -216,7 +236,7 @@ cdef class Call:
         elif backward:
             memset(self.grads, 0, 8 * <size_t>plan.plan.n_uniforms)
         self.fused = backward
-        self.release_views()
+        self.release_views(False)
         return 0
 
     cdef int replay(self, long n, const double *rows, double *outputs, const double *seeds,
@@ -385,6 +405,7 @@ cdef class Call:
         cdef double *rows
         cdef double *column_grads
         try:
+            self.check_seals()
             n = pick_seeded(seeds, self.n_samples, n_outputs, picked)
             if n == 0:
                 return 0
@@ -514,6 +535,21 @@ cdef inline double number_at(const void *data, char code, size_t k) noexcept nog
     if code == b"i":
         return (<const int *>data)[k]
     return (<const unsigned char *>data)[k]
+
+
+cdef extern from *:
+    """
+    /* A number that changes when one of the doubles does: FNV's multiplication over four streams. */
+    static uint64_t seal_of(const double *data, size_t n) {
+        uint64_t h[4] = {1, 2, 3, 4}, bits;
+        for (size_t k = 0; k < n; k++) {
+            memcpy(&bits, data + k, sizeof bits);
+            h[k % 4] = (h[k % 4] ^ bits) * 0x9E3779B97F4A7C15u;
+        }
+        return (h[0] ^ h[1] >> 7) * 31 + (h[2] ^ h[3] >> 11) * 17 + (h[1] ^ h[0] >> 13) + h[3];
+    }
+    """
+    uint64_t seal_of(const double *data, size_t n) nogil
 
 
 cdef inline void release_view(fed_array *a) noexcept:

@@ -22,6 +22,8 @@ cdef struct captured_slot:
 cdef struct fed_array:    # an array argument of one batched call
     Py_buffer view        # of the caller's array
     bint has_view         # while it is needed
+    bint kept             # until the call goes: there is no copy
+    uint64_t seal         # of the numbers of one that is kept
     const double *data    # one sample after the other
     int32_t first         # input
     int32_t width         # numbers a sample

@@ -522,3 +522,29 @@ def test_a_function_that_failed_keeps_nothing_of_its_calls(live_nodes_unchanged)
             rows(np.array([0, 2]), np.ones(2))
     assert f(np.int64(1), 1.0).data == 2.0
     assert rows(np.array([0, 1]), np.ones(2)).data.tolist() == [1.0, 2.0]
+
+
+def test_a_large_array_is_not_copied_and_not_read_in_silence_after_it_was_written():
+    p = Value(2.0)
+    f = mg.compile(lambda x: x * p, batch=True)
+    x = np.ones(1_100_000)  # more than 8 MiB
+    batch = f(x)
+    mean, first = batch.mean(), batch[0]
+    x[-1] = 3.0
+    mean.backward()  # its gradient was there already
+    assert p.grad == pytest.approx(1.0)
+    with pytest.raises(RuntimeError, match="array argument 0 was written"):
+        first.backward()
+    x[-1] = 1.0
+    p.grad = 0.0
+    first.backward()
+    assert p.grad == 1.0
+
+
+def test_large_batches_as_arguments_pass_their_gradient_on():
+    p = Value(2.0)
+    f = mg.compile(lambda x: x * p, batch=True)
+    g = mg.compile(lambda z: z * z, batch=True)
+    x = np.linspace(-1.0, 1.0, 1_100_000)
+    g(f(x)).mean().backward()
+    assert p.grad == pytest.approx(4.0 * np.mean(x * x), rel=1e-12)
