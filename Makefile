@@ -67,7 +67,7 @@ COVERED = $(filter-out $(addprefix tests/test_,bench.py concurrency.py demo.py l
           $(wildcard tests/test_*.py))
 coverage:
 	rm -rf build/coverage && mkdir -p build/coverage
-	cp -r micrograd_fast src tests .ci setup.py pyproject.toml README.md LICENSE build/coverage
+	cp -r micrograd_fast src tests docs .ci setup.py pyproject.toml README.md LICENSE build/coverage
 	rm -f build/coverage/micrograd_fast/*.so
 	cd build/coverage && MF_CFLAGS='-O0 -DCYTHON_TRACE_NOGIL=1' MF_DIRECTIVES='linetrace=True' \
 	  MF_CYTHON_DIR=. $(PYTHON) setup.py -q build_ext --inplace
