@@ -51,20 +51,23 @@ checks:
 	  $(call BUILD,checks)
 	$(call IN,checks) $(PYTEST) $(ELSEWHERE) $(TESTS)
 
-# CPython's own allocator off, so that every object is watched.
-VALGRIND = valgrind --quiet --error-exitcode=99 --leak-check=no
+# CPython's own allocator off, so that every object is watched. CPython and the C library make memcheck
+# complain by themselves: what fails is a complaint with this extension in its stack.
+VALGRIND = valgrind --quiet --leak-check=no --undef-value-errors=no --num-callers=40 \
+           --log-file=$(CURDIR)/build/valgrind/log
 valgrind:
 	MF_CFLAGS='-O1 -g -UNDEBUG' $(call BUILD,valgrind)
 	$(call IN,valgrind) PYTHONMALLOC=malloc $(VALGRIND) $(PYTEST) \
-	  $(addprefix $(CURDIR)/tests/,test_finalizers.py test_custom_nodes.py test_hostile_bytes.py)
+	  $(addprefix $(CURDIR)/tests/test_,finalizers.py custom_nodes.py hostile_bytes.py)
+	! grep -B 20 -A 5 micrograd_fast_5_core build/valgrind/log
 
 # Cython's plugin wants the C file beside the sources, so this is a copy of the checkout. Traced, a C
 # loop takes a hundred times as long: the tests of size and speed are left out.
-COVERED = $(filter-out $(addprefix tests/test_,bench.py demo.py limits.py memory.py typing.py),\
+COVERED = $(filter-out $(addprefix tests/test_,bench.py concurrency.py demo.py limits.py memory.py typing.py),\
           $(wildcard tests/test_*.py))
 coverage:
 	rm -rf build/coverage && mkdir -p build/coverage
-	cp -r micrograd_fast src tests .ci setup.py pyproject.toml README.md LICENSE build/coverage
+	cp -r micrograd_fast src tests docs .ci setup.py pyproject.toml README.md LICENSE build/coverage
 	rm -f build/coverage/micrograd_fast/*.so
 	cd build/coverage && MF_CFLAGS='-O0 -DCYTHON_TRACE_NOGIL=1' MF_DIRECTIVES='linetrace=True' \
 	  MF_CYTHON_DIR=. $(PYTHON) setup.py -q build_ext --inplace
