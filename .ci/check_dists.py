@@ -10,8 +10,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-TEXTS = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "README.md"]
-BUILD = ["pyproject.toml", "setup.py"]
+TEXTS = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "README.md", "SECURITY.md"]
+BUILD = ["Makefile", "mkdocs.yml", "pyproject.toml", "setup.py"]
 COMPILED = (".so", ".pyd", ".pyc", ".o", ".obj", ".html")
 
 
@@ -24,7 +24,8 @@ def files(root: Path, *folders: str) -> set[str]:
 def sdist_problems(checkout: Path, sdist: Path) -> list[str]:
     with tarfile.open(sdist) as archive:
         names = {m.name.partition("/")[2] for m in archive.getmembers() if m.isfile()}
-    wanted = files(checkout, "src", "tests", "micrograd_fast") | set(TEXTS + BUILD)
+    folders = ("docs", "examples", "fuzz", "micrograd_fast", "src", "tests", "tools")
+    wanted = files(checkout, *folders) | set(TEXTS + BUILD)
     problems = [f"sdist lacks {name}" for name in sorted(wanted - names)]
     generated = {n for n in names if n.endswith(COMPILED) or n.startswith("build/")}
     # A C file in src/ is ours only if the checkout has it: else Cython wrote it.

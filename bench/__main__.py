@@ -74,7 +74,20 @@ def run_workload(name, pairs, plan, threads, show):
         )
         last.update({r["row"]: r for r in measured})
         results += measured
+        add_rates(problem, measured)
     return results
+
+
+def add_rates(problem, results):
+    """GFLOP/s of each row, and of a loop of multiply-adds measured now, where work is counted."""
+    flops = getattr(registry.load_workload(problem.workload), "flops", None)
+    if flops is None:
+        return
+    peak = machine.multiply_add_rate()
+    for result in results:
+        if result["status"] == "ok" and not result.get("control"):
+            rate = 1e-9 * flops(**problem.arguments) / result["seconds"]["median"]
+            result["gflops"], result["peak_gflops"] = rate, peak
 
 
 def list_all(engines, console):

@@ -21,3 +21,10 @@ def draw_layers(rng, sizes, scale=None):
 def flatten_layers(layers):
     """All parameters in one array, in the order of micrograd's parameters()."""
     return np.concatenate([np.column_stack([w, b]).ravel() for w, b in layers])
+
+
+def training_flops(batch, sizes):
+    """Floating-point operations in the matrix products of one training step: forward, gradients of
+    weights, gradients of inputs but for those of the first layer."""
+    weights = [inputs * outputs for inputs, outputs in pairwise(sizes)]
+    return 2 * batch * (3 * sum(weights) - weights[0])

@@ -62,11 +62,14 @@ def plain_table(results):
     table.add_column("engine", no_wrap=True)
     for title in ("median", "quartiles", "/ eager", "/ fastest", "set-up", "peak memory"):
         table.add_column(title, justify="right", no_wrap=True)
+    rates = any("gflops" in result for result in results)
+    if rates:
+        table.add_column("GFLOP/s", justify="right", no_wrap=True)
     table.add_column("note", style="dim")
     for result in results:
         name = Text(result["row"], style=row_style(result))
         if result["status"] != "ok":
-            table.add_row(name, *["-"] * 6, note_text(result))
+            table.add_row(name, *["-"] * (6 + rates), note_text(result))
             continue
         about = "~" if result["share"] < 1.0 else ""
         table.add_row(
@@ -77,9 +80,22 @@ def plain_table(results):
             ratio_text(result.get("vs_fastest")),
             time_text(result["setup"]) if result["setup"] >= 1e-3 else "-",
             memory_text(result["memory"]),
+            *([short(result["gflops"]) if "gflops" in result else "-"] if rates else []),
             note_text(result),
         )
     return table
+
+
+def rate_line(results):
+    """What the rates are to be compared with, and how close this project comes."""
+    ours = next((r for r in results if r["row"] == "compiled" and "gflops" in r), None)
+    peak = next((r["peak_gflops"] for r in results if "gflops" in r), None)
+    if peak is None:
+        return None
+    text = f"a plain loop of multiply-adds reaches {short(peak)} GFLOP/s on this core"
+    if ours:
+        text += f"; compiled, the whole step: {ours['gflops'] / peak:.0%} of it"
+    return Text(text, style="dim")
 
 
 def series_table(results):
@@ -127,7 +143,9 @@ def workload_table(name, results):
     if series:
         title.append(" (all columns per node)", style="not bold")
     ok_first = sorted(results, key=place)
-    return Group(title, series_table(ok_first) if series else plain_table(ok_first))
+    line = None if series else rate_line(results)
+    table = series_table(ok_first) if series else plain_table(ok_first)
+    return Group(title, table, *([line] if line else []))
 
 
 def place(result):

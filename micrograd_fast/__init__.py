@@ -1,6 +1,7 @@
 """micrograd's scalar autograd, unchanged to its users and hundreds of times faster."""
 
 from micrograd_fast import functional, nn, optim
+from micrograd_fast._core import get_num_threads, set_num_threads
 from micrograd_fast._version import __version__
 from micrograd_fast.compiler import Batch, TraceError, compile
 from micrograd_fast.engine import Value, no_grad
@@ -13,10 +14,37 @@ __all__ = [
     "__version__",
     "compile",
     "functional",
+    "get_num_threads",
     "maximum",
     "minimum",
     "nn",
     "no_grad",
     "optim",
+    "set_num_threads",
     "take",
 ]
+
+TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
+if TYPE_CHECKING:
+    from micrograd_fast import viz as viz
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "engine", "viz"]
+
+
+def __getattr__(name: str) -> object:
+    """viz on its first use, for its imports cost more than the package; else where a name is."""
+    if name == "viz":
+        from importlib import import_module
+
+        return import_module("micrograd_fast.viz")
+    text = f"module 'micrograd_fast' has no attribute {name!r}"
+    for module in (nn, optim, functional):
+        if name in module.__all__:
+            text += f": it is in {module.__name__}"
+            break
+    else:
+        if not name.startswith("_") and hasattr(Value, name):
+            text += f": it is a method, Value.{name}"
+    raise AttributeError(text, name=name)

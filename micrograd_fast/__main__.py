@@ -1,4 +1,4 @@
-"""The command line: `micrograd-fast demo`, also as `python -m micrograd_fast demo`.
+"""The command line: `micrograd-fast demo`, `run`, `info`; also as `python -m micrograd_fast`.
 
 Parses and checks options, nothing else. What a command does is in a module of its own, imported
 only when that command runs, so that `--help` and `--version` answer at once.
@@ -17,11 +17,27 @@ INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 EXAMPLES = """\
 examples:
+  micrograd-fast demo                          train micrograd's demo, save a picture
+  micrograd-fast demo --data digits            the same with handwritten digits
+  micrograd-fast run train.py --epochs 3       run a program that imports micrograd, unchanged
+  micrograd-fast run -m pytest tests           the same for a module
+  micrograd-fast info                          what to put into a report of a fault
+"""
+
+DEMO_EXAMPLES = """\
+examples:
   micrograd-fast demo                          the moons demo, 100 steps
   micrograd-fast demo --data digits            handwritten digits, with a held-out test split
   micrograd-fast demo --engine compiled        the same loss, traced once and replayed
   micrograd-fast demo --steps 20 --no-plot     a short run without a picture
   micrograd-fast demo --out pictures/moons.png
+"""
+
+RUN_EXAMPLES = """\
+examples:
+  micrograd-fast run train.py --epochs 3
+  micrograd-fast run -m pytest tests
+  python -m micrograd_fast run train.py
 """
 
 
@@ -71,6 +87,23 @@ def run_demo(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     return demo.run(args.data, engine=args.engine, steps=args.steps, seed=args.seed, out=out)
 
 
+def run_program(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+    module = args.module is not None
+    words = args.module if module else args.program
+    if not words:
+        parser.error("a script is needed, or -m and a module")
+
+    from micrograd_fast import runner
+
+    return runner.run(words[0], words[1:], module=module)
+
+
+def run_info() -> int:
+    from micrograd_fast import info
+
+    return info.run()
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="micrograd-fast",
@@ -84,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
         "demo",
         help="train a small network and save a picture of the result",
         description="Train a small network, show loss and accuracy on the way, save a picture.",
-        epilog=EXAMPLES,
+        epilog=DEMO_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     demo.add_argument(
@@ -121,7 +154,29 @@ def build_parser() -> argparse.ArgumentParser:
     )
     picture.add_argument("--no-plot", action="store_true", help="save no picture")
     demo.set_defaults(run=lambda args: run_demo(demo, args))
+    add_run(commands)
+    info = commands.add_parser(
+        "info",
+        help="show the build, the kernels in use and the versions of what it works with",
+        description="Show the build, the kernels that this processor gets, and versions.",
+    )
+    info.set_defaults(run=lambda args: run_info())
     return parser
+
+
+def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="run a program that imports micrograd, unchanged",
+        usage="%(prog)s [-h] SCRIPT [ARGUMENT ...]\n       %(prog)s [-h] -m MODULE [ARGUMENT ...]",
+        description="Run a script or a module as Python does, with micrograd, micrograd.engine and "
+        "micrograd.nn resolved to micrograd_fast.",
+        epilog=RUN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="a module, as python -m")
+    run.add_argument("program", nargs=argparse.REMAINDER, help="a script and its arguments")
+    run.set_defaults(run=lambda args: run_program(run, args))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -77,7 +77,7 @@ class _Reader:
             )
         if arg.dtype.kind not in "fiub":
             raise TypeError(f"{name} has dtype {arg.dtype}, a compiled function takes real numbers")
-        _core.set_array_type(np.ndarray)
+        _core.set_numpy_types(np.ndarray, [np.dtype(code).type for code in "?bBhHiIlLqQefdg"])
         array = np.array(arg, dtype=np.float64, order="C", copy=not _is_plain(arg))
         if array.ndim == 0:
             return ("number",), float(array)
@@ -125,15 +125,6 @@ def _kinds(key: Any, batch: bool) -> list[str]:
     return [kind] * _size(key[1])
 
 
-def _inputs(key: Any, arg: Any) -> list[Value | None]:
-    """For each input that an argument of this key is: the Value that was given, or None."""
-    if key[0] in ("list", "tuple"):
-        return [v for k, a in zip(key[1], arg, strict=True) for v in _inputs(k, a)]
-    if key[0] == "value":
-        return [arg]
-    return [None] * len(_kinds(key, False))
-
-
 def _arrays_in(args: Any) -> list[Any]:
     """The arrays among plain arguments, from the left."""
     found = []
@@ -145,13 +136,13 @@ def _arrays_in(args: Any) -> list[Any]:
     return found
 
 
-def _floats(numbers: Any, shape: Any = -1) -> Any:
-    """A float64 array of a block of memory or a list of floats."""
+def _floats(numbers: bytearray | memoryview | list[float]) -> Any:
+    """A float64 array of a block of memory or a list."""
     import numpy as np
 
-    if isinstance(numbers, bytearray):
-        numbers = np.ndarray(len(numbers) // 8, np.float64, numbers)
-    return np.asarray(numbers, dtype=np.float64).reshape(shape)
+    if isinstance(numbers, (bytearray, memoryview)):
+        return np.ndarray(len(numbers) // 8, np.float64, numbers)
+    return np.array(numbers, dtype=np.float64)
 
 
 def _nested(shape: tuple[int, ...], trace: Any) -> Any:
@@ -326,37 +317,19 @@ class CompiledFunction(_core.Dispatcher):
         trace, args, kwargs = self._read(args, kwargs, wanted)
         if len(trace.plan.program.outputs) != 1:
             raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
+        block, gradients = trace.special.run(args, kwargs, leaves)
+        values = _floats(block)
         if leaves is not None:
-            return self._param_gradient(trace, args, kwargs, leaves)
-        block, _, inputs, columns = trace.special.run(args, kwargs, True)
+            n_samples = len(values)
+            if n_samples == 0:
+                return float("nan"), _floats(gradients)
+            return values.mean().item(), _floats(gradients) / n_samples
+        inputs, columns = gradients
         if not self._batch:
-            return _floats(block).item(), _floats(inputs[: args[0].size], args[0].shape)
+            return values.item(), _floats(inputs[: args[0].size]).reshape(args[0].shape)
         arrays = _arrays_in([*args, *[kwargs[word] for word, _ in trace.special.kwargs]])
-        gradients = [_floats(c, a.shape) for c, a in zip(columns, arrays, strict=True)]
-        return _floats(block), gradients[0] if len(gradients) == 1 else tuple(gradients)
-
-    def _param_gradient(
-        self, trace: _Trace, args: Any, kwargs: Any, leaves: list[Value]
-    ) -> tuple[Any, Any]:
-        special = trace.special
-        keys = [*special.args, *[key for _, key in special.kwargs]]
-        given = [*args, *[kwargs[word] for word, _ in special.kwargs]]
-        inputs = [v for key, arg in zip(keys, given, strict=True) for v in _inputs(key, arg)]
-        values = [*trace.plan.captured, *[v for v in inputs if v is not None]]
-        behind = _core.leaf_behind(values, leaves)
-        if behind >= 0:
-            raise ValueError(
-                f"value_and_grad: params[{behind}] is used through the result of an op that ran "
-                "before: compute that inside the compiled function, or use backward()"
-            )
-        block, captured, by_input, _ = special.run(args, kwargs, True)
-        gradients = dict.fromkeys(map(id, values), 0.0)
-        for v, g in [*zip(trace.plan.captured, captured), *zip(inputs, by_input)]:  # noqa: B905
-            if v is not None:
-                gradients[id(v)] += g
-        n_samples = max(len(block) // 8, 1)
-        gradient = _floats([gradients.get(id(p), 0.0) / n_samples for p in leaves])
-        return (_floats(block).mean().item() if block else float("nan")), gradient
+        shaped = [_floats(c).reshape(a.shape) for c, a in zip(columns, arrays, strict=True)]
+        return values, shaped[0] if len(shaped) == 1 else tuple(shaped)
 
     def program(self, *args: Any, **kwargs: Any) -> str:
         """How a call with these arguments is computed: sizes, counts per op and the listing."""
@@ -366,7 +339,7 @@ class CompiledFunction(_core.Dispatcher):
         lines.append(f"traced: {trace.traced.counts()}")
         lines.append(f"after passes: {program.counts()}")
         lines.append(f"layout: {trace.plan.describe()}")
-        lines.append(program.listing())
+        lines += [program.listing(), "steps:", trace.plan.listing()]
         return "\n".join(lines)
 
 

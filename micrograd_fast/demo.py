@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from micrograd_fast import functional, nn, optim
+from micrograd_fast import functional, nn, optim, viz
 from micrograd_fast.compiler import compile
 from micrograd_fast.engine import Value, no_grad
 
@@ -278,43 +278,15 @@ def moons_figure(model: Any, X: Floats, y: Ints, training: Training) -> Any:
     """The decision boundary over the samples, and the way there."""
     from matplotlib.figure import Figure
 
-    h = 0.05
-    xx, yy = np.meshgrid(
-        np.arange(X[:, 0].min() - 1, X[:, 0].max() + 1, h),
-        np.arange(X[:, 1].min() - 1, X[:, 1].max() + 1, h),
-    )
-    with no_grad():
-        scores = [model(point).data for point in np.c_[xx.ravel(), yy.ravel()].tolist()]
-    Z = np.array(scores).reshape(xx.shape)
-
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     boundary, course = figure.subplots(1, 2, width_ratios=(3, 2))
-    # The range is kept symmetric, so that the colour map turns at the boundary itself.
-    reach = max(float(np.abs(Z).max()), 1e-9)
-    boundary.contourf(xx, yy, Z, levels=np.linspace(-reach, reach, 21), cmap="RdBu", alpha=0.7)
-    if Z.min() < 0.0 < Z.max():
-        boundary.contour(xx, yy, Z, levels=[0.0], colors="black", linewidths=1.5)
-    boundary.scatter(X[:, 0], X[:, 1], c=y, cmap="RdBu", s=36, edgecolors="black")
+    viz.decision_boundary(model, X, y, axes=boundary)
     accuracy = f", accuracy {training.accuracies[-1]:.1%}" if training.accuracies else ""
     boundary.set_title(f"Decision boundary after {len(training.losses)} steps{accuracy}")
-    boundary.set_xlabel("x[0]")
-    boundary.set_ylabel("x[1]")
-    draw_course(course, training)
+    if training.losses:
+        viz.training_curve(training.losses, axes=course, accuracy=training.accuracies)
+    course.set_title("Training")
     return figure
-
-
-def draw_course(axes: Any, training: Training) -> None:
-    """Loss and accuracy of every step."""
-    steps = range(1, len(training.losses) + 1)
-    marker = "." if len(steps) < 20 else ""  # a line of one point is invisible
-    axes.plot(steps, training.losses, color="tab:red", label="loss", marker=marker)
-    axes.plot(steps, training.accuracies, color="tab:blue", label="accuracy", marker=marker)
-    axes.set_ylim(bottom=0.0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_xlabel("step")
-    axes.set_title("Training")
-    axes.legend(loc="best")
-    axes.grid(alpha=0.3)
 
 
 # ---- digits: scikit-learn's 1797 scans -----------------------------------------------------------

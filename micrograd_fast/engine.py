@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from micrograd_fast._core import Value, _no_grad_enter, _no_grad_exit
+from micrograd_fast._core import NoGrad, Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
@@ -14,19 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["Value", "no_grad"]
 
 
-class no_grad:
+def __dir__() -> list[str]:
+    return __all__
+
+
+class no_grad(NoGrad):
     """Context manager and decorator: ops compute data and record nothing.
 
     Results are leaves. It nests, holds for the thread that entered it, and ends with the block
     however the block ends.
     """
-
-    def __enter__(self) -> no_grad:
-        _no_grad_enter()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        _no_grad_exit()
 
     def __call__(self, function: F) -> F:
         from functools import wraps
@@ -37,3 +34,13 @@ class no_grad:
                 return function(*args, **kwargs)
 
         return without_grad  # type: ignore[return-value]
+
+
+def _repr_svg_(self: Value) -> str | None:
+    """What a notebook shows for a Value: its graph, drawn, where it is small and Graphviz there."""
+    from micrograd_fast import viz
+
+    return viz.svg(self)
+
+
+Value._repr_svg_ = _repr_svg_  # type: ignore[method-assign]

@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def _listed(values: Iterable[Scalar], name: str = "values") -> list[Value]:
     """The items as Values; at least one."""
     if isinstance(values, (Value, str, bytes)):
@@ -97,7 +101,10 @@ def take(values: Sequence[Scalar], index: Any) -> Any:
     """
     if isinstance(index, Value) and _core.tracing():
         return _take_traced(values, index)
-    k = operator.index(index)
+    try:
+        k = operator.index(index)
+    except TypeError:
+        raise TypeError(f"the index must be a whole number, not {type(index).__name__!r}") from None
     if len(values) == 0:
         raise ValueError("values must hold at least one Value")
     if not 0 <= k < len(values):

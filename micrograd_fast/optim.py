@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def _checked(name: str, number: float, low: float = 0.0, below: float = float("inf")) -> float:
     """A hyperparameter within [low, below), else ValueError."""
-    number = Value(number).data  # a number of any kind, or the TypeError that says so
+    try:
+        number = Value(number).data  # a number of any kind
+    except TypeError:
+        raise TypeError(f"{name} must be a number, not {type(number).__name__!r}") from None
     if not low <= number < below:
         raise ValueError(f"{name} must be in [{low}, {below}), not {number}")
     return number
@@ -38,6 +45,9 @@ class Optimizer:
     buffers: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Iterable[Value]) -> None:
+        if hasattr(params, "parameters"):
+            kind = type(params).__name__
+            raise TypeError(f"params must be a list of Values, not {kind!r}: give its parameters()")
         self._params = Parameters(params)
         self._n_steps = 0
         self._buffers: dict[str, array[float]] = {}

@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False, nonecheck=False, binding=False, embedsignature=False
-# cython: freethreading_compatible=False, autotestdict=False
+# cython: freethreading_compatible=False, autotestdict=False, auto_pickle=False
 """The compiled core of micrograd_fast: node records, order, backward and the Value over them.
 
 One translation unit from several files, included from the ground up; each names at its head
@@ -20,8 +20,10 @@ include "schedule.pxi"   # which values are rows, how early each is known
 include "plan.pxi"       # a Program laid out in slots for replay.h
 include "layout.pxi"     # the slots, and equal ops of a level as one step
 include "grouping.pxi"   # dots over the same inputs as one matrix step
+include "threads.pxi"    # large batches split over threads
 include "signature.pxi"  # what a call's arguments look like, and which trace serves them
-include "call.pxi"       # calls of compiled functions in the eager graph
+include "call.pxi"       # calls of compiled functions: arguments, runs, gradients
+include "results.pxi"    # the nodes of what calls return
 include "batch.pxi"      # the results of a batched call
 include "params.pxi"     # lists of parameters: zero_grad and optimizer steps
 include "module.pxi"     # what the module itself holds: OPS, no_grad, the type's slots

@@ -1,4 +1,4 @@
-# Batch: the results of a batched call. Needs call.pxi.
+# Batch: the results of a batched call. Needs call.pxi and results.pxi.
 
 from cpython.number cimport PyNumber_Index
 

@@ -2,7 +2,9 @@
 # step. Needs store.pxi, state.pxi, value.pxi and operators.pxi.
 #
 # Each function first looks at its operands; where an operand is HELD, an operator was replaced or
-# ops do not record, it runs the same formula through Python's operators instead.
+# ops do not record, it runs the same formula through Python's operators instead. Between the look
+# and the last node no Python code runs, so nothing can change the lists: the result's Value, whose
+# allocation may collect garbage, is made before.
 
 from itertools import islice
 
@@ -128,18 +130,17 @@ def affine(w, x, b, str activation=None):
     """
     cdef object ws = PySequence_Fast(w, "w must be a sequence of Values")
     cdef object xs = first_items(x, PySequence_Fast_GET_SIZE(ws))
+    cdef Value value = blank_value()   # now: a collection could change the lists
     cdef Py_ssize_t n = min(PySequence_Fast_GET_SIZE(ws), PySequence_Fast_GET_SIZE(xs))
     cdef int op = 0, error
     cdef double z = 0.0
     cdef int32_t sum_id
-    cdef Value value
     if activation is not None:
         op = activation_op(activation)
     if (n == 0 or (op == 0 and activation is not None) or type(b) is not Value
             or nodes[(<Value>b).id].flags & MF_F_HELD or not c_may_build()
             or not plain_values(ws, n) or not plain_operands(xs, n)):
         return affine_in_python(ws, xs, b, activation)
-    value = blank_value()
     sum_id = weighted_sum(use((<Value>b).id), PySequence_Fast_ITEMS(ws),
                           PySequence_Fast_ITEMS(xs), n)
     if op and sum_id >= 0:
@@ -157,13 +158,12 @@ def dot(w, x):
     """w[0]*x[0] + w[1]*x[1] + ...; both of the same length, at least 1. Returns a Value."""
     cdef object ws = PySequence_Fast(w, "w must be a sequence of Values or numbers")
     cdef object xs = PySequence_Fast(x, "x must be a sequence of Values or numbers")
+    cdef Value value = blank_value()
     cdef Py_ssize_t n = PySequence_Fast_GET_SIZE(ws)
-    cdef Value value
     if n != PySequence_Fast_GET_SIZE(xs) or n == 0:
         raise ValueError(f"dot() takes two sequences of the same length, at least 1, "
                          f"not {n} and {PySequence_Fast_GET_SIZE(xs)}")
     if c_may_build() and plain_values(ws, n) and plain_operands(xs, n):
-        value = blank_value()
         adopt(value, weighted_sum(MF_NONE, PySequence_Fast_ITEMS(ws),
                                   PySequence_Fast_ITEMS(xs), n))
         return value
@@ -176,14 +176,13 @@ def dot(w, x):
 def total(values):
     """values[0] + values[1] + ... from the left; at least one, Values or numbers."""
     cdef object items = PySequence_Fast(values, "values must be a sequence of Values")
+    cdef Value value = blank_value()
     cdef Py_ssize_t k, n = PySequence_Fast_GET_SIZE(items)
     cdef PyObject **item = PySequence_Fast_ITEMS(items)
-    cdef Value value
     cdef int32_t acc
     if n == 0:
         raise ValueError("values must hold at least one Value")
     if n > 1 and c_may_build() and plain_operands(items, n):
-        value = blank_value()
         acc = operand_use(item[0])
         for k in range(1, n):
             acc = then_use(acc, operand_use(item[k]), MF_ADD)

@@ -1,4 +1,5 @@
-# A call of a compiled function, and how its results stand in the eager graph. Needs signature.pxi.
+# A call of a compiled function: the arguments that it took, its runs, and where gradients go. Needs
+# signature.pxi.
 #
 # Where there is one output and all samples count alike (a mean, a sum, a single call), the gradient
 # is computed together with the value, while the tile is in cache: the call is fused. Its results
@@ -9,13 +10,16 @@
 
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
 
-cdef object ndarray_type = None    # known as soon as somebody has given one: no import of NumPy
+# NumPy's types, known as soon as somebody has given an array: the core does not import NumPy.
+cdef object ndarray_type = None
+cdef frozenset number_types = frozenset()
 
 
-def set_array_type(kind) -> None:
-    """Lends numpy.ndarray to calls: arrays of just this type are read in C."""
-    global ndarray_type
+def set_numpy_types(kind, scalars) -> None:
+    """Lends numpy.ndarray and the types of real scalars: those are read in C from now on."""
+    global ndarray_type, number_types
     ndarray_type = kind
+    number_types = frozenset(scalars)
 
 
 @cython.internal
@@ -77,9 +81,9 @@ cdef class Call:
         if tag == "array" or tag == "array grad":
             return type(arg) is ndarray_type and self.feed_array(arg, <tuple>key[1], tag)
         if tag == "number":
-            if not PyFloat_Check(arg):
+            if not PyFloat_Check(arg) and type(arg) not in number_types:
                 return False
-            self.put(PyFloat_AS_DOUBLE(arg))
+            self.put(PyFloat_AsDouble(arg))
             return True
         if tag == "value":
             return isinstance(arg, Value) and self.feed_value(arg)
@@ -106,6 +110,8 @@ cdef class Call:
 
     cdef bint feed_value(self, Value value) except -1:
         cdef int32_t slot = (<int32_t *>self.special.plan.input_slots.data)[self.n_fed]
+        if nodes[value.id].flags & MF_F_TRACED:
+            check_readable(value.id, "an argument")
         if slot != MF_NO_SLOT:
             if self.values is None:
                 self.values = []
@@ -122,9 +128,8 @@ cdef class Call:
             PyObject_GetBuffer(arg, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
         except (BufferError, ValueError):
             return False
-        cdef bint fits = (view.ndim == len(shape) + n_axes and view.format is not NULL
-                          and view.format[0] == b"d" and view.format[1] == 0
-                          and <uintptr_t>view.buf % sizeof(double) == 0)
+        cdef char code = number_code(&view)
+        cdef bint fits = view.ndim == len(shape) + n_axes and code
         for k in range(len(shape) if fits else 0):
             fits = fits and view.shape[n_axes + k] == <Py_ssize_t>shape[k]
             size *= view.shape[n_axes + k]
@@ -133,17 +138,19 @@ cdef class Call:
             self.n_samples = view.shape[0]
             self.arrays[self.n_fed_arrays].view = view
             self.arrays[self.n_fed_arrays].has_view = True
-            return self.add_rows(<const double *>view.buf, size, tag == "array grad")
+            return self.add_rows(view.buf, code, size, tag == "array grad")
         for k in range(size if fits else 0):
-            self.put((<const double *>view.buf)[k])
+            self.put(number_at(view.buf, code, k))
         PyBuffer_Release(&view)
         return fits
 
-    cdef bint add_rows(self, const double *data, Py_ssize_t width, bint wants) except -1:
+    cdef bint add_rows(self, const void *data, char code, Py_ssize_t width, bint wants) except -1:
         """The next array of a batched call; its view has been taken, or there is none."""
         cdef fed_array *a = &self.arrays[self.n_fed_arrays]
         cdef size_t n = <size_t>self.n_samples
-        a.data = data
+        cdef size_t k
+        cdef double *own
+        a.data = <const double *>data
         a.first = self.n_fed
         a.width = <int32_t>width
         a.first_lane = self.n_fed_lanes
@@ -151,11 +158,16 @@ cdef class Call:
         self.n_fed += a.width
         self.n_fed_lanes += a.width
         self.n_fed_arrays += 1
-        if self.keeps:
+        if self.keeps or code != b"d":
             if self.rows is NULL:
                 self.rows = <double *>some_memory(8 * n * self.special.n_lanes)
-            memcpy(self.rows + n * a.first_lane, data, 8 * n * width)
-            a.data = self.rows + n * a.first_lane
+            own = self.rows + n * a.first_lane
+            if code == b"d":
+                memcpy(own, data, 8 * n * width)
+            else:
+                for k in range(n * width):
+                    own[k] = number_at(data, code, k)
+            a.data = own
             release_view(a)
         return True
 
@@ -175,7 +187,7 @@ cdef class Call:
         else:
             # Its numbers must stay where they are while the call runs.
             PyObject_GetBuffer(batch.outputs, &self.arrays[self.n_fed_arrays].view, 0)
-        return self.add_rows(batch.numbers(), batch.n_outputs, True)
+        return self.add_rows(batch.numbers(), b"d", batch.n_outputs, True)
 
     cdef int release_views(self) except -1:
         cdef int32_t k
@@ -199,7 +211,7 @@ cdef class Call:
         for k in range(special.reads.n):
             u[read[k].slot] = nodes[read[k].id].data
         if self.n_samples:
-            self.replay(self.n_samples, self.rows, outputs, NULL,
+            self.replay(self.n_samples, NULL, outputs, NULL,
                         self.grads if backward else NULL, column_grads)
         elif backward:
             memset(self.grads, 0, 8 * <size_t>plan.plan.n_uniforms)
@@ -212,7 +224,6 @@ cdef class Call:
         """One run of the plan over n samples in rows; NULL: those of the arguments. It fills grads,
         of the uniforms, and column_grads, laid out as rows are, where they are not NULL."""
         cdef Plan plan = self.special.plan
-        cdef size_t n_bytes = 8 * <size_t>plan.plan.n_uniforms
         cdef mf_workspace ws
         cdef mf_job job
         cdef int error
@@ -227,24 +238,34 @@ cdef class Call:
         elif not make_workspace(&plan.plan, &ws):
             free(<void *>job.columns)
             raise MemoryError("no room for the workspace of a compiled function")
-        memcpy(ws.uniforms, self.uniforms, n_bytes)
-        # Some microseconds are not worth another thread's turn.
-        if <int64_t>n * plan.plan.n_rows + plan.plan.n_uniforms < 4096:
-            error = mf_replay(&plan.plan, kernels, &ws, &job)
-        else:
-            with nogil:
-                error = mf_replay(&plan.plan, kernels, &ws, &job)
-        if grads is not NULL and not error:
-            memcpy(grads, ws.uniform_grads, n_bytes)
-        free(<void *>job.columns)
-        if plan.has_idle:
-            free_workspace(&ws)
-        else:
-            plan.idle = ws
-            plan.has_idle = True
+        ws.uniforms = self.uniforms
+        ws.uniform_grads = grads
+        try:
+            error = self.run_plan(&ws, &job)
+        finally:
+            free(<void *>job.columns)
+            if plan.has_idle:
+                free_workspace(&ws)
+            else:
+                plan.idle = ws
+                plan.has_idle = True
         if error == MF_REPLAY_INDEX:
             raise IndexError("mg.take: an index is out of range or no whole number")
         return 0
+
+    cdef int run_plan(self, const mf_workspace *ws, const mf_job *job) except -1:
+        """The error of the replay: here, without the GIL where that pays, or on several threads."""
+        cdef const mf_plan *plan = &self.special.plan.plan
+        cdef int32_t n = n_shares(plan, job.n_samples) if n_threads > 1 else 1
+        cdef int error
+        if n > 1:
+            return replay_on_threads(self.special.plan, ws, job, n)
+        # Some microseconds are not worth another thread's turn.
+        if <int64_t>job.n_samples * plan.n_rows + plan.n_uniforms < 4096:
+            return mf_replay(plan, kernels, ws, job)
+        with nogil:
+            error = mf_replay(plan, kernels, ws, job)
+        return error
 
     cdef mf_column *columns(self, long n, const double *rows, double *grads) except? NULL:
         """A column for each input that is a row, in the order of the rows; to be freed."""
@@ -296,14 +317,9 @@ cdef class Call:
 
     cdef list operands(self):
         """The Values that the call read and that pass gradient on themselves."""
-        cdef const captured_slot *read = <captured_slot *>self.special.reads.data
-        cdef list found = []
-        cdef int32_t k
-        for k in range(self.special.reads.n):
-            if passes_on(read[k].id):
-                found.append(value_of(read[k].id))
+        cdef list found = self.special.captured_results()
         if self.values is not None:
-            found += [v for v in self.values if passes_on((<Value>v).id)]
+            found = found + [v for v in self.values if passes_on((<Value>v).id)]
         return found if self.hubs is None else found + self.hubs
 
     # ---- gradients ----
@@ -380,7 +396,7 @@ cdef class Call:
             if n < self.n_samples:
                 self.pick_rows(rows, picked, n)
             else:
-                rows = self.rows
+                rows = NULL
             self.replay(n, rows, block + n_uniforms, seeds, block, column_grads)
             self.pass_on(1.0, block)
             if self.sinks is not None:
@@ -421,19 +437,35 @@ cdef class Call:
                     sink.seeds[picked[b] * a.width + j] += g[j]
         return 0
 
-    cdef tuple gradients(self):
-        """(per captured node, per input) the gradients of a fused run, as floats."""
-        cdef double *g = self.grads
-        cdef Plan plan = self.special.plan
-        cdef int32_t k, slot
-        captured, inputs = [], []
-        for k in range(plan.captured_slots.n):
-            slot = (<int32_t *>plan.captured_slots.data)[k]
-            captured.append(g[~slot] if slot != MF_NO_SLOT else 0.0)
-        for k in range(plan.input_slots.n):
-            slot = (<int32_t *>plan.input_slots.data)[k]
-            inputs.append(g[~slot] if slot != MF_NO_SLOT and slot < 0 else 0.0)
-        return captured, inputs
+    cdef list input_gradients(self):
+        """Per input the gradient of a fused run, 0 for columns."""
+        cdef const int32_t *slots = <int32_t *>self.special.plan.input_slots.data
+        cdef int32_t k, n = self.special.plan.input_slots.n
+        return [self.grads[~slots[k]] if slots[k] != MF_NO_SLOT and slots[k] < 0 else 0.0
+                for k in range(n)]
+
+    cdef list leaf_gradients(self, list leaves):
+        """Of these leaf Values that of a fused run. Raises ValueError where the call read a result
+        of an op that depends on one: nothing is known of the way from there."""
+        cdef const captured_slot *read = <captured_slot *>self.special.reads.data
+        cdef dict found = {(<Value>v).id: 0.0 for v in leaves}
+        cdef int32_t k, id
+        cdef set behind = set()
+        for k in range(self.special.reads.n):
+            if read[k].id in found:
+                found[read[k].id] += self.grads[read[k].slot]
+        for k in range(<int32_t>len(self.values or ())):
+            id = (<Value>self.values[k]).id
+            if id in found:
+                found[id] += self.grads[self.value_slots[k]]
+        for v in self.operands():
+            behind |= ids_under((<Value>v).id)
+        for k, v in enumerate(leaves):
+            if (<Value>v).id in behind:
+                raise ValueError(
+                    f"value_and_grad: params[{k}] is used through the result of an op that ran "
+                    "before: compute that inside the compiled function, or use backward()")
+        return [found[(<Value>v).id] for v in leaves]
 
     cdef list wanted_columns(self, bytearray column_grads):
         """The parts of column_grads whose arrays wanted them."""
@@ -445,7 +477,7 @@ cdef class Call:
             a = &self.arrays[k]
             start = 8 * self.n_samples * a.first_lane
             if a.wants:
-                found.append(column_grads[start:start + 8 * self.n_samples * a.width])
+                found.append(memoryview(column_grads)[start:start + 8 * self.n_samples * a.width])
         return found
 
 
@@ -460,6 +492,28 @@ cdef double *zeros(size_t n) except NULL:
     cdef void *block = some_memory(8 * n)
     memset(block, 0, 8 * n)
     return <double *>block
+
+
+cdef char number_code(const Py_buffer *view) noexcept:
+    """The struct module's letter for an array's numbers; 0: none that can be read in place."""
+    cdef char code = view.format[0] if view.format is not NULL else 0
+    if code == 0 or view.format[1] != 0 or code not in b"dflqi?B":
+        return 0
+    return code if <uintptr_t>view.buf % <size_t>view.itemsize == 0 else 0
+
+
+cdef inline double number_at(const void *data, char code, size_t k) noexcept nogil:
+    if code == b"d":
+        return (<const double *>data)[k]
+    if code == b"f":
+        return (<const float *>data)[k]
+    if code == b"l":
+        return <double>(<const long *>data)[k]
+    if code == b"q":
+        return <double>(<const long long *>data)[k]
+    if code == b"i":
+        return (<const int *>data)[k]
+    return (<const unsigned char *>data)[k]
 
 
 cdef inline void release_view(fed_array *a) noexcept:
@@ -487,119 +541,3 @@ cdef long pick_seeded(double *seeds, long n_samples, size_t n_outputs, long *pic
         picked[n] = b
         n += 1
     return n
-
-
-@cython.internal
-cdef class Seed(Step):
-    """The step of a result: the call counts for as much as its grad says."""
-    cdef Call call
-    cdef int32_t id
-    cdef int32_t output
-    cdef long sample      # -1: all
-    cdef double count     # a mean is over so many
-
-    cdef int run(self) except -1:
-        cdef double g = nodes[self.id].grad / self.count
-        if self.call.n_samples == 0:
-            return 0
-        if self.sample < 0 and self.call.fused:
-            return self.call.pass_on(g, self.call.grads)
-        return self.call.add_seed(self.sample, self.output, g)
-
-
-@cython.internal
-cdef class Hub(Step):
-    """The step of the node under a call's results."""
-    cdef Call call
-
-    cdef int run(self) except -1:
-        return self.call.spread()
-
-
-cdef Value stepped(double data, list operands, Step step):
-    """A node over operands whose backward step is given."""
-    cdef Value value = blank_value()
-    adopt(value, many_new(data, tuple(operands), MF_CALL) if operands
-          else node_new(data, MF_NONE, MF_NONE, MF_CALL))
-    state_for(value).hook = step
-    nodes[value.id].flags |= MF_F_HOOK | MF_F_HELD
-    if operands:
-        hold_result(value)
-    return value
-
-
-cdef Value hub_of(Call call):
-    cdef Hub hub = Hub.__new__(Hub)
-    hub.call = call
-    return stepped(0.0, call.operands(), hub)
-
-
-cdef Value step_result(Call call, list operands, double data, int32_t output, long sample,
-                       double count):
-    """A result of a call as a Value."""
-    cdef Seed seed = Seed.__new__(Seed)
-    cdef Value value = stepped(data, operands, seed)
-    seed.call = call
-    seed.id = value.id
-    seed.output = output
-    seed.sample = sample
-    seed.count = count
-    return value
-
-
-def checked_leaves(params, str name) -> list:
-    """params as a list. Raises TypeError for what is no Value, ValueError for a result of an op."""
-    if isinstance(params, Value):
-        raise TypeError(f"{name} must be a list of Values, not one Value")
-    cdef list leaves = list(params)
-    for k, p in enumerate(leaves):
-        if not isinstance(p, Value):
-            raise TypeError(f"{name}[{k}] must be a Value, not {type(p).__name__!r}")
-        if nodes[(<Value>p).id].op != MF_LEAF:
-            raise ValueError(f"{name}[{k}] is not a leaf but the result of an op")
-    return leaves
-
-
-def leaf_behind(list values, list leaves) -> int:
-    """The position of the first leaf on which some of these Values, if they are results of ops,
-    depend; -1: none."""
-    cdef dict positions = {(<Value>v).id: k for k, v in enumerate(leaves)}
-    cdef set used = set()
-    for v in values:
-        if passes_on((<Value>v).id):
-            used |= ids_under((<Value>v).id)
-    return min([positions[id] for id in used if id in positions], default=-1)
-
-
-cdef set ids_under(int32_t root):
-    """The nodes that are operands under a node, and what compiled calls there read."""
-    cdef int32_t *ids = NULL
-    cdef int64_t cap = 0, k
-    cdef walk_result walk
-    cdef set used = set()
-    try:
-        walk = topological_order(root, &ids, &cap, False)
-        if walk.n_ordered < 0:
-            raise MemoryError("no room to order the graph")
-        for k in range(walk.n_ordered):
-            used.add(nodes[ids[k]].x)
-            used.add(nodes[ids[k]].y)
-            if nodes[ids[k]].op == MF_CALL:
-                used.update(leaves_of_call((<NodeState>value_of(ids[k]).state).hook))
-    finally:
-        free(ids)
-    return used
-
-
-cdef list leaves_of_call(object step):
-    """Ids of what the call of a result or hub read."""
-    cdef Call call = (<Seed>step).call if isinstance(step, Seed) else (<Hub?>step).call
-    cdef const captured_slot *read = <captured_slot *>call.special.reads.data
-    cdef int32_t k
-    return ([read[k].id for k in range(call.special.reads.n)]
-            + [(<Value>v).id for v in (call.values or ())])
-
-
-def grad_enabled() -> bool:
-    """False inside no_grad()."""
-    return records()

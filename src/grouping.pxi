@@ -227,8 +227,9 @@ cdef class Grouping:
         if a.n != b.n or e.n != f.n or a.w != b.w or not self.is_matrix(f, b.n):
             return False
         for m in range(a.n):
-            if e[m].bias != f[m].bias or memcmp(self.first_factors(e + m), self.first_factors(f + m),
-                                                e.n * sizeof(int32_t)):
+            if e[m].bias != f[m].bias:
+                return False
+            if memcmp(self.first_factors(e + m), self.first_factors(f + m), e.n * sizeof(int32_t)):
                 return False
         return True
 

@@ -129,3 +129,20 @@ static MF_TARGET void MF_ISA(transpose)(long n, long n_k, const double *restrict
                 to[k * to_row + l + r] = from[(l + r) * from_row + k];
     }
 }
+
+/* n rounds of multiply-adds in registers, eight vectors at a time: as fast as this machine can. Returns
+ * a number that depends on all of them. */
+static MF_TARGET double MF_ISA(multiply_adds)(long n) {
+    MF_VEC sum[8];
+    const MF_VEC a = MF_SPREAD(0.999999), b = MF_SPREAD(1e-6);
+    for (int i = 0; i < 8; i++) sum[i] = MF_SPREAD(1.0 + i);
+    for (long k = 0; k < n; k++) {
+        MF_UNROLL
+        for (int i = 0; i < 8; i++) sum[i] = MF_VFMA(sum[i], a, b);
+    }
+    double all = 0.0;
+    for (int i = 0; i < 8; i++) all += MF_VSUM(sum[i]);
+    return all;
+}
+
+enum { MF_ISA(multiply_adds_a_round) = 8 * MF_WIDTH };

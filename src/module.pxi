@@ -27,24 +27,28 @@ cdef Op op_row(int code):
 OPS = tuple([op_row(code) for code in range(MF_FIRST_OP, MF_N_EAGER_OPS)])
 
 
-def _no_grad_enter() -> None:
-    """From now on ops of this thread record nothing; nests."""
-    global mf_n_special, mf_no_grad_depth
-    if mf_tracing_here():
-        raise_trace_error("no_grad")
-    mf_no_grad_depth += 1
-    mf_n_special += 1
+cdef class NoGrad:
+    """From __enter__ to __exit__ ops of this thread record nothing; nests. In C, so that an
+    interruption comes before or after, and the count is right either way."""
+
+    def __enter__(self):
+        global mf_n_special, mf_no_grad_depth
+        if mf_tracing_here():
+            raise_trace_error("no_grad")
+        mf_no_grad_depth += 1
+        mf_n_special += 1
+        return self
+
+    def __exit__(self, *exc):
+        global mf_n_special, mf_no_grad_depth
+        if mf_no_grad_depth == 0:
+            raise RuntimeError("no_grad was left more often than it was entered")
+        mf_no_grad_depth -= 1
+        mf_n_special -= 1
 
 
-def _no_grad_exit() -> None:
-    global mf_n_special, mf_no_grad_depth
-    if mf_no_grad_depth == 0:
-        raise RuntimeError("no_grad was left more often than it was entered")
-    mf_no_grad_depth -= 1
-    mf_n_special -= 1
-
-
-mf_value_type_finish(<PyTypeObject *>Value, give_leaf, leaf_of, drop_node)
+mf_value_type_finish(<PyTypeObject *>Value, give_leaf, leaf_of, hold_any, is_held,
+                     drop_node)
 cdef int register_activations() except -1:
     cdef int code
     for code in range(MF_FIRST_OP, MF_N_EAGER_OPS):

@@ -1,5 +1,8 @@
 # Lists of leaf Values as one object: zero_grad and the optimizers' steps as C loops over their
 # records. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW). Needs value.pxi.
+#
+# A training step goes over all records four times: compiled calls from the first to the last, these
+# loops from the last to the first, so that each finds in cache what the one before touched last.
 
 from cpython cimport array
 import array
@@ -20,6 +23,8 @@ cdef class Parameters:
     cdef array.array ids
 
     def __init__(self, values):
+        cdef array.array ids
+        cdef Py_ssize_t k
         if isinstance(values, Value):
             raise TypeError("params must be a list of Values, not one Value")
         self.values = tuple(values)
@@ -35,9 +40,11 @@ cdef class Parameters:
             if p in seen:
                 raise ValueError(f"params[{k}] is the same Value as params[{seen[p]}]")
             seen[p] = k
-        for p in self.values:   # from now on each stays the node that it is
-            nodes[(<Value>p).id].flags &= ~MF_F_BLANK
-        self.ids = array.array("i", [(<Value>p).id for p in self.values])
+        ids = array.array("i", bytes(4 * len(self.values)))
+        for k, p in enumerate(self.values):
+            nodes[(<Value>p).id].flags &= ~MF_F_BLANK   # from now on it stays the node that it is
+            ids.data.as_ints[k] = (<Value>p).id
+        self.ids = ids
 
     def __len__(self):
         return len(self.ids)
@@ -51,7 +58,7 @@ cdef class Parameters:
         cdef const int *ids = self.ids.data.as_ints
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "zero_grad()")
-        for k in range(len(self.ids)):
+        for k in range(<Py_ssize_t>len(self.ids) - 1, -1, -1):   # see the head of this file
             nodes[ids[k]].grad = 0.0
 
     def sgd_step(self, array.array velocity, bint started, double lr, double momentum,
@@ -66,7 +73,7 @@ cdef class Parameters:
             check_readable((<Value>self.values[0]).id, "an optimizer's step()")
         if momentum != 0.0:
             v = checked_buffer(self, velocity)
-        for k in range(len(self.ids)):
+        for k in range(<Py_ssize_t>len(self.ids) - 1, -1, -1):
             p = &nodes[ids[k]]
             g = -p.grad if maximize else p.grad
             if weight_decay != 0.0:   # 0 times an infinite parameter would be nan
@@ -99,7 +106,7 @@ cdef class Parameters:
         a.shrink = 1.0 - lr * weight_decay if decoupled else 1.0
         a.step = lr / (1.0 - beta1**step)
         a.scale = 1.0 / sqrt(1.0 - beta2**step)
-        for start in range(0, n_params, ADAM_BLOCK):
+        for start in range((n_params - 1) // ADAM_BLOCK * ADAM_BLOCK, -1, -ADAM_BLOCK):
             n = min(<Py_ssize_t>ADAM_BLOCK, n_params - start)
             for k in range(n):
                 grads[k] = nodes[ids[start + k]].grad
@@ -119,28 +126,33 @@ cdef double *checked_buffer(Parameters params, array.array buffer) except NULL:
 def copy_numbers(list values, buffer, str what):
     """what='data' or 'grad': fills a float64 buffer from the Values; 'write': their data from it.
 
-    Raises TypeError, before anything is written, if an item is no Value.
+    Raises TypeError if an item is no Value, ValueError where the buffer does not hold as many
+    numbers as there are Values; before anything is written.
     """
-    cdef Py_ssize_t k, n = len(values)
+    cdef tuple items = tuple(values)   # the buffer may be anybody's, its exporter run any code
+    cdef Py_ssize_t k, size, n = len(items)
     cdef double *numbers
     cdef const unsigned char[::1] source
     cdef unsigned char[::1] target
-    for v in values:
+    for v in items:
         if not isinstance(v, Value):
             raise TypeError(f"parameters must be Values, one is {type(v).__name__!r}")
         check_readable((<Value>v).id, "reading or writing parameters")
-    if n == 0:
-        return
     if what == "write":
         source = memoryview(buffer).cast("B")
-        numbers = <double *>&source[0]
+        size = len(source)
     else:
         target = memoryview(buffer).cast("B")
-        numbers = <double *>&target[0]
+        size = len(target)
+    if size != n * <Py_ssize_t>sizeof(double):
+        raise ValueError(f"the buffer holds {size} bytes, {n} Values need {n} float64 numbers")
+    if n == 0:
+        return
+    numbers = <double *>&source[0] if what == "write" else <double *>&target[0]
     for k in range(n):
         if what == "write":
-            nodes[(<Value>values[k]).id].data = numbers[k]
+            nodes[(<Value>items[k]).id].data = numbers[k]
         elif what == "data":
-            numbers[k] = nodes[(<Value>values[k]).id].data
+            numbers[k] = nodes[(<Value>items[k]).id].data
         else:
-            numbers[k] = nodes[(<Value>values[k]).id].grad
+            numbers[k] = nodes[(<Value>items[k]).id].grad

@@ -270,7 +270,7 @@ def fuse_dots(Program program) -> Program:
     cdef int32_t *uses = <int32_t *><char *>counts
     cdef char *inside = <char *>inside_of   # 1: computed as part of a dot
     cdef instruction *code = program.code
-    cdef int32_t k, j, at, start, n_steps, n_terms, one = MF_NONE
+    cdef int32_t k, j, at, start, n_steps, n_terms, bias, one = MF_NONE
     for k in range(program.n_code - 1, -1, -1):
         if inside[k] or uses[k] == 0:
             continue
@@ -305,7 +305,8 @@ def fuse_dots(Program program) -> Program:
         for j in range(n_terms - 1, n_terms - n_steps - 1, -1):
             put_term(r, uses, start + 2 * j, code[at].y)
             at = code[at].x
-        r.moved[k] = r.new.emit(MF_DOT, start, MF_NONE if n_terms > n_steps else r.moved[at], n_terms)
+        bias = MF_NONE if n_terms > n_steps else r.moved[at]
+        r.moved[k] = r.new.emit(MF_DOT, start, bias, n_terms)
     return r.finish()
 
 

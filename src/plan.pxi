@@ -14,8 +14,10 @@ cdef extern from "replay.h" nogil:
         double beta1, beta2, sign, decay, shrink, step, scale, eps
     ctypedef struct mf_kernels:
         const char *name
+        double (*multiply_adds)(long n) noexcept nogil
+        int multiply_adds_a_round
         void (*adam)(long n, const mf_adam *a, const double *g, double *p, double *mean,
-                     double *square, double *largest)
+                     double *square, double *largest) noexcept nogil
     ctypedef struct mf_step:
         int32_t op, count, z, x, y, x_move, y_move
         int32_t args, n_rows, n_pairs
@@ -66,6 +68,8 @@ cdef extern from "replay.h" nogil:
     int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                   const mf_job *job)
 
+import time
+
 from libc.stdint cimport uintptr_t
 
 cdef const mf_kernels *kernels = mf_choose_kernels(NULL)
@@ -79,6 +83,18 @@ cdef enum:
 def kernel_variant() -> str:
     """The instruction set of the lane kernels in use: avx512, avx2 or portable."""
     return (<bytes>kernels.name).decode()
+
+
+def _multiply_add_rate() -> float:
+    """GFLOP/s of multiply-adds in registers with the kernels in use: what the benchmarks show the
+    distance to. A multiply-add counts as two operations; takes some 5 ms."""
+    cdef long n = 1000000
+    cdef double total
+    start = time.perf_counter()
+    with nogil:
+        total = kernels.multiply_adds(n)
+    seconds = time.perf_counter() - start
+    return 2e-9 * n * kernels.multiply_adds_a_round / seconds if total > 0.0 else 0.0
 
 
 def _set_kernel_variant(str name) -> bool:
@@ -222,7 +238,7 @@ cdef class Plan:
                 "matrix steps": n_matrices,
                 "rows": self.plan.n_rows, "uniform slots": self.plan.n_uniforms,
                 "tile": self.plan.tile if self.plan.n_rows else 1,
-                "workspace bytes": 8 * workspace_doubles(&self.plan)}
+                "workspace bytes": 8 * (workspace_doubles(&self.plan) + 2 * self.plan.n_uniforms)}
 
     def listing(self) -> str:
         """A line a step: the slots that it fills, r0 a row, u0 a uniform number, and from what."""
@@ -270,12 +286,11 @@ cdef struct number_slot:
 
 
 cdef size_t workspace_doubles(const mf_plan *p) noexcept nogil:
-    return (2 * (<size_t>p.n_rows * p.tile + p.n_uniforms) + <size_t>p.scratch * (p.tile + 8)
-            + 3 * MF_LANE_BLOCK)
+    return 2 * <size_t>p.n_rows * p.tile + <size_t>p.scratch * (p.tile + 8) + MF_LANE_BLOCK
 
 
 cdef bint make_workspace(const mf_plan *p, mf_workspace *ws) noexcept nogil:
-    """False when memory has run out."""
+    """Room for rows; uniforms and their gradients are the call's. False when memory has run out."""
     cdef size_t rows = <size_t>p.n_rows * p.tile
     cdef double *block = <double *>resized(NULL, workspace_doubles(p) * sizeof(double))
     if block is NULL:
@@ -284,8 +299,7 @@ cdef bint make_workspace(const mf_plan *p, mf_workspace *ws) noexcept nogil:
     ws.rows = <double *>((<uintptr_t>block + 63) & ~<uintptr_t>63)   # from a cache line's start
     ws.row_grads = ws.rows + rows
     ws.scratch = ws.row_grads + rows
-    ws.uniforms = ws.scratch + <size_t>p.scratch * (p.tile + 8)
-    ws.uniform_grads = ws.uniforms + p.n_uniforms
+    ws.uniforms = ws.uniform_grads = NULL
     return True
 
 

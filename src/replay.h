@@ -65,7 +65,7 @@ typedef struct {
 enum { MF_LANE_BLOCK = 8 };
 
 typedef struct {
-    double *uniforms, *uniform_grads; /* the caller fills in inputs, captured nodes and numbers */
+    double *uniforms, *uniform_grads; /* the caller's, who fills in inputs, captured data, numbers */
     double *rows, *row_grads;         /* tile lanes a row, from an address that is one of a line */
     double *scratch;
     void *block;                      /* what to free */

@@ -3,8 +3,8 @@
 #
 # Values of one level depend on earlier levels only, so that equal ops of a level can join into one
 # step over adjacent slots (layout.pxi), and dots over the same inputs into a matrix (grouping.pxi).
-# max(a, b, c, ...) is a chain of ops, each of which needs the one before: a chain is one step, known
-# as soon as its operands are, however long it is.
+# max(a, b, c, ...) is a chain of ops, each of which needs the one before: a chain is one step,
+# known as soon as its operands are, however long it is.
 
 @cython.internal
 cdef class Facts:
@@ -55,8 +55,8 @@ cdef class Facts:
         return 0
 
     cdef int find_levels(self, Program p) except -1:
-        """0 for what is given; else below the users, as late as can be: what leads to a result in as
-        many steps is then of one level, however early it could be known. A chain has one level."""
+        """0 for what is given; else below the users, as late as can be: what leads to a result in
+        as many steps is then of one level, however early it could be known. A chain has one."""
         cdef int32_t k, j, level
         cdef instruction i
         self.n_levels = 1
@@ -117,7 +117,8 @@ cdef bytearray chain_lengths(Program p, const char *row):
 
 def separate_dots(Program program, list kinds) -> Program:
     """Each dot becomes of one kind: products of uniform numbers, of a uniform and a row, or of two
-    rows. kinds: as a Plan takes them. Most programs have no other dots and come back as they are."""
+    rows. kinds: as a Plan takes them. Most programs have no other dots: they come back as they
+    are."""
     cdef Facts facts = Facts(program, kinds)
     cdef Rewriting r
     cdef int32_t k
@@ -148,7 +149,8 @@ cdef int count_kinds(Program p, Facts facts, int32_t k, int32_t *counts) noexcep
     return (counts[0] > 0) + (counts[1] > 0) + (counts[2] > 0)
 
 
-cdef int32_t separated(Rewriting r, Facts facts, const instruction *i, const int32_t *counts) except -1:
+cdef int32_t separated(Rewriting r, Facts facts, const instruction *i,
+                       const int32_t *counts) except -1:
     """The dots that add up to the dot *i; the last of them is its value."""
     cdef int32_t made = r.moved[i.y] if i.y >= 0 else MF_NONE
     cdef int32_t uniform

@@ -16,7 +16,7 @@ from cpython.buffer cimport (Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuff
                              PyObject_GetBuffer)
 
 cdef struct captured_slot:
-    int32_t id      # of a node; its Value lives as long as the plan
+    int32_t id      # of a node; its Value lives as long as the plan; first, see compare_captured
     int32_t slot    # among the uniforms
 
 cdef struct fed_array:    # an array argument of one batched call
@@ -50,6 +50,8 @@ cdef class Specialization:
     cdef int32_t n_lanes             # inputs that differ from sample to sample
     cdef size_t n_bytes              # of a call's block, see Call.take_block
     cdef void *spare                 # a block that no call uses right now
+    cdef list passing                # see captured_results
+    cdef int64_t passing_at          # n_hooks_set when it was made
 
     def __init__(self, Plan plan, tuple args, tuple kwargs, bint batch, rebuild):
         cdef captured_slot read
@@ -69,6 +71,8 @@ cdef class Specialization:
             if read.slot != MF_NO_SLOT:
                 read.slot = ~read.slot
                 self.reads.add(&read)
+        # In the order of memory: slots of captured nodes are in the order of their ids.
+        qsort(self.reads.data, self.reads.n, sizeof(captured_slot), compare_captured)
         for key in [*args, *[key for _, key in kwargs]]:
             self.count(key)
         self.n_bytes = (8 * (2 * <size_t>plan.plan.n_uniforms + plan.plan.n_outputs)
@@ -92,6 +96,17 @@ cdef class Specialization:
             self.n_lanes += size
         return 0
 
+    cdef list captured_results(self):
+        """The captured Values that pass gradient on themselves: results of ops, which does not
+        change, and leaves with a custom _backward; looked up again after one was set anywhere."""
+        cdef const captured_slot *read = <captured_slot *>self.reads.data
+        cdef int32_t k
+        if self.passing is None or self.passing_at != n_hooks_set:
+            self.passing = [value_of(read[k].id) for k in range(self.reads.n)
+                            if passes_on(read[k].id)]
+            self.passing_at = n_hooks_set
+        return self.passing
+
     cdef Call fed(self, tuple args, dict kwargs, bint keeps):
         """A call that has taken these arguments; None where they do not fit the keys.
 
@@ -111,12 +126,14 @@ cdef class Specialization:
                 return None
         return call
 
-    def run(self, tuple args, dict kwargs, bint backward):
-        """(outputs, gradients of captured nodes, of inputs, of 'array grad' arguments), numbers
-        alone: no graph is made. Blocks of float64, lists of floats for captured and inputs.
+    def run(self, tuple args, dict kwargs, list leaves=None, bint backward=True):
+        """(outputs, gradients) as numbers: no graph is made. Outputs are a block of float64.
 
-        backward: for the one output, a seed of one a sample; without it the gradients are None.
-        Raises TypeError for arguments that do not fit, IndexError for a bad index of take.
+        With leaves, Values, the gradients are theirs; without, they are (those of the inputs, a
+        block of float64 for each array of a batched function that asked for its own). They are
+        those of the sum of the one output; with backward=False they are None.
+        Raises TypeError for arguments that do not fit, IndexError for a bad index of take,
+        ValueError for a leaf that the function uses through the result of an op.
         """
         cdef Call call = self.fed(args, kwargs, False)
         cdef bytearray outputs, columns = None
@@ -125,14 +142,15 @@ cdef class Specialization:
         if backward and self.plan.plan.n_outputs != 1:
             raise TypeError("only a function of one result has a gradient")
         outputs = bytearray(8 * call.n_samples * self.plan.plan.n_outputs)
-        if backward:
+        if backward and leaves is None:
             columns = bytearray(8 * call.n_samples * self.n_lanes)
         call.run(<double *><char *>outputs, backward,
-                 <double *><char *>columns if backward else NULL)
+                 <double *><char *>columns if columns is not None else NULL)
         if not backward:
-            return outputs, None, None, None
-        captured, inputs = call.gradients()
-        return outputs, captured, inputs, call.wanted_columns(columns)
+            return outputs, None
+        if leaves is not None:
+            return outputs, call.leaf_gradients(leaves)
+        return outputs, (call.input_gradients(), call.wanted_columns(columns))
 
 
 cdef class Dispatcher:

@@ -3,13 +3,14 @@
 # Three cases, so that graphs without custom parts pay nothing:
 # - Nothing hung on it: the Value is a handle that may come and go; `value_of` makes a new one.
 # - Plain attributes (numbers, strings: nothing the garbage collector tracks): when the Value goes
-#   before the node, they wait in `orphans` and return with the next Value.
+#   before the node, they wait in `orphan_attributes` and return with the next Value.
 # - A custom _backward, an attribute that could refer back into the graph, a subclass: the node is
 #   HELD. Values of the nodes that use it hold a true reference to its Value and are HELD in turn,
 #   so the collector sees the same object graph that micrograd would show it: cycles are
 #   collected in one pass, and nothing is lost that a live node still uses.
 
-from cpython.object cimport PyTypeObject, PyObject_GenericSetAttr
+from cpython.object cimport PyTypeObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
 
 cdef extern from "Python.h":
     int PyObject_IS_GC(PyObject *o) nogil
@@ -22,12 +23,15 @@ cdef extern from "value_type.h":
     object mf_value_alloc()
     void mf_value_track(object value)
 
-cdef dict orphans = {}   # id -> (attributes, state) of a node whose Value is gone
-cdef list parked = []    # objects to drop once the store is whole again
+cdef dict orphan_attributes = {}   # id -> __dict__ of a node whose Value is gone
+cdef dict orphan_states = {}       # id -> its NodeState
+cdef list parked = []              # objects to drop once the store is whole again
+cdef int64_t n_hooks_set = 0       # how often a _backward was assigned
 
 
 @cython.internal
 @cython.freelist(64)
+@cython.no_gc_clear   # a collection breaks cycles at the Value (value_type.h), if it is HELD
 cdef class NodeState:
     """The rare part of a Value; most have none."""
     cdef object hook      # the custom _backward, or None
@@ -48,7 +52,15 @@ cdef class Step:
 
 cdef void forget_orphan(int32_t id) noexcept with gil:
     """The node is being freed: its attributes go, but only after the store is whole."""
-    parked.append(orphans.pop(id, None))
+    park(orphan_attributes.pop(id, None))
+    park(orphan_states.pop(id, None))
+
+
+cdef int park(object o) except -1:
+    Py_INCREF(o)   # without memory to park it, it leaks rather than run Python code now
+    parked.append(o)
+    Py_DECREF(o)
+    return 0
 
 
 cdef int drop_parked() except -1:
@@ -91,42 +103,52 @@ cdef Value value_of(int32_t id):
     value.id = id
     if nodes[id].flags & MF_F_ORPHAN:
         nodes[id].flags &= ~MF_F_ORPHAN
-        attributes, state = orphans.pop(id)
         mf_value_track(value)
-        value.state = state
-        for name in attributes:
-            PyObject_GenericSetAttr(value, name, attributes[name])
+        value.state = orphan_states.pop(id, None)
+        attributes = orphan_attributes.pop(id, None)
+        if attributes is not None:
+            Py_INCREF(attributes)
+            value.attributes = <PyObject *>attributes
     return value
 
 
-cdef int orphan(Value value) except -1:
-    """The Value goes, the node stays: keeps its attributes if there are any."""
-    if value.state is not None or (value.attributes is not NULL and <dict>value.attributes):
-        orphans[value.id] = (attributes_of(value), value.state)
-        nodes[value.id].flags |= MF_F_ORPHAN
+cdef int orphan(Value value, int32_t id) except -1:
+    """The Value goes, the node stays: keeps its attributes if there are any.
+
+    They move as they are: nothing is allocated that could set off the garbage collector, so nobody
+    sees the node without them.
+    """
+    if value.state is not None:
+        nodes[id].flags |= MF_F_ORPHAN
+        orphan_states[id] = value.state
+    if value.attributes is not NULL and <dict>value.attributes:
+        nodes[id].flags |= MF_F_ORPHAN
+        orphan_attributes[id] = <dict>value.attributes
     return 0
 
 
 cdef void drop_node(PyObject *o) noexcept:
-    """What a Value's deallocation does to its node. May run any Python code, but only after the
-    store is whole; an exception on its way stays."""
+    """What a Value's deallocation does to its node, once. May run any Python code, but only after
+    the store is whole; an exception on its way stays."""
     cdef int32_t id = (<Value>o).id
     cdef PyObject *kind
     cdef PyObject *error
     cdef PyObject *trace
     if id < 0:
         return
+    (<Value>o).id = MF_NONE
     disown(id)
     nodes[id].uses -= 1
     if nodes[id].uses == 0:
         free_nodes(id)
         if not parked:
             return
+        PyErr_Fetch(&kind, &error, &trace)
     elif (<Value>o).state is None and (<Value>o).attributes is NULL:
         return
-    PyErr_Fetch(&kind, &error, &trace)
-    if nodes[id].uses and owner(id) is NULL:
-        orphan(<Value>o)
+    else:
+        PyErr_Fetch(&kind, &error, &trace)
+        orphan(<Value>o, id)
     drop_parked()
     PyErr_Restore(kind, error, trace)
 
@@ -164,8 +186,15 @@ cdef list operand_ids(int32_t id):
 
 
 cdef tuple held_operands(int32_t id):
-    """Values of the operands that are HELD; made where a collection took them away."""
-    return tuple([value_of(k) for k in operand_ids(id) if nodes[k].flags & MF_F_HELD])
+    """Values of the operands that are HELD; made where a collection took them away.
+
+    No list comprehension: Cython 3.3 gives up an item twice where its append runs out of memory.
+    """
+    cdef list held = []
+    for k in operand_ids(id):
+        if nodes[<int32_t>k].flags & MF_F_HELD:
+            held.append(value_of(k))
+    return tuple(held)
 
 
 cdef int hold_result(Value value) except -1:
@@ -219,15 +248,18 @@ cdef bytearray mark_users(int32_t used):
 cdef int hold_all(bytearray found, int32_t used) except -1:
     cdef uint8_t *mark = found
     cdef int32_t id
-    cdef list users = [], refs = []
+    cdef list users = [], refs = [], held
     for id in range(<int32_t>len(found)):
         if mark[id] and id != used and nodes[id].op != MF_LINK:
             users.append(value_of(id))
     for user in users:
-        refs.append(tuple([value_of(k) for k in operand_ids((<Value>user).id)
-                           if mark[k] or nodes[k].flags & MF_F_HELD]))
+        held = []
+        for k in operand_ids((<Value>user).id):
+            if mark[<int32_t>k] or nodes[<int32_t>k].flags & MF_F_HELD:
+                held.append(value_of(k))
+        refs.append(tuple(held))
         state_for(<Value>user)
-    for user, held in zip(users, refs):
-        (<NodeState>(<Value>user).state).refs = held
+    for user, operands in zip(users, refs):
+        (<NodeState>(<Value>user).state).refs = operands
         nodes[(<Value>user).id].flags |= MF_F_HELD
     return 0

@@ -1,8 +1,11 @@
 # Batches split over threads. Needs plan.pxi.
 #
-# The tiles of a call go in equal, contiguous shares to the calling thread and a pool of others; each
-# share has a workspace and gradients of its own, which are added up in the order of the shares: the
-# numbers are the same at every run with as many threads.
+# The tiles of a call go in equal, contiguous shares to the calling thread and a pool of others;
+# each share has a workspace and gradients of its own, which are added up in the order of the
+# shares: the numbers are the same at every run with as many threads.
+
+import operator
+import os
 
 cdef int32_t n_threads = 1
 cdef object thread_pool = None    # of n_threads - 1 threads, made at the first call that splits
@@ -67,7 +70,8 @@ cdef class Share:
 cdef int32_t n_shares(const mf_plan *p, long n_samples) noexcept:
     """Into how many shares a call of so many samples is worth splitting."""
     cdef int64_t n = <int64_t>n_samples * p.n_rows // MIN_SHARE
-    return <int32_t>max(<int64_t>1, min(n, min(<int64_t>n_threads, <int64_t>mf_n_tiles(p, n_samples))))
+    n = min(n, min(<int64_t>n_threads, <int64_t>mf_n_tiles(p, n_samples)))
+    return <int32_t>max(n, <int64_t>1)
 
 
 cdef Share new_share(Plan plan, const mf_workspace *ws, const mf_job *job, int32_t k, int32_t n):
@@ -121,7 +125,8 @@ cdef object the_pool():
     return thread_pool
 
 
-cdef int replay_on_threads(Plan plan, const mf_workspace *ws, const mf_job *job, int32_t n) except -1:
+cdef int replay_on_threads(Plan plan, const mf_workspace *ws, const mf_job *job,
+                           int32_t n) except -1:
     """mf_replay in n shares."""
     cdef int32_t k, j
     cdef Share share

@@ -14,9 +14,14 @@ cdef extern from "value_type.h":
     bint mf_operators_replaced()
     ctypedef int (*mf_give_leaf_fn)(PyObject *) except -1
     ctypedef object (*mf_leaf_of_fn)(object)
+    ctypedef int (*mf_hold_fn)(PyObject *) except -1
+    ctypedef int (*mf_is_held_fn)(PyObject *) noexcept
     ctypedef void (*mf_drop_node_fn)(PyObject *) noexcept
     int mf_value_type_finish(PyTypeObject *t, mf_give_leaf_fn give, mf_leaf_of_fn leaf,
+                             mf_hold_fn hold, mf_is_held_fn is_held,
                              mf_drop_node_fn drop) except -1
+
+cdef tuple PROPERTIES = ("data", "grad", "_prev", "_op", "_backward")
 
 
 cdef class Value:
@@ -99,6 +104,7 @@ cdef class Value:
 
     @_backward.setter
     def _backward(self, function):
+        global n_hooks_set
         if not callable(function):
             raise TypeError(f"_backward must be callable, not {type(function).__name__!r}")
         if mf_n_special:
@@ -106,6 +112,7 @@ cdef class Value:
         state = state_for(self)
         hold(self)
         state.hook = function
+        n_hooks_set += 1
         nodes[self.id].flags |= MF_F_HOOK
 
     def _local_backward(self):
@@ -132,14 +139,15 @@ cdef class Value:
         return leaf_value(nodes[self.id].data)
 
     def __setattr__(self, name, attribute):
+        # Held first: should that fail, nothing was set. What the properties refuse holds nothing.
+        if PyObject_IS_GC(<PyObject *>attribute) and name not in PROPERTIES:
+            hold(self)
         PyObject_GenericSetAttr(self, name, attribute)
         if self.attributes is not NULL:
             mf_value_track(self)
-        if PyObject_IS_GC(<PyObject *>attribute):
-            hold(self)
 
     def __delattr__(self, name):
-        if name in ("data", "grad", "_prev", "_op", "_backward"):
+        if name in PROPERTIES:
             raise AttributeError(f"{name} of a Value cannot be deleted")
         del_attribute(self, name, NULL)
 
@@ -319,8 +327,6 @@ cdef int init_node(Value value, double data, tuple children, str op) except -1:
         nodes[id].flags &= ~MF_F_BLANK
     if op:
         state_for(value).op_text = op
-    if type(value) is not Value:
-        hold(value)
     for child in children:
         if nodes[(<Value>child).id].flags & MF_F_HELD:
             hold_result(value)
@@ -329,7 +335,8 @@ cdef int init_node(Value value, double data, tuple children, str op) except -1:
 
 
 cdef int replace_node(Value value, int32_t id) except -1:
-    """The Value moves to another node; the one it leaves has no other use."""
+    """The Value moves to another node, with what was hung on it."""
+    nodes[id].flags |= nodes[value.id].flags & (MF_F_HELD | MF_F_HOOK)
     owners[id] = owners[value.id]
     owners[value.id] = MF_NONE
     node_release(value.id)
@@ -377,10 +384,24 @@ cdef object compare(Value self, object other, int op):
 
 
 cdef int give_leaf(PyObject *blank) except -1:
-    """Lent to value_type.h: the node that a Value has from birth."""
+    """Lent to value_type.h: the node that a Value has from birth. That of a subclass must not come
+    back as a plain Value, whichever way it was made: it is HELD."""
     adopt(<Value>blank, leaf_new(0.0))
     nodes[(<Value>blank).id].flags |= MF_F_BLANK
+    if type(<object>blank) is not Value:
+        nodes[(<Value>blank).id].flags |= MF_F_HELD
     return 0
+
+
+cdef int hold_any(PyObject *value) except -1:
+    """Lent to value_type.h."""
+    return hold(<Value>value)
+
+
+cdef int is_held(PyObject *value) noexcept:
+    """Lent to value_type.h."""
+    cdef int32_t id = (<Value>value).id
+    return id >= 0 and nodes[id].flags & MF_F_HELD
 
 
 cdef object leaf_of(object number):

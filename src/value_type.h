@@ -1,6 +1,6 @@
 /* The life of a Value as an object: allocation, attributes, weak references, collection, and how
  * Value(number) is called. Pure CPython API over the layout that value.pxi declares; the core lends
- * three functions and calls mf_value_type_finish once. Needs the GIL throughout.
+ * five functions and calls mf_value_type_finish once. Needs the GIL throughout.
  *
  * By hand because it is the hottest Python-side code there is: Cython 3.3 gives every instance of a
  * class with __dict__ a dict at birth (a fifth of an op's time), saves and restores the exception
@@ -22,6 +22,8 @@ typedef struct {
 
 typedef int (*mf_give_leaf_fn)(PyObject *blank);      /* 0, or -1 with an exception set */
 typedef PyObject *(*mf_leaf_of_fn)(PyObject *number); /* a new Value, or NULL */
+typedef int (*mf_hold_fn)(PyObject *value);           /* the same */
+typedef int (*mf_is_held_fn)(PyObject *value);        /* never fails */
 typedef void (*mf_drop_node_fn)(PyObject *value);
 
 #define MF_MAX_SPARE 4096 /* dead Values kept for the next op: an allocation costs a third of it */
@@ -30,6 +32,8 @@ static PyTypeObject *mf_value_type;
 static initproc mf_value_init;
 static mf_give_leaf_fn mf_give_leaf;
 static mf_leaf_of_fn mf_leaf_of;
+static mf_hold_fn mf_hold;
+static mf_is_held_fn mf_is_held;
 static mf_drop_node_fn mf_drop_node;
 static PyObject *mf_spare[MF_MAX_SPARE];
 static int mf_n_spare = 0;
@@ -81,15 +85,16 @@ static void mf_value_dealloc(PyObject *o) {
     mf_value *value = (mf_value *)o;
     PyTypeObject *type = Py_TYPE(o);
     PyObject_GC_UnTrack(o);
+    /* First of all: what runs from here on (callbacks of weak references, finalizers, whatever while
+     * this object waits in the trashcan) must not find a dying Value as the one of its node. */
+    mf_drop_node(o);
     if (value->weak_list != NULL) PyObject_ClearWeakRefs(o);
     if (value->state == Py_None && value->attributes == NULL) {
-        mf_drop_node(o);
         Py_DECREF(Py_None);
         mf_value_free(o, type);
         return;
     }
     Py_TRASHCAN_BEGIN(o, mf_value_dealloc)
-    mf_drop_node(o);
     Py_CLEAR(value->attributes);
     Py_CLEAR(value->state);
     mf_value_free(o, type);
@@ -104,9 +109,13 @@ static int mf_value_traverse(PyObject *o, visitproc visit, void *arg) {
     return 0;
 }
 
+/* A Value may be garbage while its node is in use, and then its label and plain attributes still
+ * belong to the node. They are in no cycle; what may be in one makes the node HELD (state.pxi), and
+ * then the Value is garbage only together with all that uses it. */
 static int mf_value_clear(PyObject *o) {
     mf_value *value = (mf_value *)o;
     PyObject *state = value->state;
+    if (!mf_is_held(o)) return 0;
     Py_INCREF(Py_None);
     value->state = Py_None;
     Py_XDECREF(state);
@@ -146,8 +155,10 @@ static PyObject *mf_value_vectorcall(PyObject *callable, PyObject *const *args, 
     return mf_call_packed(callable, args, n, names);
 }
 
+/* Who has the dict may hang anything on the node unseen, references back into the graph too. */
 static PyObject *mf_get_dict(PyObject *o, void *unused) {
     mf_value_track(o);
+    if (mf_hold(o) < 0) return NULL;
     return PyObject_GenericGetDict(o, unused);
 }
 
@@ -160,7 +171,8 @@ static PyGetSetDef mf_dict_getset = {"__dict__", mf_get_dict, mf_set_dict, NULL,
 
 /* Returns -1 with an exception set where Cython laid Value out in another way than mf_value. */
 static int mf_value_type_finish(PyTypeObject *type, mf_give_leaf_fn give_leaf,
-                                mf_leaf_of_fn leaf_of, mf_drop_node_fn drop_node) {
+                                mf_leaf_of_fn leaf_of, mf_hold_fn hold,
+                                mf_is_held_fn is_held, mf_drop_node_fn drop_node) {
     if (type->tp_basicsize != (Py_ssize_t)sizeof(mf_value)) {
         PyErr_SetString(PyExc_ImportError, "micrograd_fast._core: unexpected layout of Value");
         return -1;
@@ -171,6 +183,8 @@ static int mf_value_type_finish(PyTypeObject *type, mf_give_leaf_fn give_leaf,
     mf_value_type = type;
     mf_give_leaf = give_leaf;
     mf_leaf_of = leaf_of;
+    mf_hold = hold;
+    mf_is_held = is_held;
     mf_drop_node = drop_node;
     mf_value_init = type->tp_init;
     type->tp_dictoffset = offsetof(mf_value, attributes);

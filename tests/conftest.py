@@ -8,7 +8,9 @@ import gc
 import importlib
 import os
 import random
+import subprocess
 import sys
+import textwrap
 import types
 
 import pytest
@@ -24,7 +26,7 @@ ENGINES = ("micrograd", "micrograd_fast")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes seconds because micrograd does")
+    config.addinivalue_line("markers", "slow: takes seconds, mostly because micrograd does")
 
 
 def load_engine(package):
@@ -32,6 +34,19 @@ def load_engine(package):
     engine = importlib.import_module(f"{package}.engine")
     nn = importlib.import_module(f"{package}.nn")
     return types.SimpleNamespace(name=package, Value=engine.Value, nn=nn)
+
+
+def run_fresh(source, timeout=None):
+    """Runs a script in a new interpreter, whose store holds nothing yet; it must not fail.
+
+    Returns what it printed. `gc`, `Value` and `_core` are imported.
+    """
+    code = "import gc\nfrom micrograd_fast import Value, _core\n" + textwrap.dedent(source)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout
+    )
+    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stderr}"
+    return done.stdout
 
 
 @pytest.fixture(params=ENGINES)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import load_engine
 
-from micrograd_fast._core import OPS, live_nodes
+from micrograd_fast._core import OPS, copy_numbers, live_nodes
 from micrograd_fast.engine import Value
 
 
@@ -392,3 +392,12 @@ def test_a_backward_that_cannot_be_called_is_refused_at_once(graph, thing):
         with pytest.raises(TypeError) as error:
             v._backward = thing
         assert names_type(error, thing)
+
+
+@pytest.mark.parametrize("what", ["data", "grad", "write"])
+@pytest.mark.parametrize("n_numbers", [0, 1, 4])
+def test_numbers_are_copied_from_and_to_buffers_of_the_right_size_alone(what, n_numbers):
+    values = [Value(1.0), Value(2.0)]
+    with pytest.raises(ValueError, match="2 float64 numbers"):
+        copy_numbers(values, bytearray(8 * n_numbers), what)
+    assert [v.data for v in values] == [1.0, 2.0]

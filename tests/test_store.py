@@ -1,11 +1,9 @@
 """The node store: growth, limits, failing allocations, reuse of records, bytes a node."""
 
 import gc
-import subprocess
-import sys
-import textwrap
 
 import pytest
+from conftest import run_fresh
 
 from micrograd_fast import Value, _core, nn
 from micrograd_fast.functional import sum as total
@@ -49,13 +47,6 @@ def test_a_graph_is_laid_out_in_ascending_ids_step_after_step():
         del loss
         before = before or _core.store_bytes()
     assert _core.store_bytes() == before
-
-
-def run_fresh(source):
-    """Runs a script in a new interpreter, whose store holds nothing yet; it must not fail."""
-    code = "from micrograd_fast import Value, _core\n" + textwrap.dedent(source)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_node_that_no_value_holds_takes_at_most_forty_bytes():

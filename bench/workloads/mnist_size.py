@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from ..layers import draw_layers, flatten_layers
+from ..layers import draw_layers, flatten_layers, training_flops
 
 TITLE = "mnist_size: training step of a 784-128-128-10 classifier (batch 64, SGD, random data)"
 UNIT = "step"
@@ -23,3 +23,7 @@ def make(batch, inputs, hidden):
         "parameters": flatten_layers(layers),
         "lr": 0.01,
     }
+
+
+def flops(batch, inputs, hidden):
+    return training_flops(batch, [inputs, hidden, hidden, 10])

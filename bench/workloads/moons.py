@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 
-from ..layers import draw_layers, flatten_layers
+from ..layers import draw_layers, flatten_layers, training_flops
 
 TITLE = "moons: full-batch training step of micrograd's demo (2-16-16-1, 100 samples, SGD)"
 UNIT = "step"
@@ -49,3 +49,7 @@ def make(samples, hidden):
         "parameters": flatten_layers(layers),
         "alpha": 1e-4,
     }
+
+
+def flops(samples, hidden):
+    return training_flops(samples, [2, hidden, hidden, 1])

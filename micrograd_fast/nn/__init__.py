@@ -11,13 +11,19 @@ import random
 from micrograd_fast._core import affine
 from micrograd_fast.engine import Value
 from micrograd_fast.nn import utils
+from micrograd_fast.nn.files import load, save
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-__all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "utils"]
+__all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "load", "save", "utils"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear")
 _NAMES = {"relu": "ReLU", "tanh": "Tanh", "sigmoid": "Sigmoid", "linear": "Linear"}
@@ -113,6 +119,10 @@ class MLP(Module):
     """Layers of nin -> nouts[0] -> nouts[1] -> ...; the last one is linear."""
 
     def __init__(self, nin: int, nouts: list[int], *, activation: str = "relu") -> None:
+        if not hasattr(nouts, "__iter__"):
+            raise TypeError(
+                f"nouts must be a list of sizes, such as [16, 1], not {type(nouts).__name__!r}"
+            )
         sz = [nin, *nouts]
         self.layers = [
             Layer(sz[i], sz[i + 1], nonlin=i != len(nouts) - 1, activation=activation)

@@ -1,0 +1,134 @@
+"""What `micrograd-fast run` does: a program as plain Python runs it, with micrograd replaced.
+
+Owns what the interpreter sets up for a program (`__main__`, sys.argv, sys.path[0]) and what it does
+at the program's end: the traceback, without the frames of this module, and the exit code.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import importlib.util
+import io
+import os
+import signal
+import sys
+from importlib.machinery import PathFinder, SourceFileLoader
+from types import CodeType, ModuleType, TracebackType
+
+FAILED = 1
+NOT_FOUND = 2
+INTERRUPTED = 130
+
+
+class _NotFoundError(Exception):
+    """There is no such program; the text says what was looked for."""
+
+
+def run(target: str, args: list[str], *, module: bool) -> int:
+    """Run the script at the path `target`, or the module of that name; the exit code.
+
+    SystemExit passes through. Any other exception of the program is shown as Python shows it.
+    """
+    import micrograd_fast.as_micrograd  # noqa: F401
+
+    main = ModuleType("__main__")
+    vars(main)["__builtins__"] = builtins
+    sys.modules["__main__"] = main
+    # Registered before the program's own functions, so that it runs after all of them.
+    interrupted: list[bool] = []
+    atexit.register(_die_if, interrupted)
+    try:
+        code = _module_code(main, target, args) if module else _script_code(main, target, args)
+        exec(code, vars(main))
+    except SystemExit:
+        raise
+    except _NotFoundError as error:
+        print(f"micrograd-fast: {error}", file=sys.stderr)
+        return FAILED if module else NOT_FOUND
+    except BaseException as error:
+        error.__traceback__ = _without_this_module(error.__traceback__)
+        sys.excepthook(type(error), error, error.__traceback__)
+        if isinstance(error, KeyboardInterrupt):
+            interrupted.append(True)
+            return INTERRUPTED
+        return FAILED
+    return 0
+
+
+def _script_code(main: ModuleType, path: str, args: list[str]) -> CodeType:
+    """The script's code; `__main__` and sys are as Python makes them for `python path args`."""
+    sys.argv[:] = [path, *args]
+    full = os.path.abspath(path)
+    if os.path.isdir(path) or not path.endswith((".py", ".pyw")):
+        # A folder or a zip file with a __main__ in it.
+        spec = PathFinder.find_spec("__main__", [full])
+        if spec is not None and spec.loader is not None:
+            _set_first_path(full)
+            return _code_of(main, spec, full)
+    try:
+        with io.open_code(full) as file:
+            source = file.read()
+    except OSError as error:
+        raise _NotFoundError(f"can't open file {full!r}: {error.strerror}") from None
+    _set_first_path(os.path.dirname(os.path.realpath(full)))
+    vars(main).update(__file__=full, __cached__=None, __loader__=SourceFileLoader("__main__", full))
+    return compile(source, full, "exec", dont_inherit=True)
+
+
+def _module_code(main: ModuleType, name: str, args: list[str]) -> CodeType:
+    """The module's code; `__main__` and sys are as Python makes them for `python -m name args`."""
+    sys.argv[:] = ["-m", *args]
+    _set_first_path(os.getcwd())
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            name += ".__main__"
+            spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError as error:
+        # Of the name itself or a parent package; what a parent package imports is its own matter.
+        if not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise _NotFoundError(str(error)) from None
+    if spec is None or spec.loader is None or spec.origin is None:
+        package = name.removesuffix(".__main__")
+        hint = "" if package == name else f"; {package!r} is a package and cannot be executed"
+        raise _NotFoundError(f"No module named {name}{hint}")
+    sys.argv[0] = spec.origin
+    return _code_of(main, spec, spec.origin)
+
+
+def _code_of(main: ModuleType, spec: importlib.machinery.ModuleSpec, path: str) -> CodeType:
+    get_code = getattr(spec.loader, "get_code", None)
+    code = get_code(spec.name) if get_code else None
+    if code is None:
+        raise _NotFoundError(f"No code object available for {spec.name}")
+    vars(main).update(
+        __file__=spec.origin or path,
+        __cached__=spec.cached,
+        __loader__=spec.loader,
+        __package__=spec.parent,
+        __spec__=spec,
+    )
+    return code  # type: ignore[no-any-return]
+
+
+def _set_first_path(folder: str) -> None:
+    """sys.path[0] held the command's own folder, unless Python was told to put none there."""
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        sys.path[0] = folder
+
+
+def _without_this_module(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None and trace.tb_frame.f_globals is globals():
+        trace = trace.tb_next
+    return trace
+
+
+def _die_if(interrupted: list[bool]) -> None:
+    """End as Python does after Ctrl-C: by the signal, so that a shell's loop ends too."""
+    if interrupted and sys.platform != "win32":
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)

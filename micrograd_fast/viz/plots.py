@@ -1,0 +1,110 @@
+"""Plots on Matplotlib: what a classifier of points in the plane learned, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from micrograd_fast.engine import Value, no_grad
+from micrograd_fast.viz.dot import check_count
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike, NDArray
+
+
+def decision_boundary(
+    model: Callable[[list[float]], Any],
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    axes: Axes | None = None,
+    margin: float = 1.0,
+    resolution: int = 100,
+) -> Axes:
+    """Colours the plane by the model's answer and puts the samples on it; the Axes.
+
+    model: called with [x0, x1] without gradients. One Value is a score: its sign is the class, its
+    size the shade, and the line is where it is 0. A list of Values, one a class, colours by the
+    largest. X: shape (n, 2). y: shape (n,), the samples' classes. margin: how far beyond the
+    samples the plane goes. resolution: points along each side.
+
+    Raises ValueError for X and y of other shapes, ImportError where Matplotlib is missing.
+    """
+    import numpy as np
+
+    check_count("resolution", resolution, 2)
+    X, y = np.asarray(X, dtype=float), np.asarray(y)
+    if X.ndim != 2 or X.shape[1] != 2 or not len(X):
+        raise ValueError(f"X must have the shape (n, 2), not {X.shape}")
+    if y.shape != (len(X),):
+        raise ValueError(f"y must have the shape ({len(X)},), not {y.shape}")
+    axes = _axes(axes)
+    low, high = X.min(axis=0) - margin, X.max(axis=0) + margin
+    xx, yy = np.meshgrid(*np.linspace(low, high, resolution).T)
+    with no_grad():
+        answers = [model(point) for point in np.c_[xx.ravel(), yy.ravel()].tolist()]
+    if isinstance(answers[0], Value):
+        _shade_scores(axes, xx, yy, np.array([a.data for a in answers]).reshape(xx.shape))
+        colours: dict[str, Any] = {"cmap": "RdBu"}
+    else:
+        largest = np.array([np.argmax([v.data for v in a]) for a in answers])
+        last = max(int(largest.max()), len(answers[0]) - 1)
+        colours = {"cmap": "tab10", "vmin": 0, "vmax": 9 if last < 10 else last}
+        axes.pcolormesh(xx, yy, largest.reshape(xx.shape), alpha=0.35, shading="auto", **colours)
+    axes.scatter(X[:, 0], X[:, 1], c=y, s=36, edgecolors="black", zorder=3, **colours)
+    axes.set_xlim(low[0], high[0])
+    axes.set_ylim(low[1], high[1])
+    axes.set_xlabel("x[0]")
+    axes.set_ylabel("x[1]")
+    return axes
+
+
+def training_curve(
+    losses: Sequence[float], *, axes: Axes | None = None, **curves: Sequence[float]
+) -> Axes:
+    """Loss by step, and further curves by name: training_curve(losses, accuracy=...); the Axes.
+
+    A curve may have another number of entries than losses: each starts at step 1.
+
+    Raises ValueError where losses is empty, ImportError where Matplotlib is missing.
+    """
+    if not len(losses):
+        raise ValueError("losses must have at least one entry")
+    axes = _axes(axes)
+    colours = ["tab:red", "tab:blue", "tab:green", "tab:purple", "tab:orange", "tab:brown"]
+    for k, (name, numbers) in enumerate({"loss": losses, **curves}.items()):
+        marker = "." if len(numbers) < 20 else ""  # a line of one point is invisible
+        steps = range(1, len(numbers) + 1)
+        axes.plot(steps, numbers, color=colours[k % 6], label=name, marker=marker)
+    if min(min(numbers, default=0.0) for numbers in (losses, *curves.values())) >= 0.0:
+        axes.set_ylim(bottom=0.0)
+    locator: Any = axes.xaxis.get_major_locator()
+    locator.set_params(integer=True)
+    axes.set_xlabel("step")
+    axes.legend(loc="best")
+    axes.grid(alpha=0.3)
+    return axes
+
+
+def _axes(axes: Axes | None) -> Axes:
+    if axes is not None:
+        return axes
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            "plots need Matplotlib: pip install 'micrograd-fast[viz]'", name="matplotlib"
+        ) from error
+    return pyplot.subplots(layout="constrained")[1]
+
+
+def _shade_scores(axes: Axes, xx: NDArray[Any], yy: NDArray[Any], scores: NDArray[Any]) -> None:
+    import numpy as np
+
+    # The range is kept symmetric, so that the colour map turns at the boundary itself.
+    reach = max(float(np.abs(scores).max()), 1e-9)
+    levels = np.linspace(-reach, reach, 21)
+    axes.contourf(xx, yy, scores, levels=levels, cmap="RdBu", alpha=0.7)
+    if scores.min() < 0.0 < scores.max():
+        axes.contour(xx, yy, scores, levels=[0.0], colors="black", linewidths=1.5)

@@ -1,0 +1,106 @@
+# How the results of calls stand in the eager graph: their nodes and backward steps, and which
+# leaves a graph depends on. Needs call.pxi.
+
+@cython.internal
+cdef class Seed(Step):
+    """The step of a result: the call counts for as much as its grad says."""
+    cdef Call call
+    cdef int32_t id
+    cdef int32_t output
+    cdef long sample      # -1: all
+    cdef double count     # a mean is over so many
+
+    cdef int run(self) except -1:
+        cdef double g = nodes[self.id].grad / self.count
+        if self.call.n_samples == 0:
+            return 0
+        if self.sample < 0 and self.call.fused:
+            return self.call.pass_on(g, self.call.grads)
+        return self.call.add_seed(self.sample, self.output, g)
+
+
+@cython.internal
+cdef class Hub(Step):
+    """The step of the node under a call's results."""
+    cdef Call call
+
+    cdef int run(self) except -1:
+        return self.call.spread()
+
+
+cdef Value stepped(double data, list operands, Step step):
+    """A node over operands whose backward step is given."""
+    cdef Value value = blank_value()
+    adopt(value, many_new(data, tuple(operands), MF_CALL) if operands
+          else node_new(data, MF_NONE, MF_NONE, MF_CALL))
+    state_for(value).hook = step
+    nodes[value.id].flags |= MF_F_HOOK | MF_F_HELD
+    if operands:
+        hold_result(value)
+    return value
+
+
+cdef Value hub_of(Call call):
+    cdef Hub hub = Hub.__new__(Hub)
+    hub.call = call
+    return stepped(0.0, call.operands(), hub)
+
+
+cdef Value step_result(Call call, list operands, double data, int32_t output, long sample,
+                       double count):
+    """A result of a call as a Value."""
+    cdef Seed seed = Seed.__new__(Seed)
+    cdef Value value = stepped(data, operands, seed)
+    seed.call = call
+    seed.id = value.id
+    seed.output = output
+    seed.sample = sample
+    seed.count = count
+    return value
+
+
+def checked_leaves(params, str name) -> list:
+    """params as a list. Raises TypeError for what is no Value, ValueError for a result of an op."""
+    if isinstance(params, Value):
+        raise TypeError(f"{name} must be a list of Values, not one Value")
+    cdef list leaves = list(params)
+    for k, p in enumerate(leaves):
+        if not isinstance(p, Value):
+            raise TypeError(f"{name}[{k}] must be a Value, not {type(p).__name__!r}")
+        if nodes[(<Value>p).id].op != MF_LEAF:
+            raise ValueError(f"{name}[{k}] is not a leaf but the result of an op")
+    return leaves
+
+
+cdef set ids_under(int32_t root):
+    """The nodes that are operands under a node, and what compiled calls there read."""
+    cdef int32_t *ids = NULL
+    cdef int64_t cap = 0, k
+    cdef walk_result walk
+    cdef set used = set()
+    try:
+        walk = topological_order(root, &ids, &cap, False)
+        if walk.n_ordered < 0:
+            raise MemoryError("no room to order the graph")
+        for k in range(walk.n_ordered):
+            used.add(nodes[ids[k]].x)
+            used.add(nodes[ids[k]].y)
+            if nodes[ids[k]].op == MF_CALL:
+                used.update(leaves_of_call((<NodeState>value_of(ids[k]).state).hook))
+    finally:
+        free(ids)
+    return used
+
+
+cdef list leaves_of_call(object step):
+    """Ids of what the call of a result or hub read."""
+    cdef Call call = (<Seed>step).call if isinstance(step, Seed) else (<Hub?>step).call
+    cdef const captured_slot *read = <captured_slot *>call.special.reads.data
+    cdef int32_t k
+    return ([read[k].id for k in range(call.special.reads.n)]
+            + [(<Value>v).id for v in (call.values or ())])
+
+
+def grad_enabled() -> bool:
+    """False inside no_grad()."""
+    return records()

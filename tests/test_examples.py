@@ -1,0 +1,67 @@
+"""The examples run, and each notebook is its script."""
+
+import importlib.util
+import json
+import runpy
+import warnings
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
+
+
+def load_tool():
+    spec = importlib.util.spec_from_file_location("notebooks", ROOT / "tools" / "notebooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = load_tool()
+
+
+@pytest.fixture(params=SCRIPTS, ids=lambda path: path.stem)
+def script(request):
+    return request.param
+
+
+def test_the_notebook_is_its_script(script):
+    made = tool.notebook(script.read_text("utf-8"))["cells"]
+    there = json.loads(script.with_suffix(".ipynb").read_text("utf-8"))["cells"]
+    assert [cell["source"] for cell in there] == [cell["source"] for cell in made]
+    assert [cell["cell_type"] for cell in there] == [cell["cell_type"] for cell in made]
+    errors = [out for cell in there for out in cell.get("outputs", ()) if "ename" in out]
+    assert not errors
+
+
+def test_the_script_runs_with_small_numbers(script, tmp_path, monkeypatch, capsys):
+    for name in ("matplotlib", "names", "scipy", "sklearn", "tqdm"):
+        pytest.importorskip(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    found = [
+        (tags, text) for kind, tags, text in tool.cells(script.read_text("utf-8")) if kind == "code"
+    ]
+    small = [tool.shrink(text) if tags else text for tags, text in found]
+    assert small[0] != found[0][1]
+    program = tmp_path / script.name
+    # as_micrograd is for a process of its own: here the tests need the real one as well.
+    text = "\n\n".join(small).replace("import micrograd_fast.as_micrograd", "")
+    program.write_text(text.replace("from micrograd.", "from micrograd_fast."), "utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # those of other packages are not ours to end on
+        runpy.run_path(str(program), run_name="__main__")
+    assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_every_notebook_runs_in_a_kernel():
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    for name in ("matplotlib", "names", "scipy", "sklearn", "tqdm"):
+        pytest.importorskip(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert tool.main(["--tiny"]) == 0

@@ -1,0 +1,352 @@
+"""Damaged bytes, and bytes made to do damage: each is refused or harmless."""
+
+import io
+import math
+import pickle
+import struct
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+
+import micrograd_fast as mg
+from micrograd_fast import Value, _core, nn, optim
+from micrograd_fast._core import live_nodes
+
+# ---- files of nn.save ----
+
+
+def model_and_optimizer():
+    model = nn.MLP(2, [3, 1])
+    optimizer = optim.Adam(model.parameters(), lr=0.05, betas=(0.8, 0.99), amsgrad=True)
+    for p in model.parameters():
+        p.grad = p.data**2
+    optimizer.step()
+    return model, optimizer
+
+
+def test_a_model_goes_through_a_file(tmp_path):
+    model, _ = model_and_optimizer()
+    model.parameters()[0].data = math.nan
+    model.parameters()[1].data = -0.0
+    nn.save(model, tmp_path / "model.npz")
+    twin = nn.MLP(2, [3, 1])
+    twin.load_state_dict(nn.load(tmp_path / "model.npz"))
+    assert repr(twin.state_dict()) == repr(model.state_dict())
+    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
+    with np.load(tmp_path / "model.npz") as arrays:
+        assert np.array_equal(arrays["#"], [p.data for p in model.parameters()], equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", [optim.Adam, optim.SGD, optim.AdamW])
+def test_a_whole_training_goes_through_a_file(kind, tmp_path):
+    model = nn.MLP(2, [3, 1])
+    optimizer = kind(model.parameters(), lr=0.25)
+    optimizer.step()
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "epoch": 3,
+        "name": "ünder/way",
+        "best": math.inf,
+        "done": False,
+        "losses": [1.0, 0.5],
+        "nothing": {},
+    }
+    nn.save(state, str(tmp_path / "all.npz"))
+    again = nn.load(str(tmp_path / "all.npz"))
+    betas = again["optimizer"]["hyperparameters"].get("betas")
+    if betas is not None:
+        assert betas == [0.9, 0.999]
+        again["optimizer"]["hyperparameters"]["betas"] = tuple(betas)
+    assert again == state
+    assert type(again["epoch"]) is int and type(again["done"]) is bool
+    other = kind(nn.MLP(2, [3, 1]).parameters())
+    other.load_state_dict(again["optimizer"])
+    assert other.state_dict() == optimizer.state_dict()
+
+
+@pytest.mark.parametrize(
+    "state, error, match",
+    [
+        (5, TypeError, "int"),
+        ({"a": object()}, TypeError, "'a'"),
+        ({"a": {"b": [1.0, "2"]}}, TypeError, r"a/b\[1\]"),
+        ({"a": None}, TypeError, "'a'"),
+        ({"a": 2**64}, ValueError, "64 bits"),
+        ({"a": [10**400]}, OverflowError, r"a\[0\]"),
+        ({"a/b": 1.0}, ValueError, "a/b"),
+        ({"": 1.0}, ValueError, "name"),
+        ({5: 1.0}, ValueError, "5"),
+        ({"x": {"#": 1.0}}, ValueError, "#"),
+        ({"micrograd_fast": 1.0}, ValueError, "own entry"),
+    ],
+)
+def test_what_a_file_cannot_hold_is_refused_and_the_old_file_stays(state, error, match, tmp_path):
+    path = tmp_path / "state.npz"
+    nn.save({"good": 1.0}, path)
+    with pytest.raises(error, match=match):
+        nn.save(state, path)
+    assert nn.load(path) == {"good": 1.0}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def archive(path, entries, compression=zipfile.ZIP_STORED):
+    """An .npz file with these entries: arrays, or the bytes of one."""
+    entries = [(name, [1, len(entries) - 1] if a is None else a) for name, a in entries]
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", compression) as file:
+        warnings.simplefilter("ignore")  # a name twice
+        for name, array in entries:
+            if isinstance(array, bytes):
+                file.writestr(name, array)
+            else:
+                stream = io.BytesIO()
+                np.lib.format.write_array(stream, np.asarray(array), allow_pickle=True)
+                file.writestr(f"{name}.npy", stream.getvalue())
+
+
+def header(text, data=b""):
+    text = text.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
+
+
+class Bomb:
+    """Unpickling it is an accident."""
+
+    def __reduce__(self):
+        return pytest.exit, ("a pickle from a file was run",)
+
+
+GOOD = ("micrograd_fast", None)  # archive() counts the entries
+HUGE = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
+CRAFTED = {
+    "no entries": [],
+    "another archive": [("a", 1.0)],
+    "a later version": [("micrograd_fast", [2, 1]), ("a", 1.0)],
+    "a version that is no list": [("micrograd_fast", 1)],
+    "an entry too few": [("micrograd_fast", [1, 2]), ("a", 1.0)],
+    "a name twice": [GOOD, ("a", 1.0), ("a", 2.0)],
+    "a pickle": [GOOD, ("a", np.array([Bomb()], dtype=object))],
+    "complex numbers": [GOOD, ("a", 1j)],
+    "records": [GOOD, ("a", np.zeros(2, dtype="f8,i8"))],
+    "dates": [GOOD, ("a", np.datetime64("2026-01-01"))],
+    "32 bits": [GOOD, ("a", np.float32(1))],
+    "the other byte order": [GOOD, ("a", np.array(1.0, dtype=">f8"))],
+    "a matrix": [GOOD, ("#", np.zeros((2, 2)))],
+    "a list of texts": [GOOD, ("a", ["x", "y"])],
+    "a scalar by position": [GOOD, ("#", 1.0)],
+    "by position and by name": [GOOD, ("a", 1.0), ("#", [1.0])],
+    "a number with entries below": [GOOD, ("a", 1.0), ("a/b", 1.0)],
+    "an empty name": [GOOD, ("a//b", 1.0)],
+    "no array": [GOOD, ("a.npy", b"garbage")],
+    "an empty entry": [GOOD, ("a.npy", b"")],
+    "a header alone": [GOOD, ("a.npy", header("{'descr': '<f8', 'fortran_order'"))],
+    "a huge count": [GOOD, ("a.npy", header(HUGE, bytes(64)))],
+    "a negative count": [GOOD, ("a.npy", header(HUGE.replace("1000000000000", "-1"), bytes(8)))],
+    "a huge header": [GOOD, ("a.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\x7f")],
+    "code for a header": [GOOD, ("a.npy", header("__import__('os').abort()"))],
+    "nesting": [GOOD, ("a.npy", header("(" * 100))],
+}
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_a_crafted_file_is_refused_by_name(name, tmp_path):
+    path = tmp_path / "crafted.npz"
+    archive(path, CRAFTED[name])
+    with pytest.raises(ValueError, match=r"crafted\.npz: "):
+        nn.load(path)
+
+
+def test_a_compressed_file_is_refused(tmp_path):
+    archive(tmp_path / "bomb.npz", [GOOD, ("#", np.zeros(10**6))], zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="compressed"):
+        nn.load(tmp_path / "bomb.npz")
+
+
+def test_no_file_and_no_archive(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        nn.load(tmp_path / "none.npz")
+    for content in (b"", b"PK", pickle.dumps(Bomb()), b"\x93NUMPY"):
+        (tmp_path / "other.npz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"other\.npz"):
+            nn.load(tmp_path / "other.npz")
+
+
+def test_a_damaged_file_is_refused_or_reads_as_it_was(tmp_path, rng):
+    _, optimizer = model_and_optimizer()
+    path = tmp_path / "state.npz"
+    nn.save(optimizer, path)
+    whole, state = path.read_bytes(), nn.load(path)
+    for k in range(600):
+        damaged = bytearray(whole)
+        if k % 2:
+            del damaged[rng.randrange(len(damaged)) :]
+        else:
+            damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            found = nn.load(path)
+        except ValueError as error:
+            assert "state.npz" in str(error)
+        else:
+            assert found == state  # dates and flags of the archive change nothing
+
+
+# ---- pickles ----
+
+
+def program():
+    """A Program with every kind of instruction."""
+    trace = _core.Trace()
+    p = Value(2.0)
+    with trace:
+        x, y = trace.input(), trace.input()
+        out = (x * p + y * 2.0 + x * y).tanh() + mg.take([x, y, p], y) + x**3 / y
+    made, _ = trace.program([out])
+    return made
+
+
+def run_if_accepted(made):
+    """What passed verification must run without a crash, whatever it computes."""
+    made.listing()
+    optimized = _core.optimized(made)
+    optimized.verify()
+    kinds = ["uniform"] * made.n_inputs
+    _core.Plan(optimized, [Value(1.0) for _ in range(made.n_params)], kinds)
+
+
+def test_a_program_comes_back_from_a_pickle_as_it_was():
+    made = program()
+    assert pickle.loads(pickle.dumps(made)).listing() == made.listing()
+
+
+def test_crafted_programs_are_refused_or_run(rng):
+    rebuild, parts = program().__reduce__()
+    n_refused = 0
+    for _ in range(3000):
+        crafted = list(parts)
+        k = rng.randrange(len(crafted))
+        part = crafted[k]
+        if isinstance(part, bytes) and part:
+            damaged = bytearray(part)
+            for _ in range(rng.randint(1, 3)):
+                at = rng.randrange(len(damaged) // 4) * 4
+                number = rng.choice([0, 1, -1, 2**31 - 1, -(2**31), rng.randrange(-40, 40), 255])
+                damaged[at : at + 4] = struct.pack("<i", number)
+            crafted[k] = bytes(damaged) if rng.random() < 0.8 else part[: rng.randrange(len(part))]
+        elif isinstance(part, list):
+            crafted[k] = [rng.choice([0, -1, 10**9, 2**40, "0", None, 1.0, len(program())])]
+        else:
+            crafted[k] = rng.choice([0, -1, 5, 2**31, 2**70, "1", None, 1.5])
+        try:
+            made = rebuild(*crafted)
+        except (ValueError, TypeError, OverflowError, MemoryError):
+            n_refused += 1
+            continue
+        if made.n_inputs <= 100 and made.n_params <= 100:
+            run_if_accepted(made)
+    assert n_refused > 1000
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        (),
+        (1.0, 2.0, "", {}, 5),
+        ("1", 0.0, "", {}),
+        (1.0, None, "", {}),
+        (10**400, 0.0, "", {}),
+        (1.0, 0.0, 5, {}),
+        (1.0, 0.0, "", [1]),
+        (1.0, 0.0, "", {5: 1}),
+        (1.0, 0.0, "", {"data": "x"}),
+        (1.0, 0.0, "", {"_backward": 5}),
+        (1.0, 0.0, "", {"__class__": int}),
+        {"data": 1.0},
+    ],
+)
+def test_a_crafted_state_of_a_value_is_refused(state):
+    before = live_nodes()
+    v = Value(3.0)
+    with pytest.raises((TypeError, OverflowError, AttributeError)):
+        v.__setstate__(state)
+    assert (v.data, v.grad) == (3.0, 0.0)
+    del v
+    assert live_nodes() == before
+
+
+def test_damaged_pickles_raise_errors_and_nothing_else(rng):
+    model, optimizer = model_and_optimizer()
+    labelled = Value(1.5, label="w")
+    labelled.grad = -2.0
+    for thing in (labelled, model, optimizer, program(), mg.compile(mg.functional.sum)):
+        for protocol in (2, 5):
+            whole = pickle.dumps(thing, protocol)
+            for _ in range(150):
+                damaged = bytearray(whole)
+                if rng.random() < 0.3:
+                    del damaged[rng.randrange(len(damaged)) :]
+                else:
+                    # Numbers and lengths, not the names of what is called: pickle calls anything.
+                    at = rng.randrange(len(damaged))
+                    if chr(damaged[at]).isalpha():
+                        continue
+                    damaged[at] ^= 1 << rng.randrange(8)
+                try:
+                    again = SafeUnpickler(io.BytesIO(damaged)).load()
+                except Exception:
+                    continue
+                if isinstance(again, Value):
+                    assert isinstance(again.data, float)
+
+
+class SafeUnpickler(pickle.Unpickler):
+    """Finds what this package pickles and nothing else."""
+
+    def find_class(self, module, name):
+        if module.split(".")[0] in ("micrograd_fast", "copyreg", "math", "array"):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+@pytest.mark.parametrize("kind", ["Plan", "Call", "Trace"])
+def test_what_holds_pointers_is_not_pickled(kind):
+    made = getattr(_core, kind).__new__(getattr(_core, kind))
+    with pytest.raises(TypeError):
+        pickle.dumps(made)
+
+
+# ---- calls of the private module that no public code makes ----
+
+
+@pytest.mark.parametrize("junk", [None, 5, "x", [], [5], [Value(1.0)], (None, None), b"\0" * 8])
+def test_junk_arguments_of_the_core_raise(junk):
+    x = Value(2.0)
+    attempts = [
+        lambda: _core.affine(junk, [1.0], x),
+        lambda: _core.affine([x], junk, x),
+        lambda: _core.affine([x], [1.0], junk),
+        lambda: _core.affine([x], [1.0], x, junk),
+        lambda: _core.dot(junk, junk),
+        lambda: _core.total(junk),
+        lambda: _core.Parameters(junk),
+        lambda: _core.Parameters.__new__(_core.Parameters).zero_grad(),
+        lambda: _core.Parameters([x]).sgd_step(junk, True, 1, 1, 1, 1, True, True),
+        lambda: _core.Parameters([x]).adam_step(junk, junk, junk, *[1] * 6, True, True),
+        lambda: _core.copy_numbers(junk, junk, "data"),
+        lambda: _core.copy_numbers([x], junk, "write"),
+        lambda: _core.Program(junk),
+        lambda: Value(1.0, junk),
+        lambda: Value(1.0, (x,), junk),
+        lambda: x.__setstate__(junk),
+        lambda: Value.__new__(junk),
+    ]
+    for attempt in attempts:
+        try:
+            attempt()
+        except (TypeError, ValueError, OverflowError, AttributeError):
+            continue
+    (x * x).backward()
+    assert x.grad == 4.0 or x.data != 2.0

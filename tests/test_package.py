@@ -1,0 +1,100 @@
+"""The package as a newcomer meets it: its names, its messages, `micrograd-fast info`."""
+
+import importlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import micrograd_fast as mg
+from micrograd_fast import Value, functional, nn, optim
+from micrograd_fast.__main__ import main
+
+
+def test_dir_of_the_package_shows_what_is_public():
+    assert set(dir(mg)) == {*mg.__all__, "engine", "viz"}
+    for name in ("engine", "functional", "nn", "optim", "viz"):
+        module = importlib.import_module(f"micrograd_fast.{name}")
+
+        assert set(dir(module)) >= set(module.__all__)
+    for module in (mg.engine, functional, nn, optim):
+        assert set(dir(module)) == set(module.__all__)
+
+
+def test_viz_is_imported_when_it_is_used_first():
+    text = (
+        "import sys, micrograd_fast as mg\n"
+        "assert 'micrograd_fast.viz' not in sys.modules\n"
+        "assert mg.viz.to_dot(mg.Value(1)) and mg.viz is sys.modules['micrograd_fast.viz']"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("exp", ": it is a method, Value.exp"),
+        ("MLP", ": it is in micrograd_fast.nn"),
+        ("Adam", ": it is in micrograd_fast.optim"),
+        ("cross_entropy", ": it is in micrograd_fast.functional"),
+        ("nope", ""),
+        ("_backward", ""),
+    ],
+)
+def test_a_name_that_is_elsewhere_is_said_where(name, hint):
+    with pytest.raises(AttributeError) as e:
+        getattr(mg, name)
+    assert str(e.value) == f"module 'micrograd_fast' has no attribute {name!r}{hint}"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (lambda: nn.MLP(2, 3), "nouts must be a list of sizes, such as [16, 1], not 'int'"),
+        (
+            lambda: optim.SGD(nn.MLP(2, [1])),
+            "params must be a list of Values, not 'MLP': give its parameters()",
+        ),
+        (lambda: optim.SGD([Value(1)], lr="high"), "lr must be a number, not 'str'"),
+        (
+            lambda: functional.cross_entropy([Value(1), Value(2)], 0.5),
+            "the index must be a whole number, not 'float'",
+        ),
+    ],
+)
+def test_a_newcomers_mistake_is_named(mistake, message):
+    with pytest.raises(TypeError) as e:
+        mistake()
+    assert str(e.value) == message
+
+
+def test_info_shows_build_kernels_and_versions(capsys):
+    assert main(["info"]) == 0
+    found = dict(re.split("  +", line, maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert found["micrograd-fast"].startswith(f"{mg.__version__}, in ")
+    assert "_core." in found["compiled module"]
+    assert "chosen for this processor" in found["kernels"]
+    assert f" {sys.version.split()[0]}, {sys.executable}" in found["python"]
+    import numpy
+
+    assert (
+        next(text for name, text in found.items() if name == "numpy").strip() == numpy.__version__
+    )
+
+
+def test_info_says_what_is_not_installed(monkeypatch, tmp_path):
+    from micrograd_fast import info
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert dict(info.lines())["dot"] == "not installed"
+    assert info.version("no-such-package-anywhere") == "not installed"
+
+
+def test_without_dask_the_cure_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    monkeypatch.delitem(sys.modules, "micrograd_fast.distributed", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'micrograd-fast\[dask\]'"):
+        importlib.import_module("micrograd_fast.distributed")

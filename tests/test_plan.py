@@ -1,0 +1,151 @@
+"""How programs are laid out: equal ops of a level as one step, dots over shared inputs as matrices.
+
+The listings say what was found; that the numbers are right is tested by test_compile_matrices.py
+and test_compile_properties.py.
+"""
+
+import random
+import re
+
+import numpy as np
+import pytest
+
+import micrograd_fast as mg
+from micrograd_fast import Value, _core, nn
+
+
+def plan_of(function, n_inputs, kinds="uniform"):
+    trace = _core.Trace()
+    with trace:
+        result = function([trace.input() for _ in range(n_inputs)])
+    outputs = list(result) if isinstance(result, (list, tuple)) else [result]
+    program, captured = trace.program(outputs)
+    kinds = [kinds] * n_inputs if isinstance(kinds, str) else kinds
+    return _core.Plan(_core.optimized(program), captured, kinds)
+
+
+def steps(plan):
+    """What each step is, such as 'matrix' or 'relu'."""
+    return [re.match(r"\S+ = (\w+)", line)[1] for line in plan.listing().splitlines()]
+
+
+def test_a_layer_is_one_matrix_step_and_one_step_for_its_activations():
+    layer = nn.Layer(3, 4)
+    for kinds in ("uniform", "lane"):
+        plan = plan_of(layer, 3, kinds)
+        assert steps(plan) == ["matrix", "relu"]
+        assert plan.describe()["matrix steps"] == 1
+    # W by rows of 3 weights and a bias; x in columns 0 to 2.
+    assert plan.listing().splitlines()[0] == "r3..r6 = matrix 4x3 at u0 by 4, 1 * r0..r2 + u3..u15"
+
+
+def test_a_network_is_a_step_for_each_layer_and_each_activation():
+    plan = plan_of(nn.MLP(5, [6, 7, 2]), 5, "lane")
+    assert steps(plan) == ["matrix", "relu", "matrix", "relu", "matrix"]
+
+
+def test_a_matrix_of_columns_is_found_too():
+    columns = [[Value(k + j / 7) for k in range(6)] for j in range(4)]  # columns[j][k]
+
+    def product(x):
+        return [sum(columns[j][k] * x[j] for j in range(4)) for k in range(6)]
+
+    plan = plan_of(product, 4)
+    assert plan.listing() == "u28..u33 = matrix 6x4 at u4 by 1, 6 * u0..u3"
+
+
+def test_parameters_made_in_another_order_are_gathered_for_lanes():
+    values = [Value(k / 10) for k in range(32)]
+    random.Random(3).shuffle(values)
+
+    def product(x):
+        return [sum(values[8 * m + k] * x[k] for k in range(8)) for m in range(4)]
+
+    assert steps(plan_of(product, 8, "lane")) == ["gather"] * 4 + ["matrix"]
+    assert steps(plan_of(product, 8)) == ["dot"] * 4  # one sample is not worth the copies
+
+
+def test_inputs_in_another_order_are_gathered():
+    rows = [[Value(k + j / 7) for k in range(4)] for j in range(5)]
+
+    def product(x):
+        return [sum(w * v for w, v in zip(row, reversed(x), strict=True)) for row in rows]
+
+    for kinds in ("uniform", "lane"):
+        assert steps(plan_of(product, 4, kinds)) == ["gather", "matrix"]
+
+
+def test_a_weight_that_stands_in_two_rows_is_no_matrix_that_overlaps_itself():
+    shared = [Value(k + 0.5) for k in range(10)]
+
+    def windows(x):
+        return [sum(shared[m + k] * x[k] for k in range(4)) for m in range(7)]
+
+    assert "matrix" not in steps(plan_of(windows, 4))
+    assert steps(plan_of(windows, 4, "lane"))[-1] == "matrix"  # of copies
+
+
+def test_one_matrix_times_several_vectors_is_one_step():
+    rows = [[Value(k + j / 7) for k in range(4)] for j in range(4)]
+
+    def products(x):
+        parts = [x[:4], x[4:8], x[8:]]
+        return [sum(w * v for w, v in zip(row, p, strict=True)) for p in parts for row in rows]
+
+    listing = plan_of(products, 12).listing()
+    assert listing.count("matrix") == 1
+    assert listing.endswith(", 3 times by 4")
+
+
+@pytest.mark.parametrize("kinds", ["uniform", "lane"])
+def test_equal_ops_over_adjacent_slots_are_one_step(kinds):
+    plan = plan_of(lambda x: [(v * v).exp() + 1.0 for v in x], 5, kinds)
+    assert steps(plan) == ["square", "exp", "add"]
+
+
+def test_neighbours_are_found_whatever_the_order_of_the_program():
+    def function(x):
+        squares = [x[k] * x[k] for k in (4, 0, 3, 1, 2)]
+        return [squares[1], squares[3], squares[4], squares[2], squares[0]]
+
+    assert plan_of(function, 5).listing() == "u5..u9 = square u0..u4"
+
+
+def test_a_sum_is_one_step_and_so_is_a_chain_of_maxima():
+    def softmax(x):
+        exps = [(v - mg.maximum(*x)).exp() for v in x]
+        return [e / sum(exps) for e in exps]
+
+    assert steps(plan_of(softmax, 6)) == ["chain", "sub", "exp", "inner", "div"]
+    assert steps(plan_of(softmax, 6, "lane")) == ["chain", "sub", "exp", "dot", "div"]
+
+
+def test_what_is_known_early_waits_for_its_like():
+    def function(x):
+        early = x[0].exp()
+        late = (x[1] * x[2]).exp()
+        return early + late
+
+    # e**x0 could run before the product; as late as can be, both exponentials are of one level.
+    plan = plan_of(function, 3)
+    assert steps(plan) == ["mul", "exp", "exp", "add"]
+
+
+def test_a_dot_of_rows_and_numbers_is_taken_apart():
+    p, q = Value(2.0), Value(3.0)
+
+    def function(x):
+        return p * q + p * x[0] + x[0] * x[1] + q * x[1] + p * p
+
+    assert steps(plan_of(function, 2, "lane")) == ["dot", "dot", "dot"]
+    got = mg.compile(function, batch=True)(np.array([[1.0, 4.0]]))
+    assert got.data.tolist() == [6.0 + 2.0 + 4.0 + 12.0 + 4.0]
+
+
+def test_tiles_are_whole_blocks_of_lanes_that_fit_the_cache():
+    for width in (1, 10, 100, 1000, 10000):
+        plan = plan_of(lambda x: [v.exp() for v in x], width, "lane")
+        tile = plan.describe()["tile"]
+        assert tile % 8 == 0
+        assert 8 <= tile <= 256
+        assert tile == 8 or tile * width * 2 * 16 <= 65536
