@@ -311,7 +311,9 @@ def test_the_program_s_text_says_sizes_counts_and_every_instruction():
     for what in ("traced", "after passes", "'dot': 5", "'tanh': 1", "rows", "workspace bytes"):
         assert what in text
     assert len(re.findall(r"^v\d+ = dot", text, re.M)) == 5
-    assert text.splitlines()[-1].startswith("return v")
+    instructions, steps = text.split("\nsteps:\n")
+    assert instructions.splitlines()[-1].startswith("return v")
+    assert [line.split()[2] for line in steps.splitlines()] == ["matrix", "relu", "dot", "tanh"]
 
 
 def test_the_workspace_does_not_grow_with_the_batch():
