@@ -100,7 +100,7 @@ def replayed(program, captured, numbers, n_samples=0):
     args = [np.full(n_samples, float(v)) if n_samples else float(v) for v in numbers]
     plan = _core.Plan(program, captured, kinds)
     special = _core.Specialization(plan, keys, (), bool(n_samples), None)
-    outputs, *_ = special.run(tuple(args), {}, False)
+    outputs, *_ = special.run(tuple(args), {}, backward=False)
     rows = np.frombuffer(outputs).reshape(-1, len(program.outputs))
     assert len(rows) == max(1, n_samples)
     return rows[-1].tolist()
