@@ -52,7 +52,7 @@ CHOICES = {
     "weights": [
         *["neurons", "shuffled", "by columns", "one row", "one a row", "symmetric", "twice"],
         *["of before", "computed", "captured", "numbers", "some numbers", "inputs", "squares"],
-        *["uniform", "other order within rows"],
+        *["uniform", "other order within rows", "overlapping columns"],
     ],
     "bias": ["one", "row", "number", "none", "computed", "argument", "of all kinds"],
     "place": ["last", "between"],
@@ -124,6 +124,9 @@ def matrix_of(layer, rng, weights, n, x, v):
     elif kind == "symmetric":
         flat = weights.take(n + layer.width)
         rows = [[flat[i + j] for j in range(n)] for i in range(layer.width)]
+    elif kind == "overlapping columns":
+        flat = weights.take(3 * n + layer.width)
+        rows = [[flat[i + 3 * j] for j in range(n)] for i in range(layer.width)]
     elif kind == "by columns":
         flat = weights.take(n * layer.width)
         rows = [[flat[j * layer.width + i] for j in range(n)] for i in range(layer.width)]
