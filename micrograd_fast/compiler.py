@@ -222,7 +222,7 @@ class CompiledFunction(_core.Dispatcher):
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.__doc__ = function.__doc__
         self._batch = batch
-        self._attribute = self.__name__
+        self._attribute, self._owner = self.__name__, ""
         self._cache: dict[Any, _Trace] = {}
 
     def __repr__(self) -> str:
@@ -242,18 +242,19 @@ class CompiledFunction(_core.Dispatcher):
         if owner is None or partial or not hasattr(function, "__get__"):
             return self
         kept = getattr(owner, "__dict__", {})
-        key = f"_compiled_{self._attribute}"
+        key = f"_compiled_{self._owner}{self._attribute}"
         bound = kept.get(key)
         # A copy of an object brings the original's along.
         if bound is None or bound.__wrapped__.__self__ is not owner:
             bound = CompiledFunction(function.__get__(owner, kind), self._batch)
-            bound._attribute = self._attribute
+            bound._attribute, bound._owner = self._attribute, self._owner
             if hasattr(owner, "__dict__") and not isinstance(owner, type):
                 kept[key] = bound
         return bound
 
     def __set_name__(self, owner: Any, name: str) -> None:
         self._attribute = name
+        self._owner = f"{owner.__qualname__}."  # one that overrides it is another
 
     def __reduce__(self) -> Any:
         import sys

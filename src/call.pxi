@@ -231,7 +231,7 @@ cdef class Call:
         for k in range(special.reads.n):
             u[read[k].slot] = nodes[read[k].id].data
         if self.n_samples:
-            self.replay(self.n_samples, NULL, outputs, NULL,
+            self.replay(self.n_samples, NULL, outputs, NULL, 0,
                         self.grads if backward else NULL, column_grads)
         elif backward:
             memset(self.grads, 0, 8 * <size_t>plan.plan.n_uniforms)
@@ -240,7 +240,7 @@ cdef class Call:
         return 0
 
     cdef int replay(self, long n, const double *rows, double *outputs, const double *seeds,
-                    double *grads, double *column_grads) except -1:
+                    int32_t seed_step, double *grads, double *column_grads) except -1:
         """One run of the plan over n samples in rows; NULL: those of the arguments. It fills grads,
         of the uniforms, and column_grads, laid out as rows are, where they are not NULL."""
         cdef Plan plan = self.special.plan
@@ -250,6 +250,7 @@ cdef class Call:
         job.n_samples = n
         job.outputs = outputs
         job.seeds = seeds
+        job.seed_step = seed_step
         job.backward = grads is not NULL
         job.columns = self.columns(n, rows, column_grads)
         if plan.has_idle:
@@ -376,23 +377,41 @@ cdef class Call:
         """The hub's step: what the seeds are worth goes to every node that the call read."""
         cdef int32_t n_outputs = self.special.plan.plan.n_outputs
         cdef double *uniform = self.uniform_seeds
-        cdef double *seeds
+        cdef double *seeds = self.seeds
         cdef long b
         cdef int32_t k
-        if self.n_samples == 0 or (uniform is NULL and self.seeds is NULL):
+        if self.n_samples == 0 or (uniform is NULL and seeds is NULL):
             return 0
-        self.make_seeds()
-        seeds = self.seeds
         self.seeds = self.uniform_seeds = NULL
-        if uniform is not NULL:
-            for b in range(self.n_samples):
-                for k in range(n_outputs):
-                    seeds[b * n_outputs + k] += uniform[k]
         try:
+            self.check_seals()
+            if seeds is NULL:
+                self.run_alike(uniform)
+                return 0
+            if uniform is not NULL:
+                for b in range(self.n_samples):
+                    for k in range(n_outputs):
+                        seeds[b * n_outputs + k] += uniform[k]
             self.run_seeded(seeds)
         finally:
             free(uniform)
             free(seeds)
+        return 0
+
+    cdef int run_alike(self, const double *seeds) except -1:
+        """All samples run, with the same seeds."""
+        cdef size_t n_uniforms = self.special.plan.plan.n_uniforms
+        cdef size_t n_columns = self.n_samples * self.special.n_lanes if self.sinks is not None else 0
+        cdef double *block = <double *>some_memory(8 * (n_uniforms + n_columns))
+        cdef double *column_grads = block + n_uniforms if n_columns else NULL
+        try:
+            memset(block + n_uniforms, 0, 8 * n_columns)
+            self.replay(self.n_samples, NULL, NULL, seeds, 0, block, column_grads)
+            self.pass_on(1.0, block)
+            if n_columns:
+                self.seed_sinks(column_grads, NULL, self.n_samples)
+        finally:
+            free(block)
         return 0
 
     cdef int run_seeded(self, double *seeds) except -1:
@@ -405,12 +424,11 @@ cdef class Call:
         cdef double *rows
         cdef double *column_grads
         try:
-            self.check_seals()
             n = pick_seeded(seeds, self.n_samples, n_outputs, picked)
             if n == 0:
                 return 0
-            block = <double *>some_memory(8 * (n_uniforms + n * (n_outputs + 2 * n_lanes)))
-            rows = block + n_uniforms + n * n_outputs
+            block = <double *>some_memory(8 * (n_uniforms + 2 * n * n_lanes))
+            rows = block + n_uniforms
             column_grads = rows + n * n_lanes if self.sinks is not None else NULL
             if column_grads is not NULL:
                 memset(column_grads, 0, 8 * n * n_lanes)
@@ -418,7 +436,7 @@ cdef class Call:
                 self.pick_rows(rows, picked, n)
             else:
                 rows = NULL
-            self.replay(n, rows, block + n_uniforms, seeds, block, column_grads)
+            self.replay(n, rows, NULL, seeds, n_outputs, block, column_grads)
             self.pass_on(1.0, block)
             if self.sinks is not None:
                 self.seed_sinks(column_grads, picked, n)
@@ -440,7 +458,8 @@ cdef class Call:
         return 0
 
     cdef int seed_sinks(self, const double *column_grads, const long *picked, long n) except -1:
-        """Gradients of arrays that are results of other calls become seeds there."""
+        """Gradients of arrays that are results of other calls become seeds there. picked: which
+        samples were run; NULL: all."""
         cdef Call sink
         cdef const fed_array *a
         cdef const double *g
@@ -455,7 +474,7 @@ cdef class Call:
             for b in range(n):
                 g = column_grads + n * a.first_lane + b * a.width
                 for j in range(a.width):
-                    sink.seeds[picked[b] * a.width + j] += g[j]
+                    sink.seeds[(picked[b] if picked is not NULL else b) * a.width + j] += g[j]
         return 0
 
     cdef list input_gradients(self):

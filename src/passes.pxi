@@ -40,7 +40,7 @@ cdef class Rewriting:
         return self.new.emit(i.op, self.moved[i.x], self.moved[i.y] if has_y(i.op) else MF_NONE, 0)
 
     cdef Program finish(self):
-        self.new.outputs = [self.moved[v] for v in self.old.outputs]
+        self.new.outputs = tuple([self.moved[v] for v in self.old.outputs])
         return self.new
 
     cdef inline bint is_number(self, int32_t value, double *number) noexcept:

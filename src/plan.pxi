@@ -56,6 +56,7 @@ cdef extern from "replay.h" nogil:
         const mf_column *columns
         double *outputs
         const double *seeds
+        int32_t seed_step
         bint backward
     const mf_kernels *mf_choose_kernels(const char *name)
     long mf_n_tiles(const mf_plan *p, long n_samples)

@@ -62,11 +62,11 @@ cdef class Program:
     cdef int32_t n_numbers, cap_numbers
     cdef readonly int32_t n_inputs
     cdef readonly int32_t n_params
-    cdef readonly list outputs
+    cdef readonly tuple outputs
 
     def __cinit__(self, int32_t n_inputs=0):
         self.n_inputs = n_inputs
-        self.outputs = []
+        self.outputs = ()
 
     def __dealloc__(self):
         free(self.code)
@@ -157,12 +157,17 @@ cdef class Program:
         """Raises ValueError where the program is not one that the executor may run."""
         cdef int32_t k, j, n_used
         cdef instruction i
+        cdef bytearray given_block = bytearray(self.n_inputs + self.n_params)
+        cdef char *given = <char *>given_block   # what is given is read once
+        cdef int32_t which
         for k in range(self.n_code):
             i = self.code[k]
-            if i.op == MF_INPUT:
-                valid = 0 <= i.x < self.n_inputs
-            elif i.op == MF_CAPTURED:
-                valid = 0 <= i.x < self.n_params
+            if i.op == MF_INPUT or i.op == MF_CAPTURED:
+                valid = 0 <= i.x < (self.n_inputs if i.op == MF_INPUT else self.n_params)
+                which = i.x + (self.n_inputs if i.op == MF_CAPTURED else 0)
+                valid = valid and not given[which]
+                if valid:
+                    given[which] = True
             elif i.op == MF_NUMBER:
                 valid = 0 <= i.x < self.n_numbers
             elif i.op == MF_TAKE or i.op == MF_DOT:
@@ -201,7 +206,7 @@ def _program_from(version, n_inputs, n_params, outputs, bytes code, bytes args, 
     if not isinstance(outputs, list) or n_inputs < 0 or n_params < 0:
         raise ValueError("the saved program is not valid")
     p.n_params = n_params
-    p.outputs = list(outputs)
+    p.outputs = tuple(outputs)
     p.code = <instruction *>copied(code)
     p.args = <int32_t *>copied(args)
     p.numbers = <double *>copied(numbers)

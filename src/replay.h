@@ -74,8 +74,9 @@ typedef struct {
 typedef struct {
     long n_samples;
     const mf_column *columns;
-    double *outputs;     /* sample b's output k is outputs[b * n_outputs + k] */
-    const double *seeds; /* their adjoints, laid out alike; NULL: one for output 0 of each sample */
+    double *outputs;     /* sample b's output k is outputs[b * n_outputs + k]; NULL: not wanted */
+    const double *seeds; /* their adjoints; NULL: one for output 0 of each sample */
+    int32_t seed_step;   /* from a sample's seeds to the next one's: n_outputs, or 0: all alike */
     int backward;
 } mf_job;
 
@@ -455,11 +456,12 @@ static void mf_seed_tile(const mf_run *r) {
         memset(mf_grad_at(r, p->wanted_rows[k].first, 0), 0,
                (size_t)p->wanted_rows[k].n * r->stride * sizeof(double));
     for (int32_t k = 0; k < p->n_outputs; k++) {
-        const double *seed = seeds == NULL ? NULL : seeds + r->from * p->n_outputs + k;
+        const long seed_step = r->job->seed_step;
+        const double *seed = seeds == NULL ? NULL : seeds + r->from * seed_step + k;
         if ((seeds == NULL && k > 0) || !mf_wants(r, p->outputs[k])) continue;
         double *g = mf_grad_at(r, p->outputs[k], 0);
         const int step = p->outputs[k] >= 0;
-        for (long l = 0; l < r->n; l++) g[step ? l : 0] += seed == NULL ? 1.0 : seed[l * p->n_outputs];
+        for (long l = 0; l < r->n; l++) g[step ? l : 0] += seed == NULL ? 1.0 : seed[l * seed_step];
     }
 }
 
@@ -470,7 +472,7 @@ static int mf_replay_tile(const mf_run *r) {
         const int error = mf_lane_forward(r, &p->steps[k]);
         if (error) return error;
     }
-    for (int32_t k = 0; k < p->n_outputs; k++) {
+    for (int32_t k = 0; r->job->outputs != NULL && k < p->n_outputs; k++) {
         const double *z = mf_at(r, p->outputs[k], 0);
         const int step = p->outputs[k] >= 0;
         for (long l = 0; l < r->n; l++)

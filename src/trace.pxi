@@ -123,7 +123,8 @@ cdef class Trace:
             for k in range(walk.n_ordered):
                 if nodes[ids[k]].op != MF_LINK and value_ids[ids[k]] == 0:
                     value_ids[ids[k]] = self.emit_node(program, ids[k], value_ids) + 1
-            program.outputs = [self.value_id(program, (<Value>v).id, value_ids) for v in outputs]
+            program.outputs = tuple([self.value_id(program, (<Value>v).id, value_ids)
+                                     for v in outputs])
         finally:
             free(ids)
             node_release(root)

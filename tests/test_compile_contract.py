@@ -196,7 +196,6 @@ def test_a_method_of_a_class_with_slots_compiles():
     assert a.scaled(3.0).data == 6.0
 
 
-@pytest.mark.xfail(reason="both methods keep their compiled form under one name", strict=True)
 def test_an_overridden_method_may_call_the_one_it_overrides():
     class Doubled(Scale):
         @mg.compile
