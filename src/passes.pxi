@@ -58,7 +58,7 @@ cdef inline bint is_neutral(int32_t op, double number) noexcept:
     return number == 1.0 and (op == MF_MUL or op == MF_POW or op == MF_VPOW)
 
 
-def fold_constants(Program program) -> Program:
+def fold_constants(Program program not None) -> Program:
     """Ops on numbers become numbers; x * 1, x**1 and x + 0 become x, x**0 becomes 1."""
     cdef Rewriting r = Rewriting(program)
     cdef instruction i
@@ -102,7 +102,7 @@ cdef int32_t reduced_power(Rewriting r, int32_t x, double exponent) except -2:
     return MF_NONE
 
 
-def reduce_strength(Program program) -> Program:
+def reduce_strength(Program program not None) -> Program:
     """Restores what micrograd composes: x + y * -1 is x - y, x * y**-1 is x / y, x**2 a square."""
     cdef Rewriting r = Rewriting(program)
     cdef instruction i
@@ -173,7 +173,7 @@ cdef uint64_t hash_instruction(Program p, const instruction *i) noexcept:
     return mf_mix(i.op, <uint32_t>i.x, <uint32_t>i.y, 0)
 
 
-def share_common(Program program) -> Program:
+def share_common(Program program not None) -> Program:
     """An op on the same operands is computed once; so is the same number."""
     cdef Rewriting r = Rewriting(program)
     cdef int32_t k, made, slot, args_before, n_slots = 64
@@ -251,7 +251,7 @@ cdef bytearray use_counts(Program p):
     return counts
 
 
-def drop_dead(Program program) -> Program:
+def drop_dead(Program program not None) -> Program:
     """What no output depends on goes; inputs and captured nodes stay, they are the interface."""
     cdef Rewriting r = Rewriting(program)
     cdef bytearray counts = use_counts(program)
@@ -262,7 +262,7 @@ def drop_dead(Program program) -> Program:
     return r.finish()
 
 
-def fuse_dots(Program program) -> Program:
+def fuse_dots(Program program not None) -> Program:
     """b + w0*x0 + w1*x1 + ... becomes one instruction, where the steps have no other use; so does a
     sum of four terms or more, whose weights are then 1."""
     cdef Rewriting r = Rewriting(program)
@@ -343,7 +343,7 @@ cdef void put_term(Rewriting r, int32_t *uses, int32_t where, int32_t v) noexcep
 PASSES = (fold_constants, reduce_strength, fuse_dots, share_common, drop_dead)
 
 
-def optimized(Program program) -> Program:
+def optimized(Program program not None) -> Program:
     """All passes, in order."""
     for rewrite in PASSES:
         program = rewrite(program)

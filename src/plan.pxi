@@ -147,10 +147,13 @@ cdef class Plan:
     cdef mf_workspace idle           # a workspace that no call uses right now
     cdef bint has_idle
 
-    def __init__(self, Program program, list captured, list kinds):
+    def __init__(self, Program program not None, list captured not None, list kinds not None):
         program.verify()
         if len(kinds) != program.n_inputs or len(captured) != program.n_params:
             raise ValueError("the program has other inputs or captured nodes than given")
+        for v in captured:
+            if not isinstance(v, Value):
+                raise TypeError(f"captured must be Values, one is {type(v).__name__!r}")
         self.program = program
         self.captured = captured
         self.steps = Block(sizeof(mf_step))

@@ -115,7 +115,7 @@ cdef bytearray chain_lengths(Program p, const char *row):
     return lengths_block
 
 
-def separate_dots(Program program, list kinds) -> Program:
+def separate_dots(Program program not None, list kinds not None) -> Program:
     """Each dot becomes of one kind: products of uniform numbers, of a uniform and a row, or of two
     rows. kinds: as a Plan takes them. Most programs have no other dots: they come back as they
     are."""
@@ -124,6 +124,8 @@ def separate_dots(Program program, list kinds) -> Program:
     cdef int32_t k
     cdef int32_t counts[3]
     cdef bint mixed = False
+    if len(kinds) != program.n_inputs:
+        raise ValueError("kinds must name a kind for each input of the program")
     for k in range(program.n_code):
         mixed = mixed or count_kinds(program, facts, k, counts) > 1
     if not mixed:

@@ -59,7 +59,7 @@ def tracing() -> bool:
     return mf_tracing_here()
 
 
-def take_traced(values, index):
+def take_traced(values, Value index not None):
     """values[index] as a node, where index is a traced Value."""
     children = (index, *[v if isinstance(v, Value) else Value(v) for v in values])
     cdef Value value = blank_value()
@@ -71,6 +71,7 @@ cdef class Trace:
     """One run of a function. A context manager; make the inputs and call the function inside it."""
     cdef list inputs
     cdef list captured
+    cdef bint running
     cdef int no_grad_depth   # of the caller, who may not want a gradient: the program may
 
     def __cinit__(self):
@@ -81,6 +82,7 @@ cdef class Trace:
         global mf_n_special, mf_trace_depth, mf_no_grad_depth
         if mf_tracing_here():
             raise RuntimeError("a trace is running in this thread already")
+        self.running = True
         self.no_grad_depth = mf_no_grad_depth
         mf_no_grad_depth = 0
         mf_n_special += 1
@@ -89,6 +91,9 @@ cdef class Trace:
 
     def __exit__(self, *exc):
         global mf_n_special, mf_trace_depth, mf_no_grad_depth
+        if not self.running:
+            raise RuntimeError("this trace is not running")
+        self.running = False
         mf_no_grad_depth = self.no_grad_depth
         mf_n_special -= 1
         mf_trace_depth -= 1
@@ -103,6 +108,9 @@ cdef class Trace:
 
     def program(self, outputs):
         """(Program, captured Values): what computes a list of Values from the inputs."""
+        for v in outputs:
+            if not isinstance(v, Value):
+                raise TypeError(f"outputs must be Values, one is {type(v).__name__!r}")
         cdef Program program = Program(len(self.inputs))
         cdef bytearray seen = bytearray(4 * n_nodes)   # value id + 1 by node id
         cdef int32_t *ids = NULL

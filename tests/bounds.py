@@ -141,7 +141,7 @@ def _depths(order):
 
 
 def assert_near(ours, theirs, scale):
-    """Equal up to rounding: within 1e-12 of the bounds."""
+    """Equal up to rounding: within 1e-12 of the bounds, or less than the square of a rounding."""
     ours, theirs, scale = np.asarray(ours), np.asarray(theirs), np.asarray(scale)
-    off = np.abs(ours - theirs) > TOLERANCE * scale + 1e-300
+    off = np.abs(ours - theirs) > TOLERANCE * scale + 1e-28
     assert np.all(np.isfinite(ours)) and not off.any(), (ours[off], theirs[off], scale[off])

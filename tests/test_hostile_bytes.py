@@ -311,7 +311,7 @@ class SafeUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name}")
 
 
-@pytest.mark.parametrize("kind", ["Plan", "Call", "Trace"])
+@pytest.mark.parametrize("kind", ["Plan", "Specialization", "Trace"])
 def test_what_holds_pointers_is_not_pickled(kind):
     made = getattr(_core, kind).__new__(getattr(_core, kind))
     with pytest.raises(TypeError):

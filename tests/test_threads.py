@@ -98,7 +98,7 @@ def test_several_callers_share_the_pool(problem):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork")  # other libraries of this process warn, too
 def test_after_fork_the_child_has_threads_of_its_own(problem):
     mg.set_num_threads(2)
     model, loss, X, y = problem
