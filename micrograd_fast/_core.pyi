@@ -199,7 +199,7 @@ class Specialization:
         kwargs: dict[str, Any],
         leaves: list[Value] | None = None,
         backward: bool = True,
-    ) -> tuple[bytearray, Any]: ...
+    ) -> tuple[bytearray, Any] | None: ...
 
 @disjoint_base
 class Dispatcher:

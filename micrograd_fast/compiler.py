@@ -224,6 +224,7 @@ class CompiledFunction(_core.Dispatcher):
         self._batch = batch
         self._attribute, self._owner = self.__name__, ""
         self._cache: dict[Any, _Trace] = {}
+        self._latest: dict[str, _Trace] = {}  # by whose gradient value_and_grad was asked for
 
     def __repr__(self) -> str:
         kind = "batched " if self._batch else ""
@@ -315,10 +316,17 @@ class CompiledFunction(_core.Dispatcher):
         wanted = "params" if leaves is not None else "arrays" if self._batch else "argument 0"
         if wanted == "argument 0" and not (args and getattr(args[0], "shape", ())):
             raise TypeError("value_and_grad needs params=, or an array as first argument")
-        trace, args, kwargs = self._read(args, kwargs, wanted)
-        if len(trace.plan.program.outputs) != 1:
-            raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
-        block, gradients = trace.special.run(args, kwargs, leaves)
+        trace = self._latest.get(wanted)
+        ran = trace.special.run(args, kwargs, leaves) if trace else None
+        if trace is None or ran is None:
+            trace, args, kwargs = self._read(args, kwargs, wanted)
+            if len(trace.plan.program.outputs) != 1:
+                raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
+            ran = trace.special.run(args, kwargs, leaves)
+            if ran is None:
+                raise TypeError("an argument changed while it was read")
+            self._latest[wanted] = trace
+        block, gradients = ran
         values = _floats(block)
         if leaves is not None:
             n_samples = len(values)

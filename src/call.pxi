@@ -401,7 +401,7 @@ cdef class Call:
     cdef int run_alike(self, const double *seeds) except -1:
         """All samples run, with the same seeds."""
         cdef size_t n_uniforms = self.special.plan.plan.n_uniforms
-        cdef size_t n_columns = self.n_samples * self.special.n_lanes if self.sinks is not None else 0
+        cdef size_t n_columns = 0 if self.sinks is None else self.n_samples * self.special.n_lanes
         cdef double *block = <double *>some_memory(8 * (n_uniforms + n_columns))
         cdef double *column_grads = block + n_uniforms if n_columns else NULL
         try:
@@ -558,7 +558,7 @@ cdef inline double number_at(const void *data, char code, size_t k) noexcept nog
 
 cdef extern from *:
     """
-    /* A number that changes when one of the doubles does: FNV's multiplication over four streams. */
+    /* A number that changes when one of the doubles does: FNV's products over four streams. */
     static uint64_t seal_of(const double *data, size_t n) {
         uint64_t h[4] = {1, 2, 3, 4}, bits;
         for (size_t k = 0; k < n; k++) {

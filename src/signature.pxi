@@ -133,14 +133,15 @@ cdef class Specialization:
 
         With leaves, Values, the gradients are theirs; without, they are (those of the inputs, a
         block of float64 for each array of a batched function that asked for its own). They are
-        those of the sum of the one output; with backward=False they are None.
-        Raises TypeError for arguments that do not fit, IndexError for a bad index of take,
-        ValueError for a leaf that the function uses through the result of an op.
+        those of the sum of the one output; with backward=False they are None. Instead of all that,
+        None for arguments that do not fit.
+        Raises IndexError for a bad index of take, ValueError for a leaf that the function uses
+        through the result of an op.
         """
         cdef Call call = self.fed(args, kwargs, False)
         cdef bytearray outputs, columns = None
         if call is None:
-            raise TypeError("the arguments are none that this trace serves")
+            return None
         if backward and self.plan.plan.n_outputs != 1:
             raise TypeError("only a function of one result has a gradient")
         outputs = bytearray(8 * call.n_samples * self.plan.plan.n_outputs)

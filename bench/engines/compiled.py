@@ -4,6 +4,8 @@ Losses and prices are functions of one sample; the names GPT takes a name as an 
 is traced once for each length of name. Optimizers are micrograd_fast.optim.
 """
 
+import os
+
 import numpy as np
 
 import micrograd_fast as mg
@@ -19,6 +21,8 @@ REQUIRES = ("micrograd_fast",)
 INSTALL = "pip install -e ."
 IMPORT = "import micrograd_fast"
 ROWS = {"compiled": {}}
+
+mg.set_num_threads(int(os.environ.get("BENCH_THREADS", "1")))
 
 
 class CompiledCase(Case):
