@@ -25,6 +25,7 @@ typedef struct {
     void (*multiply_add)(long n, const double *x, const double *y, double *z);
     double (*inner)(long n, const double *x, const double *y);
     double (*row_sum)(long n, const double *x);
+    void (*fill)(long n, double x, double *z);
     void (*adam)(long n, const mf_adam *a, const double *g, double *p, double *mean, double *square,
                  double *largest);
     /* matrix.h */
@@ -49,7 +50,7 @@ typedef struct {
     static const mf_kernels MF_ISA(kernels) = {                                              \
         isa, MF_ISA(forward), MF_ISA(backward_x), MF_ISA(backward_y), MF_ISA(axpy4),         \
         MF_ISA(axpy), MF_ISA(multiply_add), MF_ISA(inner), MF_ISA(row_sum),                  \
-        MF_ISA(adam), MF_ISA(matrix_add), MF_ISA(vector_add), MF_ISA(transpose), \
+        MF_ISA(fill), MF_ISA(adam), MF_ISA(matrix_add), MF_ISA(vector_add), MF_ISA(transpose), \
         MF_ISA(multiply_adds), MF_ISA(multiply_adds_a_round)};
 
 /* ---- portable: vectors of two where the compiler has them, else of one ---- */

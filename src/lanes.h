@@ -128,6 +128,8 @@ static MF_TARGET double MF_ISA(row_sum)(long n, const double *restrict x) {
     return s;
 }
 
+static MF_TARGET void MF_ISA(fill)(long n, double x, double *restrict z) { MF_LANES z[l] = x; }
+
 /* One step of Adam for n parameters p with gradients g; mf_adam says what the numbers are. */
 static MF_TARGET void MF_ISA(adam)(long n, const mf_adam *a, const double *restrict g,
                                    double *restrict p, double *restrict mean,

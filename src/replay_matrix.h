@@ -13,8 +13,7 @@ static void mf_start_row(const mf_run *r, int32_t bias, double *z) {
         memcpy(z, mf_at(r, bias, 0), (size_t)r->stride * sizeof(double));
         return;
     }
-    const double start = bias == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~bias];
-    for (long l = 0; l < r->stride; l++) z[l] = start;
+    r->kernels->fill(r->stride, bias == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~bias], z);
 }
 
 static void mf_bias_backward(const mf_run *r, int32_t bias, const double *g) {
