@@ -114,7 +114,7 @@ cdef class Grouping:
             return 0
         self.turn_shared()
         e = <dot_entry *>self.entries.data
-        qsort(e, self.entries.n, sizeof(dot_entry), compare_dots)
+        self.entries.sort(compare_dots)
         while start < self.entries.n:
             end = start + 1
             while end < self.entries.n and self.same_inputs(e + start, e + end):
@@ -127,7 +127,7 @@ cdef class Grouping:
             self.groups.add(&group)
             start = end
         self.gather_inputs(e)
-        qsort(self.groups.data, self.groups.n, sizeof(dot_group), compare_groups)
+        self.groups.sort(compare_groups)
         k = 0
         while k < self.groups.n:
             k += self.place_groups(e, k)
@@ -149,7 +149,7 @@ cdef class Grouping:
             self.hashes.add(&first)
             self.hashes.add(&e[k].hash)
         hashes = <uint64_t *>self.hashes.data
-        qsort(hashes, self.hashes.n, sizeof(uint64_t), compare_hashes)
+        self.hashes.sort(compare_hashes)
         for k in range(self.entries.n):
             w = self.first_factors(e + k)
             if w[0] >= 0 or w[e[k].n] >= 0:

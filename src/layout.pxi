@@ -3,8 +3,6 @@
 # Equal ops of a level whose operands stand in adjacent slots, or share one, become one step. Slots
 # are handed out in the order of their operands' slots, so that what is adjacent stays adjacent.
 
-from libc.stdlib cimport qsort
-
 cdef struct candidate:   # an instruction of a level that may share a step with others
     int32_t k
     int32_t key          # op, and which operands a gradient is asked for
@@ -133,7 +131,7 @@ cdef class Layout:
                 leaf.id = (<Value>self.plan.captured[self.program.code[k].x]).id
                 leaf.k = k
                 leaves.add(&leaf)
-        qsort(leaves.data, leaves.n, sizeof(captured_leaf), compare_captured)
+        leaves.sort(compare_captured)
         for j in range(leaves.n):
             k = (<captured_leaf *>leaves.data)[j].k
             self.slots[k] = self.new_slot(False, True)
@@ -175,7 +173,7 @@ cdef class Layout:
                     c.key += self.wants(c.y)
                 self.candidates.add(&c)
         cdef candidate *first = <candidate *>self.candidates.data
-        qsort(first, self.candidates.n, sizeof(candidate), compare_candidates)
+        self.candidates.sort(compare_candidates)
         while start < self.candidates.n:
             end = run_end(first, start, self.candidates.n)
             self.place_run(first + start, end - start)

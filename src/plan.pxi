@@ -72,6 +72,7 @@ cdef extern from "replay.h" nogil:
 import time
 
 from libc.stdint cimport uintptr_t
+from libc.stdlib cimport qsort
 
 cdef const mf_kernels *kernels = mf_choose_kernels(NULL)
 
@@ -131,6 +132,10 @@ cdef class Block:
 
     cdef int32_t add_int(self, int32_t item) except -1:
         return self.add(&item)
+
+    cdef void sort(self, int (*compare)(const void *, const void *) noexcept nogil) noexcept:
+        if self.n > 1:   # an empty block is NULL, which qsort may not be given
+            qsort(self.data, self.n, self.size, compare)
 
 
 cdef class Plan:

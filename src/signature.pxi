@@ -74,7 +74,7 @@ cdef class Specialization:
                 read.slot = ~read.slot
                 self.reads.add(&read)
         # In the order of memory: slots of captured nodes are in the order of their ids.
-        qsort(self.reads.data, self.reads.n, sizeof(captured_slot), compare_captured)
+        self.reads.sort(compare_captured)
         for key in [*args, *[key for _, key in kwargs]]:
             self.count(key)
         self.n_bytes = (8 * (2 * <size_t>plan.plan.n_uniforms + plan.plan.n_outputs)
