@@ -113,7 +113,7 @@ def test_what_only_looks_like_an_array_is_refused_whatever_came_before(first):
         with pytest.raises(TypeError, match="argument 1 has dtype"):
             f(np.ones(4), thing)
     with pytest.raises(TypeError, match="argument 1 has dtype"):
-        f(np.ones(4), np.timedelta64(3))
+        f(np.ones(4), np.timedelta64(3, "s"))
 
 
 def test_arrays_of_other_lengths_are_refused_when_the_trace_is_there():
