@@ -4,6 +4,7 @@
 #define MF_EVAL_H
 
 #include <math.h>
+#include <string.h>
 #include "node.h"
 
 enum { MF_OK = 0, MF_DOMAIN, MF_ZERODIV, MF_OVERFLOW };
@@ -86,15 +87,55 @@ static inline int mf_pow_fails(double x, double y, double z) {
     return isinf(z) ? MF_OVERFLOW : MF_OK;
 }
 
-/* y * x**(y-1); squares and reciprocals, nine powers in ten, without a call to pow. */
+/* x * y - p for p = x * y as it was rounded, exact: Dekker's product where there is no FMA. */
+static inline double mf_product_error(double x, double y, double p) {
+#ifdef __FP_FAST_FMA
+    return fma(x, y, -p);
+#else
+    const double split = 134217729.0, cx = split * x, cy = split * y; /* 2**27 + 1 */
+    const double xh = cx - (cx - x), yh = cy - (cy - y), xl = x - xh, yl = y - yh;
+    return ((xh * yh - p) + xh * yl + xl * yh) + xl * yl;
+#endif
+}
+
+/* Whether z, which is off by `error`, lies so far from the middle between two doubles that a pow
+ * good to 0.54 units in the last place (glibc since 2.28, musl) returns it too. */
+static inline int mf_is_powers_result(double z, double error) {
+    uint64_t bits;
+    memcpy(&bits, &z, sizeof z);
+    bits = (bits - 1) & 0x7FF0000000000000u; /* of a power of two: the smaller unit, below it */
+    double unit;
+    memcpy(&unit, &bits, sizeof unit);
+    return fabs(error) < 0.45 * 0x1p-52 * unit;
+}
+
+/* pow(x, y) to the last bit; squares and reciprocals, nine powers in ten, in a third of its time. */
+static inline double mf_pow(double x, double y) {
+#ifdef __linux__
+    if (fabs(x) > 1e-100 && fabs(x) < 1e100) {
+        if (y == 2.0) {
+            const double z = x * x;
+            if (mf_is_powers_result(z, mf_product_error(x, x, z))) return z;
+        } else if (y == -1.0) {
+            const double z = 1.0 / x, p = z * x;
+            if (mf_is_powers_result(z, ((1.0 - p) - mf_product_error(z, x, p)) * z)) return z;
+        }
+    }
+#endif
+    return pow(x, y);
+}
+
+/* y * x**(y-1); the usual powers without a call to pow. */
 static inline double mf_pow_dx(double x, double y) {
     if (y == 2.0) return 2.0 * x;
+    if (y == 3.0) return 3.0 * (x * x);
     if (y == -1.0) return -1.0 / (x * x);
     return y == 0.0 ? 0.0 : y * pow(x, y - 1.0);
 }
 
 static inline int mf_pow_dx_fails(double x, double y) {
     if (y == 2.0 || y == 0.0) return MF_OK;
+    if (y == 3.0) return mf_pow_fails(x, 2.0, x * x);
     if (y == -1.0 && x != 0.0) return isinf(1.0 / (x * x)) ? MF_OVERFLOW : MF_OK;
     return mf_pow_fails(x, y - 1.0, pow(x, y - 1.0));
 }

@@ -15,7 +15,7 @@
 /* code  name       label      kind       z                     dz/dx                            dz/dy                 fails                       bfails                 lo   hi */
 OP(ADD,  "add",     "+",       MF_BINARY, x + y,                1.0,                             1.0,                  0,                          0,                     -2.0, 2.0)
 OP(MUL,  "mul",     "*",       MF_BINARY, x * y,                y,                               x,                    0,                          0,                     -2.0, 2.0)
-OP(POW,  "pow",     "**",      MF_PARAM,  pow(x, y),            mf_pow_dx(x, y),                 0.0,                  mf_pow_fails(x, y, z),      mf_pow_dx_fails(x, y), 0.3, 2.5)
+OP(POW,  "pow",     "**",      MF_PARAM,  mf_pow(x, y),         mf_pow_dx(x, y),                 0.0,                  mf_pow_fails(x, y, z),      mf_pow_dx_fails(x, y), 0.3, 2.5)
 OP(VPOW, "vpow",    "**",      MF_BINARY, pow(x, y),            mf_pow_dx(x, y),                 mf_pow_dy(x, y, z),   mf_pow_fails(x, y, z),      mf_pow_dx_fails(x, y), 0.3, 2.5)
 OP(EXP,  "exp",     "exp",     MF_UNARY,  exp(x),               z,                               0.0,                  mf_overflows(x, z),         0,                     -2.0, 2.0)
 OP(LOG,  "log",     "log",     MF_UNARY,  log(x),               1.0 / x,                         0.0,                  x <= 0.0 ? MF_DOMAIN : 0,   x == 0.0 ? MF_ZERODIV : 0, 0.1, 9.0)

@@ -384,6 +384,27 @@ def test_a_power_at_zero_with_a_derivative_has_it():
                 assert after(lambda v, k=k: v ** Value(k), zero) == slope
 
 
+@pytest.mark.parametrize("k", [2, 2.0, -1, 3, -2, 0.5])
+def test_a_power_is_pythons_to_the_last_bit(k, rng):
+    bases = [rng.uniform(-3.0, 3.0) for _ in range(20_000)]
+    bases += [math.ldexp(rng.uniform(-1.0, 1.0), rng.randrange(-300, 300)) for _ in range(5_000)]
+    for root in (1.0, 2.0, math.sqrt(2.0), 1.5, 1e-100, 1e100, 4e-155, 1e153):
+        for sign in (1.0, -1.0):
+            x = sign * root
+            for _ in range(300):  # beside a power of two the distance between doubles changes
+                bases.append(x)
+                x = math.nextafter(x, math.inf * rng.choice((1, -1)))
+    for x in bases:
+        if k != 0.5 or x >= 0.0:
+            try:
+                expected = x**k
+            except OverflowError:
+                with pytest.raises(OverflowError):
+                    Value(x) ** k
+            else:
+                assert bits((Value(x) ** k).data) == bits(expected), x
+
+
 @pytest.mark.parametrize("k", [0, 0.0, -0.0, False, np.float64(0.0)])
 @pytest.mark.parametrize("x", [0.0, -0.0, 1.5, -2.0, math.inf, math.nan])
 def test_the_power_zero_has_derivative_zero_everywhere(k, x):
