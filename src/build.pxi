@@ -28,14 +28,12 @@ cdef bint plain_operands(object values, Py_ssize_t n) except -1:
     cdef PyObject **items = PySequence_Fast_ITEMS(values)
     cdef Py_ssize_t k
     for k in range(n):
-        if PyFloat_Check(<object>items[k]):
-            continue
-        if PyLong_Check(<object>items[k]):
+        if type(<object>items[k]) is Value:
+            if nodes[(<Value>items[k]).id].flags & MF_F_HELD:
+                return False
+        elif PyLong_Check(<object>items[k]):
             PyLong_AsDouble(<object>items[k])
-            continue
-        if type(<object>items[k]) is not Value:
-            return False
-        if nodes[(<Value>items[k]).id].flags & MF_F_HELD:
+        elif not PyFloat_Check(<object>items[k]):
             return False
     return True
 

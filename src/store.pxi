@@ -210,11 +210,11 @@ cdef void free_nodes(int32_t id) noexcept nogil:
     """Frees a record without uses, and all that only it kept alive.
 
     The pending records are a list through their own `uses`. y before x: the reverse of the usual
-    order of creation. The cursor follows a graph that is freed from its end down to its start, so
-    the next graph gets the same records in the same ascending order.
+    order of creation. The cursor goes back to the lowest of them, so that the next graph ascends
+    through the same records, unless what it would look at in vain is more than they pay for.
     """
     global cursor, n_live
-    cdef int32_t pending = MF_NONE, next_id, x, y, at = cursor
+    cdef int32_t pending = MF_NONE, next_id, x, y, lowest = id
     cdef int64_t n_freed = 0
     cdef mf_node *n
     while True:
@@ -224,8 +224,8 @@ cdef void free_nodes(int32_t id) noexcept nogil:
         if n.flags & MF_F_ORPHAN:
             forget_orphan(id)
         n.op = MF_FREE
-        if <uint32_t>(at - id) <= 64:
-            at = id
+        if id < lowest:
+            lowest = id
         n_freed += 1
         next_id = MF_NONE
         if y >= 0:
@@ -246,7 +246,8 @@ cdef void free_nodes(int32_t id) noexcept nogil:
             next_id = pending
             pending = <int32_t>nodes[next_id].uses
         id = next_id
-    cursor = at
+    if 0 < <int64_t>cursor - lowest <= 64 + 4 * n_freed:
+        cursor = lowest
     n_live -= <int32_t>n_freed
 
 

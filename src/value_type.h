@@ -52,7 +52,11 @@ static inline PyObject *mf_value_clean(PyObject *o) {
  * nothing: it is tracked from its first state or attribute on (a tenth of an op's time saved). */
 static inline PyObject *mf_value_alloc(void) {
     PyObject *o;
-    if (mf_n_spare > 0) return mf_value_clean(PyObject_Init(mf_spare[--mf_n_spare], mf_value_type));
+    if (mf_n_spare > 0) {
+        o = mf_spare[--mf_n_spare];
+        _Py_NewReference(o);
+        return o;
+    }
     o = mf_value_type->tp_alloc(mf_value_type, 0);
     if (o == NULL) return NULL;
     PyObject_GC_UnTrack(o);
@@ -73,11 +77,14 @@ static PyObject *mf_value_new(PyTypeObject *type, PyObject *args, PyObject *kwar
     return o;
 }
 
+/* A spare keeps its references to its type and to None: it is a clean Value but for its count. */
 static inline void mf_value_free(PyObject *o, PyTypeObject *type) {
-    if (type == mf_value_type && mf_n_spare < MF_MAX_SPARE)
+    if (type == mf_value_type && mf_n_spare < MF_MAX_SPARE) {
         mf_spare[mf_n_spare++] = o;
-    else
-        type->tp_free(o);
+        return;
+    }
+    Py_DECREF(((mf_value *)o)->state);
+    type->tp_free(o);
     Py_DECREF(type);
 }
 
@@ -90,13 +97,15 @@ static void mf_value_dealloc(PyObject *o) {
     mf_drop_node(o);
     if (value->weak_list != NULL) PyObject_ClearWeakRefs(o);
     if (value->state == Py_None && value->attributes == NULL) {
-        Py_DECREF(Py_None);
         mf_value_free(o, type);
         return;
     }
     Py_TRASHCAN_BEGIN(o, mf_value_dealloc)
+    PyObject *state = value->state;
+    Py_INCREF(Py_None);
+    value->state = Py_None;
     Py_CLEAR(value->attributes);
-    Py_CLEAR(value->state);
+    Py_DECREF(state);
     mf_value_free(o, type);
     Py_TRASHCAN_END
 }

@@ -5,8 +5,7 @@ import gc
 import pytest
 from conftest import run_fresh
 
-from micrograd_fast import Value, _core, nn
-from micrograd_fast.functional import sum as total
+from micrograd_fast import Value, _core
 
 
 def chain(n):
@@ -37,16 +36,34 @@ def test_records_are_reused_so_that_a_loop_holds_constant_memory():
     assert _core.store_bytes() == before
 
 
-def test_a_graph_is_laid_out_in_ascending_ids_step_after_step():
-    # Seen through memory alone: a walk that needs no order needs no workspace either.
-    model = nn.MLP(2, [8, 8, 1])
-    before = None
-    for _ in range(20):
-        loss = total([model([0.1 * k, 0.2]) for k in range(20)])
-        loss.backward()
-        del loss
-        before = before or _core.store_bytes()
-    assert _core.store_bytes() == before
+@pytest.mark.parametrize("samples", [20, 300])
+def test_a_graph_is_laid_out_in_ascending_ids_step_after_step(samples):
+    # Seen through memory alone: a walk that needs no order needs no workspace either. The sum is
+    # freed from its end: of 300 samples it is far from the networks that it adds up.
+    run_fresh(f"""
+        from micrograd_fast import nn
+        model = nn.MLP(2, [8, 8, 1])
+        before = None
+        for _ in range(20):
+            loss = _core.total([model([0.1 * k, 0.2]) for k in range({samples})])
+            loss.backward()
+            del loss
+            before = before or _core.store_bytes()
+        assert _core.store_bytes() == before
+    """)
+
+
+def test_a_graph_that_replaces_the_one_before_is_laid_out_in_ascending_ids_too():
+    run_fresh("""
+        from micrograd_fast import nn
+        model = nn.MLP(2, [8, 8, 1])
+        bytes_held = []
+        for _ in range(20):
+            loss = _core.total([model([0.1 * k, 0.2]) for k in range(300)])
+            loss.backward()
+            bytes_held.append(_core.store_bytes())
+        assert bytes_held[1:] == bytes_held[1:2] * 19
+    """)
 
 
 def test_a_node_that_no_value_holds_takes_at_most_forty_bytes():
