@@ -79,11 +79,12 @@ static inline int mf_overflows(double x, double z) {
     return isinf(z) && isfinite(x) ? MF_OVERFLOW : MF_OK;
 }
 
-/* Python's float_pow: inf and nan pass, finite operands with an infinite or complex result raise. */
+/* Python's float_pow: inf and nan pass, finite operands with an infinite or complex result raise,
+ * one that is both overflows. */
 static inline int mf_pow_fails(double x, double y, double z) {
     if (!isfinite(x) || !isfinite(y)) return MF_OK;
     if (x == 0.0) return y < 0.0 ? MF_ZERODIV : MF_OK;
-    if (x < 0.0 && y != floor(y)) return MF_DOMAIN;
+    if (x < 0.0 && y != floor(y)) return isinf(pow(-x, y)) ? MF_OVERFLOW : MF_DOMAIN;
     return isinf(z) ? MF_OVERFLOW : MF_OK;
 }
 

@@ -31,10 +31,11 @@ OPERATORS = {"add": "__add__", "mul": "__mul__", "pow": "__pow__", "vpow": "__po
 
 
 def real_power(x, y):
-    """Python's, but ValueError where the result is complex or a complex one that overflows."""
-    if x < 0 and math.isfinite(x) and math.isfinite(y) and y != math.floor(y):
+    """Python's, but ValueError where the result is complex."""
+    z = x**y
+    if isinstance(z, complex):
         raise ValueError("no real result")
-    return x**y
+    return z
 
 
 def sigmoid(x):
