@@ -48,7 +48,7 @@ cdef inline int32_t then(int32_t x, int32_t y, int op) noexcept nogil:
     cdef int32_t id
     if x < 0:
         return MF_NONE
-    mf_forward(op, nodes[x].data, nodes[y].data if y >= 0 else 0.0, &z)
+    mf_forward(op, node_data[x], node_data[y] if y >= 0 else 0.0, &z)
     id = node_new(z, x, y, op)
     node_release(x)
     return id
@@ -142,9 +142,9 @@ def affine(w, x, b, str activation=None):
     sum_id = weighted_sum(use((<Value>b).id), PySequence_Fast_ITEMS(ws),
                           PySequence_Fast_ITEMS(xs), n)
     if op and sum_id >= 0:
-        error = mf_forward(op, nodes[sum_id].data, 0.0, &z)
+        error = mf_forward(op, node_data[sum_id], 0.0, &z)
         if error:
-            z = nodes[sum_id].data
+            z = node_data[sum_id]
             node_release(sum_id)
             raise_error(error, op, z, 0.0)
         sum_id = then(sum_id, MF_NONE, op)

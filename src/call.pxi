@@ -121,7 +121,7 @@ cdef class Call:
                 self.values = []
             self.value_slots[len(self.values)] = ~slot
             self.values.append(value)
-        self.put(nodes[value.id].data)
+        self.put(node_data[value.id])
         return True
 
     cdef bint feed_array(self, object arg, tuple shape, object tag) except -1:
@@ -229,7 +229,7 @@ cdef class Call:
         for k in range(plan.numbers.n):
             u[~number[k].slot] = number[k].number
         for k in range(special.reads.n):
-            u[read[k].slot] = nodes[read[k].id].data
+            u[read[k].slot] = node_data[read[k].id]
         if self.n_samples:
             self.replay(self.n_samples, NULL, outputs, NULL, 0,
                         self.grads if backward else NULL, column_grads)
@@ -350,10 +350,10 @@ cdef class Call:
         cdef const captured_slot *read = <captured_slot *>self.special.reads.data
         cdef int32_t k
         for k in range(self.special.reads.n):
-            nodes[read[k].id].grad += scale * grads[read[k].slot]
+            node_grad[read[k].id] += scale * grads[read[k].slot]
         if self.values is not None:
             for k in range(<int32_t>len(self.values)):
-                nodes[(<Value>self.values[k]).id].grad += scale * grads[self.value_slots[k]]
+                node_grad[(<Value>self.values[k]).id] += scale * grads[self.value_slots[k]]
         return 0
 
     cdef int add_seed(self, long sample, int32_t output, double seed) except -1:

@@ -192,26 +192,27 @@ static inline void mf_partials(int op, double x, double y, double z, double *dx,
 /* ---- backward: one node's local step ---- */
 
 #define MF_LOAD_MF_UNARY(n) const double y = 0.0
-#define MF_LOAD_MF_BINARY(n) const double y = nodes[(n)->y].data
-#define MF_LOAD_MF_PARAM(n) const double y = nodes[(n)->y].data
+#define MF_LOAD_MF_BINARY(n) const double y = data[(n)->y]
+#define MF_LOAD_MF_PARAM(n) const double y = data[(n)->y]
 #define MF_ADD_MF_UNARY(n, dy_) (void)0
-#define MF_ADD_MF_BINARY(n, dy_) nodes[(n)->y].grad += (dy_) * g
+#define MF_ADD_MF_BINARY(n, dy_) grad[(n)->y] += (dy_) * g
 #define MF_ADD_MF_PARAM(n, dy_) (void)0
 
-/* Adds the node's partials times its grad to its operands. On an error nothing is added. */
-static inline int mf_node_backward(mf_node *nodes, const mf_node *n) {
-    const double g = n->grad, z = n->data;
+/* Adds the partials of node id times its grad to its operands'. On an error nothing is added. */
+static inline int mf_node_backward(const mf_node *nodes, const double *data, double *grad,
+                                   int32_t id) {
+    const mf_node *const n = &nodes[id];
+    const double g = grad[id], z = data[id];
     switch (n->op) {
 #define OP(code, n_, l_, kind, z_, dx_, dy_, f_, bfails, lo_, hi_) \
     case MF_##code: {                                              \
-        mf_node *const nx = &nodes[n->x];                          \
-        const double x = nx->data;                                 \
+        const double x = data[n->x];                               \
         MF_LOAD_##kind(n);                                         \
         (void)x, (void)y, (void)z;                                 \
         const int error = (bfails);                                \
         if (error) return error;                                   \
         const double dy = (dy_);                                   \
-        nx->grad += (dx_) * g;                                     \
+        grad[n->x] += (dx_) * g;                                   \
         (void)dy;                                                  \
         MF_ADD_##kind(n, dy);                                      \
         return MF_OK;                                              \

@@ -1,6 +1,6 @@
-/* The node record: what one scalar of the graph is. Owned by store.pxi, which allocates, counts
- * and frees; order.pxi marks and sweeps. Ids are indices into the one array of records and stay
- * valid while the array moves; pointers into it do not. */
+/* The node record: what one scalar of the graph is, but for its data and grad. Owned by store.pxi,
+ * which allocates, counts and frees; order.pxi marks and sweeps. Ids are indices into the array of
+ * records, and into those of data and grads, and stay valid while these move; pointers do not. */
 #ifndef MF_NODE_H
 #define MF_NODE_H
 
@@ -17,8 +17,6 @@
 #define MF_MAX_NODES INT32_MAX
 
 typedef struct {
-    double data;
-    double grad;
     int32_t x;       /* operand id or MF_NONE */
     int32_t y;       /* operand id, MF_NONE, or the hidden node that keeps a MF_PARAM number */
     uint32_t uses;   /* one for a live Value, one per operand slot that names this node */
@@ -27,7 +25,7 @@ typedef struct {
     uint8_t flags;   /* MF_F_... */
 } mf_node;
 
-static_assert(sizeof(mf_node) == 32, "a node record is 32 bytes");
+static_assert(sizeof(mf_node) == 16, "a node record is 16 bytes");
 
 enum {
     MF_F_HELD = 1,     /* the node's Value must live as long as the node: users hold references */

@@ -84,7 +84,7 @@ cdef inline object result_with_number(double z, int32_t x, double number, int op
 
 
 cdef inline object unary(Value self, int op):
-    cdef double x = nodes[self.id].data, z = 0.0
+    cdef double x = node_data[self.id], z = 0.0
     cdef int error = mf_forward(op, x, 0.0, &z)
     if error:
         raise_error(error, op, x, 0.0)
@@ -93,10 +93,10 @@ cdef inline object unary(Value self, int op):
 
 cdef inline object binary(Value self, object other, int op):
     """self op other; NotImplemented for what is neither a Value nor a number."""
-    cdef double x = nodes[self.id].data, y, z = 0.0
+    cdef double x = node_data[self.id], y, z = 0.0
     cdef int error
     if type(other) is Value:
-        y = nodes[(<Value>other).id].data
+        y = node_data[(<Value>other).id]
         error = mf_forward(op, x, y, &z)
         if error:
             raise_error(error, op, x, y)
@@ -115,11 +115,11 @@ cdef inline object binary(Value self, object other, int op):
 
 cdef object binary_foreign(Value self, object other, int op, bint swapped):
     """The same for every other type of operand, on either side."""
-    cdef double x = nodes[self.id].data, number, z = 0.0
+    cdef double x = node_data[self.id], number, z = 0.0
     cdef int error
     other = unwrapped(other)
     if isinstance(other, Value):
-        number = nodes[(<Value>other).id].data
+        number = node_data[(<Value>other).id]
     elif is_number(other):
         number = as_number(other, "operand")
     else:
@@ -156,14 +156,14 @@ cdef object negative(Value self):
 
 
 cdef inline object times(Value self, double number):
-    return result_with_number(nodes[self.id].data * number, self.id, number, MF_MUL, False)
+    return result_with_number(node_data[self.id] * number, self.id, number, MF_MUL, False)
 
 
 cdef inline int32_t times_node(int32_t x, double number) noexcept nogil:
     """x * number as a node without a Value, one use for the caller; MF_NONE: no memory."""
     cdef int32_t id = MF_NONE, leaf = leaf_new(number)
     if leaf >= 0:
-        id = node_new(nodes[x].data * number, x, leaf, MF_MUL)
+        id = node_new(node_data[x] * number, x, leaf, MF_MUL)
         node_release(leaf)
     return id
 
@@ -199,7 +199,7 @@ cdef inline int adopt_over(Value value, int32_t x, int32_t y, int op) except -1:
     cdef int32_t id
     if y < 0:
         raise MemoryError("no room for another node")
-    mf_forward(op, nodes[x].data, nodes[y].data, &z)
+    mf_forward(op, node_data[x], node_data[y], &z)
     id = node_new(z, x, y, op)
     node_release(y)
     return adopt(value, id)
@@ -226,7 +226,7 @@ cdef object divide(Value self, object other):
         return self * reciprocal(as_number(other, "operand"))
     if by_python(self) or by_python(<Value>other):
         return self * other**-1
-    checked_power(nodes[(<Value>other).id].data, -1.0, &z)
+    checked_power(node_data[(<Value>other).id], -1.0, &z)
     value = blank_value()
     adopt_over(value, self.id, power_node(z, (<Value>other).id, -1.0, MF_F_INT_EXP), MF_MUL)
     return value
@@ -277,7 +277,7 @@ cdef object power(Value self, object other, object mod):
     if not is_number(other):
         return NotImplemented
     exponent = as_number(other, "exponent")
-    checked_power(nodes[self.id].data, exponent, &z)
+    checked_power(node_data[self.id], exponent, &z)
     if not records():
         return leaf_value(z)
     value = blank_value()

@@ -108,9 +108,10 @@ cdef int raise_error(int error, int op, double x, double y) except -1:
     raise ValueError(f"{what}: math domain error, no real result")
 
 
-cdef int raise_backward(const mf_node *n) except -1:
-    cdef double x = nodes[n.x].data, y = nodes[n.y].data if n.y >= 0 else 0.0
-    cdef int error = mf_node_backward(nodes, n)
+cdef int raise_backward(int32_t id) except -1:
+    cdef const mf_node *n = &nodes[id]
+    cdef double x = node_data[n.x], y = node_data[n.y] if n.y >= 0 else 0.0
+    cdef int error = mf_node_backward(nodes, node_data, node_grad, id)
     try:
         raise_error(error, n.op, x, y)
     except (ArithmeticError, ValueError) as e:
@@ -130,8 +131,8 @@ cdef int local_backward(int32_t id) except -1:
             elif hook is not None:
                 hook()
         return 0
-    if mf_node_backward(nodes, &nodes[id]) != MF_OK:
-        raise_backward(&nodes[id])
+    if mf_node_backward(nodes, node_data, node_grad, id) != MF_OK:
+        raise_backward(id)
     return 0
 
 
@@ -139,7 +140,7 @@ cdef int64_t sweep(const int32_t *ids, int64_t n) noexcept nogil:
     """Backward over a graph without hooks; the id of the node that failed, or MF_NONE."""
     cdef int64_t k
     for k in range(n - 1, -1, -1):
-        if mf_node_backward(nodes, &nodes[ids[k]]) != MF_OK:
+        if mf_node_backward(nodes, node_data, node_grad, ids[k]) != MF_OK:
             return ids[k]
     return MF_NONE
 
@@ -181,7 +182,7 @@ cdef int32_t sweep_descending(int32_t root, int32_t lowest, uint16_t walk) noexc
     """Backward over the marked nodes; the id of the node that failed, or MF_NONE."""
     cdef int32_t id
     for id in range(root, lowest - 1, -1):
-        if nodes[id].mark == walk and mf_node_backward(nodes, &nodes[id]) != MF_OK:
+        if nodes[id].mark == walk and mf_node_backward(nodes, node_data, node_grad, id) != MF_OK:
             return id
     return MF_NONE
 
@@ -195,10 +196,10 @@ cdef int backward_from(int32_t root) except -1:
         lowest = mark_descending(root, walk)
     if lowest < 0:
         return backward_ordered(root)
-    nodes[root].grad = 1.0
+    node_grad[root] = 1.0
     failed = sweep_descending(root, lowest, walk)
     if failed >= 0:
-        raise_backward(&nodes[failed])
+        raise_backward(failed)
     return 0
 
 
@@ -214,14 +215,14 @@ cdef int backward_ordered(int32_t root) except -1:
         walk = topological_order(root, &ids, &cap, False)
         if walk.n_ordered < 0:
             raise MemoryError("no room to order the graph")
-        nodes[root].grad = 1.0
+        node_grad[root] = 1.0
         if walk.has_hooks:
             for k in range(walk.n_ordered - 1, -1, -1):
                 local_backward(ids[k])
         else:
             k = sweep(ids, walk.n_ordered)
             if k >= 0:
-                raise_backward(&nodes[k])
+                raise_backward(<int32_t>k)
     finally:
         if cap_order == 0:
             order = ids

@@ -59,7 +59,7 @@ cdef class Parameters:
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "zero_grad()")
         for k in range(<Py_ssize_t>len(self.ids) - 1, -1, -1):   # see the head of this file
-            nodes[ids[k]].grad = 0.0
+            node_grad[ids[k]] = 0.0
 
     def sgd_step(self, array.array velocity, bint started, double lr, double momentum,
                  double dampening, double weight_decay, bint nesterov, bint maximize):
@@ -67,21 +67,21 @@ cdef class Parameters:
         cdef Py_ssize_t k
         cdef double g
         cdef double *v = NULL
-        cdef mf_node *p
+        cdef int32_t id
         cdef const int *ids = self.ids.data.as_ints
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "an optimizer's step()")
         if momentum != 0.0:
             v = checked_buffer(self, velocity)
         for k in range(<Py_ssize_t>len(self.ids) - 1, -1, -1):
-            p = &nodes[ids[k]]
-            g = -p.grad if maximize else p.grad
+            id = ids[k]
+            g = -node_grad[id] if maximize else node_grad[id]
             if weight_decay != 0.0:   # 0 times an infinite parameter would be nan
-                g += weight_decay * p.data
+                g += weight_decay * node_data[id]
             if v is not NULL:
                 v[k] = momentum * v[k] + (1.0 - dampening) * g if started else g
                 g = g + momentum * v[k] if nesterov else v[k]
-            p.data -= lr * g
+            node_data[id] -= lr * g
 
     def adam_step(self, array.array mean, array.array square, array.array largest, double step,
                   double lr, double beta1, double beta2, double eps, double weight_decay,
@@ -109,12 +109,12 @@ cdef class Parameters:
         for start in range((n_params - 1) // ADAM_BLOCK * ADAM_BLOCK, -1, -ADAM_BLOCK):
             n = min(<Py_ssize_t>ADAM_BLOCK, n_params - start)
             for k in range(n):
-                grads[k] = nodes[ids[start + k]].grad
-                data[k] = nodes[ids[start + k]].data
+                grads[k] = node_grad[ids[start + k]]
+                data[k] = node_data[ids[start + k]]
             kernels.adam(n, &a, grads, data, m + start, v + start,
                          top + start if top is not NULL else NULL)
             for k in range(n):
-                nodes[ids[start + k]].data = data[k]
+                node_data[ids[start + k]] = data[k]
 
 
 cdef double *checked_buffer(Parameters params, array.array buffer) except NULL:
@@ -151,8 +151,8 @@ def copy_numbers(list values, buffer, str what):
     numbers = <double *>&source[0] if what == "write" else <double *>&target[0]
     for k in range(n):
         if what == "write":
-            nodes[(<Value>items[k]).id].data = numbers[k]
+            node_data[(<Value>items[k]).id] = numbers[k]
         elif what == "data":
-            numbers[k] = nodes[(<Value>items[k]).id].data
+            numbers[k] = node_data[(<Value>items[k]).id]
         else:
-            numbers[k] = nodes[(<Value>items[k]).id].grad
+            numbers[k] = node_grad[(<Value>items[k]).id]

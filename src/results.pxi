@@ -11,7 +11,7 @@ cdef class Seed(Step):
     cdef double count     # a mean is over so many
 
     cdef int run(self) except -1:
-        cdef double g = nodes[self.id].grad / self.count
+        cdef double g = node_grad[self.id] / self.count
         if self.call.n_samples == 0:
             return 0
         if self.sample < 0 and self.call.fused:

@@ -1,5 +1,9 @@
-# The node store: one growing array of 32-byte records (node.h), who owns each record's Value, and
-# the rule that a record lives while a Value or another record uses it. Needs node.h and eval.h.
+# The node store: growing arrays of data, grads and 16-byte records (node.h), who owns each record's
+# Value, and the rule that a record lives while a Value or another record uses it. Needs node.h and
+# eval.h.
+#
+# Data and grads lie apart from the records: freeing and marking touch the records alone, and what
+# goes over all parameters (compiled calls, zero_grad, optimizers) nothing but the numbers it needs.
 #
 # Invariants, between any two calls: `uses` counts the live Value of a node plus the operand slots
 # that name it; a free record has op MF_FREE; owners[id] is the handle of the node's Value in
@@ -14,8 +18,6 @@ from cpython.object cimport PyObject
 
 cdef extern from "node.h" nogil:
     ctypedef struct mf_node:
-        double data
-        double grad
         int32_t x
         int32_t y
         uint32_t uses
@@ -94,9 +96,11 @@ cdef extern from "eval.h" nogil:
         double hi
     const mf_op_info mf_ops[]
     int mf_forward(int op, double x, double y, double *out)
-    int mf_node_backward(mf_node *nodes, const mf_node *n)
+    int mf_node_backward(const mf_node *nodes, const double *data, double *grad, int32_t id)
 
 cdef mf_node *nodes = NULL       # the records
+cdef double *node_data = NULL
+cdef double *node_grad = NULL
 cdef int32_t *owners = NULL      # per record: handle of its Value, or MF_NONE
 cdef int32_t n_nodes = 0         # records handed out so far, free ones included
 cdef int32_t cap_nodes = 0
@@ -123,7 +127,7 @@ cdef void *resized(void *block, size_t size) noexcept nogil:
 
 cdef bint grow_nodes() noexcept nogil:
     """Room for at least one more record; False when there is none to be had."""
-    global nodes, owners, cap_nodes
+    global nodes, node_data, node_grad, owners, cap_nodes
     cdef int64_t cap = cap_nodes + (cap_nodes >> 1) + 1024
     cdef void *block
     if cap > max_nodes:
@@ -134,6 +138,14 @@ cdef bint grow_nodes() noexcept nogil:
     if block is NULL:
         return False
     nodes = <mf_node *>block
+    block = resized(node_data, <size_t>cap * sizeof(double))
+    if block is NULL:
+        return False
+    node_data = <double *>block
+    block = resized(node_grad, <size_t>cap * sizeof(double))
+    if block is NULL:
+        return False
+    node_grad = <double *>block
     block = resized(owners, <size_t>cap * sizeof(int32_t))
     if block is NULL:
         return False
@@ -181,8 +193,8 @@ cdef inline int32_t node_new(double data, int32_t x, int32_t y, uint8_t op) noex
             return MF_NONE
     cursor = id + 1
     n = &nodes[id]
-    n.data = data
-    n.grad = 0.0
+    node_data[id] = data
+    node_grad[id] = 0.0
     n.x = x
     n.y = y
     n.uses = 1
@@ -312,7 +324,7 @@ def live_nodes() -> int:
 
 def store_bytes() -> int:
     """Bytes that the store has asked the system for."""
-    return (<int64_t>cap_nodes * (sizeof(mf_node) + sizeof(int32_t))
+    return (<int64_t>cap_nodes * (sizeof(mf_node) + 2 * sizeof(double) + sizeof(int32_t))
             + <int64_t>cap_handles * sizeof(PyObject *) + <int64_t>cap_order * sizeof(int32_t))
 
 

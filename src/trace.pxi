@@ -146,7 +146,7 @@ cdef class Trace:
                 value_ids[id] = program.emit(MF_CAPTURED, len(self.captured), MF_NONE, 0) + 1
                 self.captured.append(value_of(id))
             elif nodes[id].op == MF_LEAF:
-                value_ids[id] = program.emit_number(nodes[id].data) + 1
+                value_ids[id] = program.emit_number(node_data[id]) + 1
             else:
                 raise TraceError("a Value from another trace was used: a compiled function must "
                                  "not keep Values from call to call")

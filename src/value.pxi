@@ -56,26 +56,26 @@ cdef class Value:
         """The number; assigning rewrites the node, and a later backward() uses the new number."""
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
             check_readable(self.id, "reading .data")
-        return nodes[self.id].data
+        return node_data[self.id]
 
     @data.setter
     def data(self, number):
         if mf_n_special:
             check_readable(self.id, "writing .data")
-        nodes[self.id].data = as_number(number, "data")
+        node_data[self.id] = as_number(number, "data")
 
     @property
     def grad(self):
         """The gradient, accumulated by backward(); assign 0 to start afresh."""
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
             check_readable(self.id, "reading .grad")
-        return nodes[self.id].grad
+        return node_grad[self.id]
 
     @grad.setter
     def grad(self, number):
         if mf_n_special:
             check_readable(self.id, "writing .grad")
-        nodes[self.id].grad = as_number(number, "grad")
+        node_grad[self.id] = as_number(number, "grad")
 
     @property
     def _prev(self):
@@ -118,8 +118,8 @@ cdef class Value:
     def _local_backward(self):
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
             check_readable(self.id, "a node's _backward")
-        if mf_node_backward(nodes, &nodes[self.id]) != MF_OK:
-            raise_backward(&nodes[self.id])
+        if mf_node_backward(nodes, node_data, node_grad, self.id) != MF_OK:
+            raise_backward(self.id)
 
     def backward(self):
         """Sets this node's grad to 1 and adds to the grads of all nodes under it.
@@ -135,8 +135,8 @@ cdef class Value:
         """A new leaf with the same data and no history; in a traced function, a value that
         passes no gradient on."""
         if mf_n_special and mf_tracing_here():
-            return result(nodes[self.id].data, self.id, MF_NONE, MF_DETACH)
-        return leaf_value(nodes[self.id].data)
+            return result(node_data[self.id], self.id, MF_NONE, MF_DETACH)
+        return leaf_value(node_data[self.id])
 
     def __setattr__(self, name, attribute):
         # Held first: should that fail, nothing was set. What the properties refuse holds nothing.
@@ -154,12 +154,12 @@ cdef class Value:
     def __repr__(self):
         if nodes[self.id].flags & MF_F_TRACED:
             return "Value(traced)"
-        return f"Value(data={nodes[self.id].data}, grad={nodes[self.id].grad})"
+        return f"Value(data={node_data[self.id]}, grad={node_grad[self.id]})"
 
     def __format__(self, str spec):
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
             check_readable(self.id, "formatting")
-        return format(nodes[self.id].data, spec) if spec else repr(self)
+        return format(node_data[self.id], spec) if spec else repr(self)
 
     def __bool__(self):
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
@@ -194,7 +194,7 @@ cdef class Value:
                             f"{op_text(self) or 'a custom op'!r}: use v.detach()")
         if n.flags & MF_F_HOOK:
             raise TypeError("a Value with a custom _backward cannot be copied or pickled")
-        state = (n.data, n.grad, op_text(self), attributes_of(self))
+        state = (node_data[self.id], node_grad[self.id], op_text(self), attributes_of(self))
         return copyreg.__newobj__, (type(self),), state
 
     def __setstate__(self, state):
@@ -208,8 +208,8 @@ cdef class Value:
             self._op = text
         for name, attribute in attributes.items():
             setattr(self, name, attribute)
-        nodes[self.id].data = number
-        nodes[self.id].grad = gradient
+        node_data[self.id] = number
+        node_grad[self.id] = gradient
         nodes[self.id].flags &= ~MF_F_BLANK
 
     # ---- operators: micrograd's compositions, node for node ----
@@ -322,8 +322,8 @@ cdef int init_node(Value value, double data, tuple children, str op) except -1:
             raise MemoryError("no room for another node")
         replace_node(value, id)
     else:
-        nodes[id].data = data
-        nodes[id].grad = 0.0
+        node_data[id] = data
+        node_grad[id] = 0.0
         nodes[id].flags &= ~MF_F_BLANK
     if op:
         state_for(value).op_text = op
@@ -368,7 +368,7 @@ cdef str op_text(Value value):
     if value.state is not None and (<NodeState>value.state).op_text is not None:
         return (<NodeState>value.state).op_text
     if n.op == MF_POW:
-        exponent = nodes[n.y].data
+        exponent = node_data[n.y]
         return f"**{int(exponent) if n.flags & MF_F_INT_EXP else exponent}"
     return (<bytes>mf_ops[n.op].label).decode()
 
@@ -377,10 +377,10 @@ cdef object compare(Value self, object other, int op):
     check_readable(self.id, "comparing")
     if isinstance(other, Value):
         check_readable((<Value>other).id, "comparing")
-        return PyObject_RichCompare(nodes[self.id].data, nodes[(<Value>other).id].data, op)
+        return PyObject_RichCompare(node_data[self.id], node_data[(<Value>other).id], op)
     if not is_number(other):
         return NotImplemented
-    return PyObject_RichCompare(nodes[self.id].data, other, op)
+    return PyObject_RichCompare(node_data[self.id], other, op)
 
 
 cdef int give_leaf(PyObject *blank) except -1:
