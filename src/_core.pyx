@@ -20,6 +20,7 @@ include "schedule.pxi"   # which values are rows, how early each is known
 include "plan.pxi"       # a Program laid out in slots for replay.h
 include "layout.pxi"     # the slots, and equal ops of a level as one step
 include "grouping.pxi"   # dots over the same inputs as one matrix step
+include "runs.pxi"       # many nodes at once: data read, grads added and cleared
 include "threads.pxi"    # large batches split over threads
 include "signature.pxi"  # what a call's arguments look like, and which trace serves them
 include "call.pxi"       # calls of compiled functions: arguments, runs, gradients

@@ -222,14 +222,12 @@ cdef class Call:
         a seed of one a sample too. column_grads, n_samples * n_lanes, filled if not NULL."""
         cdef Specialization special = self.special
         cdef Plan plan = special.plan
-        cdef const captured_slot *read = <captured_slot *>special.reads.data
         cdef const number_slot *number = <number_slot *>plan.numbers.data
         cdef double *u = self.uniforms
         cdef int32_t k
         for k in range(plan.numbers.n):
             u[~number[k].slot] = number[k].number
-        for k in range(special.reads.n):
-            u[read[k].slot] = node_data[read[k].id]
+        special.reads.read_data(u)
         if self.n_samples:
             self.replay(self.n_samples, NULL, outputs, NULL, 0,
                         self.grads if backward else NULL, column_grads)
@@ -347,10 +345,8 @@ cdef class Call:
 
     cdef int pass_on(self, double scale, const double *grads) except -1:
         """Adds scale times these gradients of the uniforms to what the call read."""
-        cdef const captured_slot *read = <captured_slot *>self.special.reads.data
         cdef int32_t k
-        for k in range(self.special.reads.n):
-            node_grad[read[k].id] += scale * grads[read[k].slot]
+        self.special.reads.add_to_grads(scale, grads)
         if self.values is not None:
             for k in range(<int32_t>len(self.values)):
                 node_grad[(<Value>self.values[k]).id] += scale * grads[self.value_slots[k]]
@@ -487,13 +483,12 @@ cdef class Call:
     cdef list leaf_gradients(self, list leaves):
         """Of these leaf Values that of a fused run. Raises ValueError where the call read a result
         of an op that depends on one: nothing is known of the way from there."""
-        cdef const captured_slot *read = <captured_slot *>self.special.reads.data
         cdef dict found = {(<Value>v).id: 0.0 for v in leaves}
         cdef int32_t k, id
         cdef set behind = set()
-        for k in range(self.special.reads.n):
-            if read[k].id in found:
-                found[read[k].id] += self.grads[read[k].slot]
+        for id, slot in self.special.reads.pairs():
+            if id in found:
+                found[id] += self.grads[<int32_t>slot]
         for k in range(<int32_t>len(self.values or ())):
             id = (<Value>self.values[k]).id
             if id in found:

@@ -1,8 +1,5 @@
-# Lists of leaf Values as one object: zero_grad and the optimizers' steps as C loops over their
-# records. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW). Needs value.pxi.
-#
-# A training step goes over all records four times: compiled calls from the first to the last, these
-# loops from the last to the first, so that each finds in cache what the one before touched last.
+# Lists of leaf Values as one object: zero_grad and the optimizers' steps as C loops over their data
+# and grads. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW). Needs value.pxi and runs.pxi.
 
 from cpython cimport array
 import array
@@ -10,7 +7,7 @@ import array
 from libc.math cimport sqrt
 
 cdef enum:
-    ADAM_BLOCK = 256   # parameters that a kernel takes at a time
+    ADAM_BLOCK = 512   # parameters whose numbers the kernel's two loops find in the first cache
 
 
 cdef class Parameters:
@@ -20,10 +17,10 @@ cdef class Parameters:
     duplicate or a Value that is the result of an op; each message gives the position.
     """
     cdef readonly tuple values
-    cdef array.array ids
+    cdef IdRuns nodes   # by position
 
     def __init__(self, values):
-        cdef array.array ids
+        cdef IdRuns by_position = IdRuns()
         cdef Py_ssize_t k
         if isinstance(values, Value):
             raise TypeError("params must be a list of Values, not one Value")
@@ -40,48 +37,52 @@ cdef class Parameters:
             if p in seen:
                 raise ValueError(f"params[{k}] is the same Value as params[{seen[p]}]")
             seen[p] = k
-        ids = array.array("i", bytes(4 * len(self.values)))
         for k, p in enumerate(self.values):
             nodes[(<Value>p).id].flags &= ~MF_F_BLANK   # from now on it stays the node that it is
-            ids.data.as_ints[k] = (<Value>p).id
-        self.ids = ids
+            by_position.add((<Value>p).id, <int32_t>k)
+        self.nodes = by_position
 
     def __len__(self):
-        return len(self.ids)
+        return len(self.values)
 
     def __reduce__(self):
         return Parameters, (self.values,)
 
     def zero_grad(self):
         """Sets every grad to 0."""
-        cdef Py_ssize_t k
-        cdef const int *ids = self.ids.data.as_ints
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "zero_grad()")
-        for k in range(<Py_ssize_t>len(self.ids) - 1, -1, -1):   # see the head of this file
-            node_grad[ids[k]] = 0.0
+        self.nodes.clear_grads()
 
     def sgd_step(self, array.array velocity, bint started, double lr, double momentum,
                  double dampening, double weight_decay, bint nesterov, bint maximize):
         """One step of SGD. velocity: one float64 a parameter, or None without momentum."""
-        cdef Py_ssize_t k
-        cdef double g
+        cdef Py_ssize_t k, j
+        cdef double g, sign = -1.0 if maximize else 1.0
         cdef double *v = NULL
-        cdef int32_t id
-        cdef const int *ids = self.ids.data.as_ints
+        cdef double *data
+        cdef const double *grad
+        cdef id_run run
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "an optimizer's step()")
         if momentum != 0.0:
             v = checked_buffer(self, velocity)
-        for k in range(<Py_ssize_t>len(self.ids) - 1, -1, -1):
-            id = ids[k]
-            g = -node_grad[id] if maximize else node_grad[id]
-            if weight_decay != 0.0:   # 0 times an infinite parameter would be nan
-                g += weight_decay * node_data[id]
-            if v is not NULL:
-                v[k] = momentum * v[k] + (1.0 - dampening) * g if started else g
-                g = g + momentum * v[k] if nesterov else v[k]
-            node_data[id] -= lr * g
+        for k in range(self.nodes.block.n):
+            run = self.nodes.runs()[k]
+            data, grad = node_data + run.id, node_grad + run.id
+            if v is NULL and weight_decay == 0.0:
+                for j in range(run.n):
+                    data[j] -= sign * lr * grad[j]
+                continue
+            for j in range(run.n):
+                g = sign * grad[j]
+                if weight_decay != 0.0:   # 0 times an infinite parameter would be nan
+                    g += weight_decay * data[j]
+                if v is not NULL:
+                    v[run.first + j] = (momentum * v[run.first + j] + (1.0 - dampening) * g
+                                        if started else g)
+                    g = g + momentum * v[run.first + j] if nesterov else v[run.first + j]
+                data[j] -= lr * g
 
     def adam_step(self, array.array mean, array.array square, array.array largest, double step,
                   double lr, double beta1, double beta2, double eps, double weight_decay,
@@ -90,36 +91,33 @@ cdef class Parameters:
 
         mean, square: one float64 a parameter; largest: the same for amsgrad, else None.
         """
-        cdef Py_ssize_t k, start, n, n_params = len(self.ids)
+        cdef Py_ssize_t k
+        cdef int32_t n
+        cdef id_run run
         cdef mf_adam a
-        cdef double grads[ADAM_BLOCK]
-        cdef double data[ADAM_BLOCK]
         if mf_n_special:
             check_readable((<Value>self.values[0]).id, "an optimizer's step()")
         cdef double *m = checked_buffer(self, mean)
         cdef double *v = checked_buffer(self, square)
         cdef double *top = checked_buffer(self, largest) if largest is not None else NULL
-        cdef const int *ids = self.ids.data.as_ints
         a.beta1, a.beta2, a.eps = beta1, beta2, eps
         a.sign = -1.0 if maximize else 1.0
         a.decay = 0.0 if decoupled else weight_decay
         a.shrink = 1.0 - lr * weight_decay if decoupled else 1.0
         a.step = lr / (1.0 - beta1**step)
         a.scale = 1.0 / sqrt(1.0 - beta2**step)
-        for start in range((n_params - 1) // ADAM_BLOCK * ADAM_BLOCK, -1, -ADAM_BLOCK):
-            n = min(<Py_ssize_t>ADAM_BLOCK, n_params - start)
-            for k in range(n):
-                grads[k] = node_grad[ids[start + k]]
-                data[k] = node_data[ids[start + k]]
-            kernels.adam(n, &a, grads, data, m + start, v + start,
-                         top + start if top is not NULL else NULL)
-            for k in range(n):
-                node_data[ids[start + k]] = data[k]
+        for k in range(self.nodes.block.n):
+            run = self.nodes.runs()[k]
+            while run.n > 0:
+                n = min(<int32_t>ADAM_BLOCK, run.n)
+                kernels.adam(n, &a, node_grad + run.id, node_data + run.id, m + run.first,
+                             v + run.first, top + run.first if top is not NULL else NULL)
+                run.id, run.first, run.n = run.id + n, run.first + n, run.n - n
 
 
 cdef double *checked_buffer(Parameters params, array.array buffer) except NULL:
-    if buffer is None or buffer.ob_descr.typecode != b"d" or len(buffer) != len(params.ids):
-        raise ValueError(f"the optimizer's state must hold {len(params.ids)} float64 numbers")
+    if buffer is None or buffer.ob_descr.typecode != b"d" or len(buffer) != len(params):
+        raise ValueError(f"the optimizer's state must hold {len(params)} float64 numbers")
     return buffer.data.as_doubles
 
 

@@ -95,9 +95,7 @@ cdef set ids_under(int32_t root):
 cdef list leaves_of_call(object step):
     """Ids of what the call of a result or hub read."""
     cdef Call call = (<Seed>step).call if isinstance(step, Seed) else (<Hub?>step).call
-    cdef const captured_slot *read = <captured_slot *>call.special.reads.data
-    cdef int32_t k
-    return ([read[k].id for k in range(call.special.reads.n)]
+    return (call.special.reads.ids()
             + [(<Value>v).id for v in (call.values or ())])
 
 

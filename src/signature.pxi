@@ -46,7 +46,7 @@ cdef class Specialization:
     cdef readonly bint batch
     cdef object rebuild
     cdef tuple captured
-    cdef Block reads                 # a captured_slot for each captured node that is still used
+    cdef IdRuns reads                # the captured nodes still used, by their uniform slots
     cdef int32_t n_values            # Values among the arguments
     cdef int32_t n_arrays            # arrays among those of a batched function
     cdef int32_t n_lanes             # inputs that differ from sample to sample
@@ -57,6 +57,7 @@ cdef class Specialization:
 
     def __init__(self, Plan plan, tuple args, tuple kwargs, bint batch, rebuild):
         cdef captured_slot read
+        cdef Block found = Block(sizeof(captured_slot))
         cdef int32_t k
         self.plan = plan
         self.args = args
@@ -64,7 +65,6 @@ cdef class Specialization:
         self.batch = batch
         self.rebuild = rebuild
         self.captured = tuple(plan.captured)
-        self.reads = Block(sizeof(captured_slot))
         for k in range(plan.captured_slots.n):
             # From now on each stays the node that it is: ids may be kept.
             nodes[(<Value>self.captured[k]).id].flags &= ~MF_F_BLANK
@@ -72,9 +72,13 @@ cdef class Specialization:
             read.slot = (<int32_t *>plan.captured_slots.data)[k]
             if read.slot != MF_NO_SLOT:
                 read.slot = ~read.slot
-                self.reads.add(&read)
+                found.add(&read)
         # In the order of memory: slots of captured nodes are in the order of their ids.
-        self.reads.sort(compare_captured)
+        found.sort(compare_captured)
+        self.reads = IdRuns()
+        for k in range(found.n):
+            read = (<captured_slot *>found.data)[k]
+            self.reads.add(read.id, read.slot)
         for key in [*args, *[key for _, key in kwargs]]:
             self.count(key)
         self.n_bytes = (8 * (2 * <size_t>plan.plan.n_uniforms + plan.plan.n_outputs)
@@ -101,11 +105,8 @@ cdef class Specialization:
     cdef list captured_results(self):
         """The captured Values that pass gradient on themselves: results of ops, which does not
         change, and leaves with a custom _backward; looked up again after one was set anywhere."""
-        cdef const captured_slot *read = <captured_slot *>self.reads.data
-        cdef int32_t k
         if self.passing is None or self.passing_at != n_hooks_set:
-            self.passing = [value_of(read[k].id) for k in range(self.reads.n)
-                            if passes_on(read[k].id)]
+            self.passing = [value_of(id) for id in self.reads.ids() if passes_on(id)]
             self.passing_at = n_hooks_set
         return self.passing
 
