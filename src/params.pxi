@@ -1,5 +1,5 @@
 # Lists of leaf Values as one object: zero_grad and the optimizers' steps as C loops over their data
-# and grads. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW). Needs value.pxi and runs.pxi.
+# and grads. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW). Needs value.pxi, runs.pxi.
 
 from cpython cimport array
 import array
