@@ -31,6 +31,8 @@ typedef struct {
     /* matrix.h */
     void (*matrix_add)(long m, long n, long n_k, const double *a, long a_row, long a_col,
                        const double *b, long b_row, double *c, long c_row);
+    void (*matrix_set)(long m, long n, long n_k, const double *a, long a_row, long a_col,
+                       const double *b, long b_row, double *c, long c_row);
     void (*vector_add)(long m, long n_k, const double *w, long w_row, const double *x, double *y);
     void (*transpose)(long n, long n_k, const double *from, long from_row, double *to, long to_row);
     double (*multiply_adds)(long n);
@@ -50,8 +52,8 @@ typedef struct {
     static const mf_kernels MF_ISA(kernels) = {                                              \
         isa, MF_ISA(forward), MF_ISA(backward_x), MF_ISA(backward_y), MF_ISA(axpy4),         \
         MF_ISA(axpy), MF_ISA(multiply_add), MF_ISA(inner), MF_ISA(row_sum),                  \
-        MF_ISA(fill), MF_ISA(adam), MF_ISA(matrix_add), MF_ISA(vector_add), MF_ISA(transpose), \
-        MF_ISA(multiply_adds), MF_ISA(multiply_adds_a_round)};
+        MF_ISA(fill), MF_ISA(adam), MF_ISA(matrix_add), MF_ISA(matrix_set),                  \
+        MF_ISA(vector_add), MF_ISA(transpose), MF_ISA(multiply_adds), MF_ISA(multiply_adds_a_round)};
 
 /* ---- portable: vectors of two where the compiler has them, else of one ---- */
 #define MF_ISA(name) mf_##name##_portable

@@ -102,7 +102,17 @@ cdef class Layout:
         for v in self.program.outputs:
             self.plan.outputs.add_int(self.slots[<int32_t>v])
         self.dots = None   # which refers to this
-        return 0
+        return self.find_sole_users()
+
+    cdef int find_sole_users(self) except -1:
+        cdef bytearray value_uses = use_counts(self.program)
+        cdef bytearray slot_uses = bytearray(4 * (self.plan.uniform_wants.n + 1))
+        cdef int32_t *uses = <int32_t *><char *>slot_uses
+        cdef int32_t k
+        for k in range(self.program.n_code):
+            if self.slots[k] < 0 and self.slots[k] != MF_NO_SLOT:
+                uses[~self.slots[k]] += (<int32_t *><char *>value_uses)[k]
+        return self.plan.find_sole_users(uses)
 
     cdef int add_step(self, const mf_step *step, bint row) except -1:
         (self.plan.lane_steps if row else self.plan.steps).add(step)

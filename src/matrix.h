@@ -1,5 +1,5 @@
-/* Matrix kernels over float64, for dots that share their inputs: C += A B and y += W x. Included
- * once per instruction set, after lanes.h, with the same macros and those of its vectors:
+/* Matrix kernels over float64, for dots that share their inputs: C += A B, C = A B, y += W x.
+ * Included once per instruction set, after lanes.h, with the same macros and those of its vectors:
  *
  *   MF_VEC, MF_WIDTH        a vector and how many doubles it holds
  *   MF_LOAD, MF_STORE       of a whole vector; MF_SPREAD: a vector of one number
@@ -10,17 +10,25 @@
  *
  * No include guard. */
 
-/* Adds to a block of C, mr rows by nr vectors (the last one masked), the product over k. With mr
- * and nr constant the block is registers: each vector of B serves mr products. */
-MF_INLINE MF_TARGET void MF_ISA(block)(const int mr, const int nr, long n_k, const double *a,
-                                       long a_row, long a_col, const double *b, long b_row,
-                                       double *c, long c_row, MF_MASK_TYPE mask) {
+/* Adds to a block of C (fresh: sets it to), mr rows by nr vectors (the last one masked), the product
+ * over k. With mr and nr constant the block is registers: each vector of B serves mr products. */
+MF_INLINE MF_TARGET void MF_ISA(block)(const int mr, const int nr, int fresh, long n_k,
+                                       const double *a, long a_row, long a_col, const double *b,
+                                       long b_row, double *c, long c_row, MF_MASK_TYPE mask) {
     MF_VEC sum[MF_BLOCK_ROWS][MF_BLOCK_VECS];
-    MF_UNROLL
-    for (int i = 0; i < mr; i++) {
+    if (fresh) {
         MF_UNROLL
-        for (int j = 0; j < nr - 1; j++) sum[i][j] = MF_LOAD(c + i * c_row + j * MF_WIDTH);
-        sum[i][nr - 1] = MF_LOAD_PART(c + i * c_row + (nr - 1) * MF_WIDTH, mask);
+        for (int i = 0; i < mr; i++) {
+            MF_UNROLL
+            for (int j = 0; j < nr; j++) sum[i][j] = MF_SPREAD(0.0);
+        }
+    } else {
+        MF_UNROLL
+        for (int i = 0; i < mr; i++) {
+            MF_UNROLL
+            for (int j = 0; j < nr - 1; j++) sum[i][j] = MF_LOAD(c + i * c_row + j * MF_WIDTH);
+            sum[i][nr - 1] = MF_LOAD_PART(c + i * c_row + (nr - 1) * MF_WIDTH, mask);
+        }
     }
     for (long k = 0; k < n_k; k++, a += a_col, b += b_row) {
         MF_VEC row[MF_BLOCK_VECS];
@@ -43,15 +51,21 @@ MF_INLINE MF_TARGET void MF_ISA(block)(const int mr, const int nr, long n_k, con
 }
 
 /* A function for each height of a block: mr is a constant in it, nr after the switch. */
-#define MF_STRIP(mr)                                                                           \
-    static MF_TARGET void MF_ISA(strip##mr)(int nr, long n_k, const double *a, long a_row,     \
-                                            long a_col, const double *b, long b_row, double *c, \
-                                            long c_row, MF_MASK_TYPE mask) {                   \
-        switch (nr) {                                                                          \
-        case 1: MF_ISA(block)(mr, 1, n_k, a, a_row, a_col, b, b_row, c, c_row, mask); return;  \
-        case 2: MF_ISA(block)(mr, 2, n_k, a, a_row, a_col, b, b_row, c, c_row, mask); return;  \
-        default: MF_ISA(block)(mr, MF_BLOCK_VECS, n_k, a, a_row, a_col, b, b_row, c, c_row, mask); \
-        }                                                                                      \
+#define MF_STRIP(mr)                                                                            \
+    static MF_TARGET void MF_ISA(strip##mr)(int nr, int fresh, long n_k, const double *a,       \
+                                            long a_row, long a_col, const double *b, long b_row, \
+                                            double *c, long c_row, MF_MASK_TYPE mask) {         \
+        switch (nr) {                                                                           \
+        case 1:                                                                                 \
+            MF_ISA(block)(mr, 1, fresh, n_k, a, a_row, a_col, b, b_row, c, c_row, mask);        \
+            return;                                                                             \
+        case 2:                                                                                 \
+            MF_ISA(block)(mr, 2, fresh, n_k, a, a_row, a_col, b, b_row, c, c_row, mask);        \
+            return;                                                                             \
+        default:                                                                                \
+            MF_ISA(block)(mr, MF_BLOCK_VECS, fresh, n_k, a, a_row, a_col, b, b_row, c, c_row,   \
+                          mask);                                                                \
+        }                                                                                       \
     }
 MF_STRIP(1)
 MF_STRIP(2)
@@ -61,11 +75,12 @@ MF_STRIP(8)
 #endif
 #undef MF_STRIP
 
-/* C += A B: C is m rows by n, c_row apart; A m by n_k with any strides; B n_k by n, b_row apart.
- * k goes in pieces so that a panel of B, a piece high and a block wide, stays in cache. */
-static MF_TARGET void MF_ISA(matrix_add)(long m, long n, long n_k, const double *a, long a_row,
-                                         long a_col, const double *b, long b_row, double *c,
-                                         long c_row) {
+/* C += A B (fresh: C = A B, n_k > 0): C is m rows by n, c_row apart; A m by n_k with any strides;
+ * B n_k by n, b_row apart. k goes in pieces so that a panel of B, a piece high and a block wide,
+ * stays in cache. */
+MF_INLINE MF_TARGET void MF_ISA(product)(int fresh, long m, long n, long n_k, const double *a,
+                                         long a_row, long a_col, const double *b, long b_row,
+                                         double *c, long c_row) {
     enum { PIECE = 192 };
     for (long k = 0; k < n_k; k += PIECE) {
         const long piece = n_k - k < PIECE ? n_k - k : PIECE;
@@ -78,8 +93,8 @@ static MF_TARGET void MF_ISA(matrix_add)(long m, long n, long n_k, const double 
             long i = 0;
 #define MF_STRIPS(mr)                                                                     \
             for (; i + mr <= m; i += mr)                                                  \
-                MF_ISA(strip##mr)(nr, piece, a + i * a_row + k * a_col, a_row, a_col, bj, \
-                                  b_row, c + i * c_row + j, c_row, mask);
+                MF_ISA(strip##mr)(nr, fresh && k == 0, piece, a + i * a_row + k * a_col,  \
+                                  a_row, a_col, bj, b_row, c + i * c_row + j, c_row, mask);
 #if MF_BLOCK_ROWS == 8
             MF_STRIPS(8)
 #endif
@@ -89,6 +104,18 @@ static MF_TARGET void MF_ISA(matrix_add)(long m, long n, long n_k, const double 
 #undef MF_STRIPS
         }
     }
+}
+
+static MF_TARGET void MF_ISA(matrix_add)(long m, long n, long n_k, const double *a, long a_row,
+                                         long a_col, const double *b, long b_row, double *c,
+                                         long c_row) {
+    MF_ISA(product)(0, m, n, n_k, a, a_row, a_col, b, b_row, c, c_row);
+}
+
+static MF_TARGET void MF_ISA(matrix_set)(long m, long n, long n_k, const double *a, long a_row,
+                                         long a_col, const double *b, long b_row, double *c,
+                                         long c_row) {
+    MF_ISA(product)(1, m, n, n_k, a, a_row, a_col, b, b_row, c, c_row);
 }
 
 /* y[i] += the sum over k of w[i * w_row + k] * x[k]; four rows share the loads of x. */

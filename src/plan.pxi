@@ -22,7 +22,7 @@ cdef extern from "replay.h" nogil:
         int32_t op, count, z, x, y, x_move, y_move
         int32_t args, n_rows, n_pairs
         int32_t w, w_row, w_col, n, n_vectors, x_step, link
-        uint8_t wants_gradient, wants_w, wants_x
+        uint8_t wants_gradient, wants_w, wants_x, sole_user
     ctypedef struct mf_column:
         const double *data
         long stride
@@ -38,6 +38,8 @@ cdef extern from "replay.h" nogil:
         const uint8_t *uniform_wants
         const mf_range *wanted_rows
         int32_t n_wanted_rows
+        const mf_range *summed_uniforms
+        int32_t n_summed_uniforms
         int32_t n_columns
         const int32_t *outputs
         int32_t n_outputs
@@ -145,7 +147,7 @@ cdef class Plan:
     cdef readonly list captured      # Values, by the program's numbering
     cdef mf_plan plan
     cdef Block steps, lane_steps     # in the end all in `steps`, uniform ones first
-    cdef Block args, row_wants, uniform_wants, outputs, wanted_rows
+    cdef Block args, row_wants, uniform_wants, outputs, wanted_rows, summed_uniforms
     cdef Block numbers               # (slot, number) pairs
     cdef Block captured_slots        # per captured node, MF_NO_SLOT if the program lost it
     cdef Block input_slots           # the same per input
@@ -171,6 +173,7 @@ cdef class Plan:
         self.row_wants = Block(1)
         self.uniform_wants = Block(1)
         self.wanted_rows = Block(sizeof(mf_range))
+        self.summed_uniforms = Block(sizeof(mf_range))
         Layout(self, separate_dots(program, kinds), kinds).lay_out()
         self.finish()
 
@@ -180,7 +183,7 @@ cdef class Plan:
 
     cdef int finish(self) except -1:
         cdef int32_t k
-        self.find_wanted_rows()
+        self.find_runs(self.row_wants, self.wanted_rows)
         self.plan.n_uniform_steps = self.steps.n
         for k in range(self.lane_steps.n):
             self.steps.add(self.lane_steps.data + k * sizeof(mf_step))
@@ -194,6 +197,8 @@ cdef class Plan:
         self.plan.uniform_wants = <uint8_t *>self.uniform_wants.data
         self.plan.wanted_rows = <mf_range *>self.wanted_rows.data
         self.plan.n_wanted_rows = self.wanted_rows.n
+        self.plan.summed_uniforms = <mf_range *>self.summed_uniforms.data
+        self.plan.n_summed_uniforms = self.summed_uniforms.n
         self.plan.outputs = <int32_t *>self.outputs.data
         self.plan.n_outputs = self.outputs.n
         self.plan.tile = self.best_tile()
@@ -222,20 +227,44 @@ cdef class Plan:
                 return True
         return False
 
-    cdef int find_wanted_rows(self) except -1:
-        """The runs of rows whose adjoints are summed up."""
+    cdef int find_runs(self, Block flags, Block runs) except -1:
+        """The runs of bytes that are not zero."""
         cdef mf_range run
         cdef int32_t k = 0
-        cdef uint8_t *wants = <uint8_t *>self.row_wants.data
-        while k < self.row_wants.n:
+        cdef uint8_t *flag = <uint8_t *>flags.data
+        while k < flags.n:
             run.first = k
-            while k < self.row_wants.n and wants[k]:
+            while k < flags.n and flag[k]:
                 k += 1
             run.n = k - run.first
             if run.n:
-                self.wanted_rows.add(&run)
+                runs.add(&run)
             k += 1
         return 0
+
+    cdef int find_sole_users(self, const int32_t *uses) except -1:
+        """Which matrix steps over lanes may set the adjoints of their weights, and the runs of
+        uniform slots where adjoints are summed up: all others. uses: how often each uniform slot
+        is an operand or a result of the program; 0 for what only a copy fills."""
+        cdef Block summed = Block(1)
+        cdef mf_step *s = <mf_step *>self.lane_steps.data
+        cdef uint8_t flag = 1
+        cdef int32_t i, m, j
+        for m in range(self.uniform_wants.n):
+            summed.add(&flag)
+        for i in range(self.lane_steps.n):
+            if s[i].op != MF_MATRIX or not s[i].wants_w:
+                continue
+            s[i].sole_user = True
+            for m in range(s[i].count):
+                for j in range(s[i].n):
+                    if uses[s[i].w + m * s[i].w_row + j * s[i].w_col] != 1:
+                        s[i].sole_user = False
+            if s[i].sole_user:
+                for m in range(s[i].count):
+                    for j in range(s[i].n):
+                        summed.data[s[i].w + m * s[i].w_row + j * s[i].w_col] = 0
+        return self.find_runs(summed, self.summed_uniforms)
 
     def describe(self) -> dict:
         """Sizes: steps, matrix steps among them, slots, lanes a tile, bytes of a workspace."""

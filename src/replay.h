@@ -30,6 +30,7 @@ typedef struct {
     int32_t link;             /* chain: the op; args are its second operands, x is the first one */
     uint8_t wants_gradient;   /* whether anything wanted depends on z */
     uint8_t wants_w, wants_x; /* matrix: the same for its operands */
+    uint8_t sole_user;        /* matrix over lanes: nothing else adds to the adjoints of its w */
 } mf_step;
 
 #define MF_NO_SLOT INT32_MIN
@@ -52,6 +53,8 @@ typedef struct {
     const uint8_t *row_wants, *uniform_wants;
     const mf_range *wanted_rows; /* whose adjoints start at zero */
     int32_t n_wanted_rows;
+    const mf_range *summed_uniforms; /* the same: all but those that sole users set */
+    int32_t n_summed_uniforms;
     int32_t n_columns;    /* rows 0 .. n_columns - 1 are loaded from the inputs */
     const int32_t *outputs;
     int32_t n_outputs;
@@ -90,6 +93,7 @@ typedef struct {
     long n;      /* samples of this tile */
     long stride; /* lanes a row: n and what fills the last block */
     long from;   /* the tile's first sample */
+    int is_first; /* tile of these uniform_grads */
 } mf_run;
 
 /* Value and adjoint of slot number `slot` + `j`. */
@@ -418,8 +422,10 @@ static int mf_lane_forward(const mf_run *r, const mf_step *s) {
 }
 
 static void mf_lane_backward(const mf_run *r, const mf_step *s) {
-    if (r->plan->partly_used && mf_all_zero((long)s->count * r->stride, mf_grad_at(r, s->z, 0)))
+    if (r->plan->partly_used && mf_all_zero((long)s->count * r->stride, mf_grad_at(r, s->z, 0))) {
+        if (s->sole_user && r->is_first) mf_clear_weights(r, s);
         return;
+    }
     switch (s->op) {
     case MF_MATRIX: mf_matrix_backward(r, s); break;
     case MF_DOT: mf_dot_backward(r, s); break;
@@ -503,7 +509,7 @@ static inline long mf_n_tiles(const mf_plan *p, long n_samples) {
  * each with rows and uniform_grads of its own, which start at zero and are summed up afterwards. */
 static int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                            const mf_job *job) {
-    mf_run r = {p, kernels, job, *ws, 0, 0, 0};
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0, 0};
     for (int32_t k = 0; k < p->n_uniform_steps; k++) {
         const int error = mf_uniform_forward(&r, &p->steps[k]);
         if (error) return error;
@@ -511,14 +517,16 @@ static int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf
     return MF_REPLAY_OK;
 }
 
-/* Tiles first .. end - 1 of mf_n_tiles, which are as even as can be. */
+/* Tiles first .. end - 1 of mf_n_tiles, at least one, which are as even as can be. */
 static int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                            const mf_job *job, long first, long end) {
-    mf_run r = {p, kernels, job, *ws, 0, 0, 0};
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0, 1};
     const long n_tiles = mf_n_tiles(p, job->n_samples);
     const long tile = mf_whole_blocks((job->n_samples + n_tiles - 1) / n_tiles);
-    if (job->backward) memset(ws->uniform_grads, 0, (size_t)p->n_uniforms * sizeof(double));
-    for (long k = first; k < end && k * tile < job->n_samples; k++) {
+    for (int32_t k = 0; job->backward && k < p->n_summed_uniforms; k++)
+        memset(ws->uniform_grads + p->summed_uniforms[k].first, 0,
+               (size_t)p->summed_uniforms[k].n * sizeof(double));
+    for (long k = first; k < end && k * tile < job->n_samples; k++, r.is_first = 0) {
         r.from = k * tile;
         r.n = job->n_samples - r.from < tile ? job->n_samples - r.from : tile;
         r.stride = mf_whole_blocks(r.n);
@@ -531,7 +539,7 @@ static int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf
 /* Afterwards ws->uniform_grads holds the gradients of all uniform slots. */
 static void mf_replay_finish(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                              const mf_job *job) {
-    mf_run r = {p, kernels, job, *ws, 0, 0, 0};
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0, 0};
     for (int32_t k = p->n_uniform_steps - 1; job->backward && k >= 0; k--)
         if (p->steps[k].wants_gradient) mf_uniform_backward(&r, &p->steps[k]);
 }

@@ -401,6 +401,37 @@ def test_matrices_of_an_older_and_a_younger_model_agree_with_eager(made_last_fir
     assert_same_gradients(applied, [p for m in models for p in m.parameters()], X)
 
 
+@pytest.mark.parametrize("n_rows", [5, 700])
+def test_weights_of_an_unused_result_have_no_gradient(n_rows):
+    """A matrix alone with its weights sets their adjoints: to 0 where nothing reaches it."""
+    used, unused = nn.Layer(6, 8), nn.Layer(5, 8)  # over different inputs: two matrices
+    f = mg.compile(lambda x: (functional.sum(used(x)), functional.sum(unused(x[:5]))), batch=True)
+    X = np.random.default_rng(7).normal(size=(n_rows, 6))
+    for both in (True, False, True, False):  # a later call's memory has held gradients before
+        for p in [*used.parameters(), *unused.parameters()]:
+            p.grad = 0.0
+        results = f(X)
+        chosen = [results[k] for k in range(n_rows)]
+        functional.sum([v for pair in chosen for v in (pair if both else pair[:1])]).backward()
+        assert any(p.grad != 0.0 for p in used.parameters())
+        if not both:
+            assert [p.grad for p in unused.parameters()] == [0.0] * 48
+        del results, chosen
+
+
+@pytest.mark.parametrize("n_rows", [3, 700])
+def test_weights_that_something_else_reads_too_get_all_of_their_gradient(n_rows):
+    layer, tied = nn.Layer(6, 8), nn.Layer(6, 8)
+
+    def with_penalty(x):
+        hidden = layer(x)
+        penalty = functional.sum([p * p for p in layer.parameters()])
+        return functional.sum(tied(hidden[:6])) + functional.sum(tied(x)) + penalty
+
+    X = np.random.default_rng(8).normal(size=(n_rows, 6))
+    assert_same_gradients(with_penalty, [*layer.parameters(), *tied.parameters()], X)
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_an_infinite_input_reaches_its_own_results_and_samples_only(variant, bad):
