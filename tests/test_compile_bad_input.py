@@ -8,12 +8,11 @@ import gc
 
 import numpy as np
 import pytest
+from inputs import X3
 
 import micrograd_fast as mg
 from micrograd_fast import _core, nn
 from micrograd_fast.engine import Value
-
-X = np.array([[0.5, -1.0, 2.0], [2.0, 0.25, -3.0], [-0.75, 1.5, 0.125], [1.0, 1.0, 1.0]])
 
 
 class Foreign:
@@ -230,7 +229,7 @@ MAKES = {
 @pytest.mark.parametrize("make", MAKES)
 def test_arrays_of_every_make_give_what_plain_ones_give(make):
     p = Value(0.5)
-    array = MAKES[make](X)
+    array = MAKES[make](X3)
     plain = np.array(array, dtype=np.float64, order="C")
     assert array.shape == plain.shape
 

@@ -8,21 +8,11 @@ import warnings
 
 import numpy as np
 import pytest
+from inputs import X, grads
 
 import micrograd_fast as mg
 from micrograd_fast import _core, nn
 from micrograd_fast.engine import Value, no_grad
-
-X = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5], [1.0, 1.0], [0.1, -0.2]])
-
-
-def grads(*values):
-    """The grads, set back to 0."""
-    found = [v.grad for v in values]
-    for v in values:
-        v.grad = 0.0
-    return found
-
 
 # ---- one graph with eager code ----
 

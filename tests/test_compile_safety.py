@@ -58,6 +58,7 @@ class Decorated:
         return x * 2
 
 
+INNER = mg.compile(lambda x: x * 2)
 # What the function does, and what the message must say instead.
 FREEZING = {
     "reading data": (lambda x: x * x.data, "detach"),
@@ -85,6 +86,8 @@ FREEZING = {
     "backward": (lambda x: (x * 2).backward(), "returned"),
     "backward of a parameter": (lambda x: P.backward(), "returned"),
     "a local backward": (lambda x: (x * P)._backward(), "returned"),
+    "a parameter's local backward": (lambda x: P._backward(), "returned"),
+    "a local backward by its own name": (lambda x: (x * P)._local_backward(), "returned"),
     "writing data": (lambda x: write_data(P), "outside"),
     "writing grad": (lambda x: write_grad(P), "outside"),
     "zero_grad of a module": (lambda x: MODEL.zero_grad(), "outside"),
@@ -98,10 +101,14 @@ FREEZING = {
     "no_grad": (lambda x: in_no_grad(x), "detach"),
     "no_grad as a decorator": (lambda x: Decorated()(x), "detach"),
     "copying": (lambda x: copy.copy(P) * x, "outside"),
-    "deep copying": (lambda x: copy.deepcopy(MODEL)([x, x]), "outside"),
+    "deep copying": (lambda x: copy.deepcopy(P) * x, "outside"),
+    "deep copying a module": (lambda x: copy.deepcopy(MODEL)([x, x]), "outside"),
     "pickling": (lambda x: pickle.dumps(x), "outside"),
-    "value_and_grad of another": (lambda x: mg.compile(P.__mul__).value_and_grad(x), "outside"),
+    "value_and_grad of another": (lambda x: INNER.value_and_grad(x), "outside"),
+    "value_and_grad of a method": (lambda x: mg.compile(P.__mul__).value_and_grad(x), "outside"),
+    "value_and_grad for params": (lambda x: INNER.value_and_grad(x, params=[P]), "outside"),
 }
+COPYING = ("copying", "deep copying a module")
 EVERY_FREEZING = pytest.mark.parametrize("what", FREEZING)
 # The line that is at fault is not the lambda's but one of a function that it calls.
 LINES = {
@@ -120,8 +127,8 @@ def test_what_would_freeze_a_number_raises_trace_error(what):
     assert instead in str(caught.value)
 
 
-# copy.py and numpy's files stand between the user's line and the engine; NumPy's is no excuse.
-@pytest.mark.parametrize("what", [w for w in FREEZING if "copying" not in w])
+# copy.py's lines stand between the user's and the engine, NumPy's are no excuse.
+@pytest.mark.parametrize("what", [w for w in FREEZING if w not in COPYING])
 def test_the_message_names_the_user_s_file_and_line(what):
     function, _ = FREEZING[what]
     code = LINES.get(what, function).__code__

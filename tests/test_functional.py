@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from gradcheck import assert_gradients, backward_gradient
+from inputs import identity, with_attribute, with_step
 from programs import bits, graph_of, reachable
 
 import micrograd_fast
@@ -278,18 +279,6 @@ def test_sums_and_products_are_the_graphs_of_the_operators():
         assert graph_of([*known, ours]) == graph_of([*known, expected])
 
 
-def with_attribute(x):
-    v = Value(x)
-    v.notes = ["an input"]
-    return v
-
-
-def with_step(x):
-    v = Value(x)
-    v._backward = lambda: None
-    return v
-
-
 @pytest.mark.parametrize("make", [type("Sub", (Value,), {}), with_attribute, with_step])
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_special_values_give_the_same_graphs(make, position):
@@ -306,15 +295,6 @@ def test_special_values_give_the_same_graphs(make, position):
 
 
 def test_a_custom_node_that_nobody_else_holds_keeps_its_step():
-    def identity(v):
-        out = Value(v.data, (v,), "identity")
-
-        def _backward():
-            v.grad += out.grad
-
-        out._backward = _backward
-        return out
-
     for f in (
         lambda v: F.sum([v, 1.0, 2.0]),
         lambda v: F.dot([v, 1.0], [1.0, 2.0]),

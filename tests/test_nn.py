@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 from conftest import load_engine
+from inputs import identity, with_attribute, with_step
 from programs import backward_bounds, bits, gradients_agree, graph_of, reachable
 
 from micrograd_fast import nn
@@ -202,32 +203,10 @@ class Marked(Value):
         return super().__rmul__(other)
 
 
-def with_attribute(x):
-    v = Value(x)
-    v.notes = ["input"]
-    return v
-
-
-def with_step(x):
-    v = Value(x)
-    v.calls = 0
-
-    def _backward():
-        v.calls += 1
-
-    v._backward = _backward
-    return v
-
-
 def custom_node(x):
     child = Value(x)
-    out = Value(x, (child,), "identity")
+    out = identity(child)
     out.child = child
-
-    def _backward():
-        child.grad += out.grad
-
-    out._backward = _backward
     return out
 
 
@@ -279,16 +258,6 @@ def test_a_subclass_decides_how_it_is_multiplied():
 def test_a_custom_input_that_nobody_else_holds_keeps_its_step():
     neuron = nn.Neuron(2, nonlin=False)
     child = Value(3.0)
-
-    def identity(v):
-        out = Value(v.data, (v,), "identity")
-
-        def _backward():
-            v.grad += out.grad
-
-        out._backward = _backward
-        return out
-
     out = neuron([identity(child), 1.0])
     gc.collect()
     out.backward()
