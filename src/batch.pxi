@@ -41,6 +41,12 @@ cdef class Batch:
     def __reduce__(self):
         raise TypeError("a Batch cannot be copied or pickled: take its data")
 
+    def __getattr__(self, name):
+        if name in ("backward", "grad", "item", "detach"):
+            raise AttributeError(f"a Batch, one result a sample, has no {name!r}: its .mean() and "
+                                 ".sum() are Values, and .data is the array of its numbers")
+        raise AttributeError(f"'Batch' object has no attribute {name!r}")
+
     def _has_graph(self):
         """Whether gradient flows back through it."""
         return self.call is not None

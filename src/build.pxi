@@ -110,6 +110,12 @@ cdef int activation_op(str name) except -1:
 
 cdef object affine_in_python(object ws, object xs, object b, str activation):
     for wi, xi in zip(ws, xs):
+        if isinstance(xi, (list, tuple, str)) or (
+                getattr(xi, "ndim", 0) and activation is not None and not hasattr(xi, activation)):
+            raise TypeError(
+                f"a neuron takes one sample, numbers or Values, and was given {type(xi).__name__!r}"
+                " for one of them: call the model for each sample, [model(x) for x in X], or let "
+                "compile(batch=True) do so")
         b = b + wi * xi
     return b if activation is None else getattr(b, activation)()
 

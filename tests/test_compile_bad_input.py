@@ -420,3 +420,30 @@ def test_a_custom_node_made_before_the_trace_is_captured():
 def test_a_replaced_operator_is_what_the_trace_records(monkeypatch):
     monkeypatch.setattr(Value, "tanh", lambda self: self * 7)
     assert mg.compile(lambda x: x.tanh())(1.0).data == 7.0
+
+
+@pytest.mark.parametrize("name", ["backward", "grad", "item", "detach"])
+def test_a_batch_says_what_has_the_attribute_of_a_value(name):
+    batch = mg.compile(lambda x: x[0] * 2, batch=True)(X3)
+    with pytest.raises(AttributeError, match=rf"no '{name}': its .mean\(\) and .sum\(\)"):
+        getattr(batch, name)
+    with pytest.raises(AttributeError, match="has no attribute 'mena'"):
+        _ = batch.mena
+
+
+@pytest.mark.parametrize("activation", ["relu", "linear"])
+def test_a_model_that_is_given_all_samples_at_once_says_what_to_do(activation):
+    neuron = nn.Neuron(3, activation=activation)
+    live = _core.live_nodes()
+    for call in (mg.compile(lambda x: neuron(x)), neuron):
+        for rows in (X3.tolist(), [tuple(row) for row in X3.tolist()], ["0.5"]):
+            with pytest.raises(TypeError, match=r"one sample.*\[model\(x\) for x in X\]"):
+                call(rows)
+    with pytest.raises(TypeError, match="batch=True"):
+        mg.compile(lambda x: neuron(x))(X3)
+    assert _core.live_nodes() == live
+
+
+def test_a_neuron_that_is_given_the_rows_of_an_array_says_what_to_do():
+    with pytest.raises(TypeError, match=r"one sample.*'ndarray'"):
+        nn.Neuron(3)(X3)

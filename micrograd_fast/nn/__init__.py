@@ -103,9 +103,16 @@ class Layer(Module):
 
     def __call__(self, x: Iterable[Any]) -> Any:
         # An array's items are made once for all neurons, where nobody wants to see the array.
-        if not isinstance(x, list) and (Neuron.__call__ is _CALL or not hasattr(x, "__len__")):
+        as_written = Neuron.__call__ is _CALL
+        if not isinstance(x, list) and (as_written or not hasattr(x, "__len__")):
             x = list(x)
-        out = [n(x) for n in self.neurons]
+        # Neuron.__call__ in place: Python's calls of it were a tenth of a training step.
+        out = [
+            affine(n.w, x, n.b, n.activation if n.nonlin and n.activation != "linear" else None)
+            if as_written and type(n) is Neuron
+            else n(x)
+            for n in self.neurons
+        ]
         return out[0] if len(out) == 1 else out
 
     def parameters(self) -> list[Value]:
