@@ -3,6 +3,7 @@
 #ifndef MF_EVAL_H
 #define MF_EVAL_H
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 #include "node.h"
@@ -112,7 +113,7 @@ static inline int mf_is_powers_result(double z, double error) {
 
 /* pow(x, y) to the last bit; squares and reciprocals, nine powers in ten, in a third of its time. */
 static inline double mf_pow(double x, double y) {
-#ifdef __linux__
+#if defined(__linux__) && FLT_EVAL_METHOD == 0 /* not in wider registers */
     if (fabs(x) > 1e-100 && fabs(x) < 1e100) {
         if (y == 2.0) {
             const double z = x * x;

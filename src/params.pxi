@@ -19,6 +19,9 @@ cdef class Parameters:
     cdef readonly tuple values
     cdef IdRuns nodes   # by position
 
+    def __cinit__(self, *args):
+        self.nodes = IdRuns()
+
     def __init__(self, values):
         cdef IdRuns by_position = IdRuns()
         cdef Py_ssize_t k

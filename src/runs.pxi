@@ -11,6 +11,7 @@ cdef struct id_run:
     int32_t n
 
 
+@cython.internal
 cdef class IdRuns:
     """Pairs of a node, which must outlive this, and its place in an array of numbers."""
     cdef Block block

@@ -55,7 +55,8 @@ cdef class Specialization:
     cdef list passing                # see captured_results
     cdef int64_t passing_at          # n_hooks_set when it was made
 
-    def __init__(self, Plan plan, tuple args, tuple kwargs, bint batch, rebuild):
+    def __init__(self, Plan plan not None, tuple args not None, tuple kwargs not None, bint batch,
+                 rebuild):
         cdef captured_slot read
         cdef Block found = Block(sizeof(captured_slot))
         cdef int32_t k
