@@ -25,10 +25,12 @@ cdef class IdRuns:
     cdef int add(self, int32_t id, int32_t place) except -1:
         """One more pair; joins the last run where both follow."""
         cdef id_run run
-        cdef id_run *last = self.runs() + self.block.n - 1
-        if self.block.n and last.id + last.n == id and last.first + last.n == place:
-            last.n += 1
-            return 0
+        cdef id_run *last
+        if self.block.n:
+            last = self.runs() + self.block.n - 1
+            if last.id + last.n == id and last.first + last.n == place:
+                last.n += 1
+                return 0
         run.id, run.first, run.n = id, place, 1
         self.block.add(&run)
         return 0
