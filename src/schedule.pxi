@@ -119,13 +119,14 @@ def separate_dots(Program program not None, list kinds not None) -> Program:
     """Each dot becomes of one kind: products of uniform numbers, of a uniform and a row, or of two
     rows. kinds: as a Plan takes them. Most programs have no other dots: they come back as they
     are."""
-    cdef Facts facts = Facts(program, kinds)
+    cdef Facts facts
     cdef Rewriting r
     cdef int32_t k
     cdef int32_t counts[3]
     cdef bint mixed = False
     if len(kinds) != program.n_inputs:
         raise ValueError("kinds must name a kind for each input of the program")
+    facts = Facts(program, kinds)
     for k in range(program.n_code):
         mixed = mixed or count_kinds(program, facts, k, counts) > 1
     if not mixed:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import load_engine
 
+from micrograd_fast import compile, optim
 from micrograd_fast._core import OPS, copy_numbers, live_nodes
 from micrograd_fast.engine import Value
 
@@ -401,3 +402,65 @@ def test_numbers_are_copied_from_and_to_buffers_of_the_right_size_alone(what, n_
     with pytest.raises(ValueError, match="2 float64 numbers"):
         copy_numbers(values, bytearray(8 * n_numbers), what)
     assert [v.data for v in values] == [1.0, 2.0]
+
+
+def in_ascending_order(x):
+    return (x.sqrt() * 3.0).backward
+
+
+def in_another_order(x):
+    freed = [Value(0.0) for _ in range(5000)]
+    late = x * 1.0
+    del freed
+    return (late.sqrt() * 3.0).backward  # its records lie before those of its operands
+
+
+def with_a_custom_step(x):
+    out = x.sqrt() * 3.0
+    out._backward = lambda step=out._backward: step()
+    return out.backward
+
+
+def one_step_alone(x):
+    root = x.sqrt()
+    root.grad = 1.0
+    return root._backward
+
+
+@pytest.mark.parametrize(
+    "make", [in_ascending_order, in_another_order, with_a_custom_step, one_step_alone]
+)
+def test_a_derivative_that_does_not_exist_raises_in_every_walk(make):
+    x = Value(0.0)
+    backward = make(x)
+    with pytest.raises(ZeroDivisionError, match="in the derivative of sqrt"):
+        backward()
+    assert x.grad == 0.0
+    x.data = 4.0
+
+
+def test_a_power_takes_no_modulus():
+    with pytest.raises(TypeError, match="modulus"):
+        pow(Value(2.0), 3, 5)
+    with pytest.raises(TypeError, match="modulus"):
+        Value(2.0).__rpow__(3, 5)
+
+
+@pytest.mark.parametrize("name", ["__add__", "__radd__", "__mul__", "__rmul__"])
+def test_an_array_of_one_value_without_axes_is_that_value(name):
+    x, y = Value(2.0), Value(3.0)
+    out = getattr(x, name)(np.array(y, dtype=object))
+    assert type(out) is Value and out._prev == {x, y}
+
+
+def test_an_optimizer_does_not_step_inside_a_compiled_function():
+    x = Value(2.0)
+    optimizer = optim.Adam([x])
+    with pytest.raises(RuntimeError, match="step"):
+        compile(lambda y: optimizer.step() or x * y)(1.0)
+    assert x.data == 2.0
+
+
+@pytest.mark.parametrize("what", ["data", "grad", "write"])
+def test_no_numbers_go_from_and_to_an_empty_buffer(what):
+    assert copy_numbers([], bytearray(), what) is None

@@ -482,3 +482,41 @@ def test_large_batches_as_arguments_pass_their_gradient_on():
     x = np.linspace(-1.0, 1.0, 1_100_000)
     g(f(x)).mean().backward()
     assert p.grad == pytest.approx(4.0 * np.mean(x * x), rel=1e-12)
+
+
+def test_lists_of_another_length_get_a_trace_of_their_own():
+    f = mg.compile(lambda xs: sum(x * x for x in xs))
+    assert [f([1.0, 2.0]).data, f([1.0, 2.0, 3.0]).data, f([2.0]).data] == [5.0, 14.0, 4.0]
+    assert f([3.0, 4.0]).data == 25.0
+
+
+def test_batches_that_do_not_fit_the_trace_are_refused_or_traced_anew():
+    double = mg.compile(lambda x: x * 2, batch=True)
+    pair = mg.compile(lambda x: [x, -x], batch=True)
+    f = mg.compile(lambda a, b: a * b[0] if isinstance(b, list) else a * b, batch=True)
+    three, four = double(np.ones(3)), double(np.ones(4))
+    assert f(three, double(np.ones(3))).data.tolist() == [4.0] * 3
+    with pytest.raises(ValueError, match="4 samples"):
+        f(three, four)
+    assert f(four, four).data.tolist() == [4.0] * 4
+    assert f(three, pair(np.ones(3))).data.tolist() == [2.0] * 3
+    assert f(three, three).data.tolist() == [4.0] * 3
+
+
+def test_an_array_that_changes_its_shape_while_the_arguments_are_read_is_refused():
+    first = np.ones((2, 3))
+
+    class Meddler:
+        shape, ndim, dtype = (2,), 1, np.dtype(float)
+
+        def __array__(self, *_, **__):
+            first.shape = (3, 2)
+            return np.ones(2)
+
+        def __len__(self):
+            return 2
+
+    f = mg.compile(lambda a, b: a[0] * b, batch=True)
+    with pytest.raises((TypeError, ValueError)):
+        f(first, Meddler())
+    assert f(np.ones((2, 3)), np.ones(2)).data.tolist() == [1.0, 1.0]

@@ -270,6 +270,7 @@ def raises(x):
 
 OUT_OF_MEMORY = """
 import gc
+import pickle
 import numpy as np
 import micrograd_fast as mg
 from micrograd_fast import _core, nn
@@ -282,6 +283,12 @@ def work():
     g = mg.compile(lambda v: v * v.tanh())
     loss = g(f(np.ones((9, 2)), np.ones(9, dtype=int)).sum()[0])
     loss.backward()
+    behind = table[0] * 2.0
+    h = mg.compile(lambda x: x[0] * behind)
+    assert h.value_and_grad(np.ones(1), params=[table[1]])[0] == 2.0
+    with _core.Trace() as trace:
+        program, _ = trace.program([trace.input() * 2.0])
+    assert len(pickle.loads(pickle.dumps(program))) == 3
     return loss.data
 
 gc.collect()

@@ -357,6 +357,37 @@ def test_junk_arguments_of_the_core_raise(junk):
     assert x.grad == 4.0 or x.data != 2.0
 
 
+def test_a_plan_refuses_what_does_not_belong_to_its_program():
+    p = Value(3.0)
+    with _core.Trace() as trace:
+        program, captured = trace.program([trace.input() * p])
+    with pytest.raises(ValueError, match="captured"):
+        _core.Plan(program, captured, [])
+    with pytest.raises(ValueError, match="captured"):
+        _core.Plan(program, [], ["lane"])
+    with pytest.raises(TypeError, match="'int'"):
+        _core.Plan(program, [5], ["lane"])
+    with pytest.raises(ValueError, match="kind"):
+        _core.separate_dots(program, [])
+    assert _core.Plan(program, captured, ["lane"]).captured == [p]
+
+
+def test_one_thread_traces_once_at_a_time():
+    with _core.Trace() as trace, pytest.raises(RuntimeError, match="running"):
+        trace.__enter__()
+    assert not _core.tracing()
+    assert (Value(1.0) * 2)._op == "*"
+
+
+def test_only_a_leaf_takes_a_state():
+    x = Value(2.0)
+    out = x * x
+    with pytest.raises(TypeError, match="leaf"):
+        out.__setstate__((1.0, 0.0, "", {}))
+    out.backward()
+    assert (out.data, x.grad) == (4.0, 4.0)
+
+
 # Every function of the private module, and every attribute of its classes on an instance that was
 # never initialised, with up to 13 arguments of every kind; each name is printed before its calls.
 EVERYTHING = """

@@ -170,3 +170,32 @@ def test_backward_without_memory_for_the_order_raises_and_changes_nothing():
         z.backward()
         assert x.grad == 5000.0
     """)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_the_id_limit_at_every_node_of_an_operation_leaks_nothing(operation):
+    run_fresh(f"""
+        x, y = Value(2.0), Value(3.0)
+        failures = 0
+        for room in range(8):
+            fillers = []
+            _core._set_limits(max_nodes_to=5000)
+            try:
+                while True:
+                    fillers.append(Value(0.0))
+            except MemoryError:
+                del fillers[len(fillers) - room:]
+            live = _core.live_nodes()
+            assert live == 5000 - room
+            try:
+                made = {operation}
+            except MemoryError:
+                failures += 1
+            made = None
+            assert _core.live_nodes() == live
+            fillers.clear()
+        assert failures > 0
+        _core._set_limits()
+        (x * y).backward()
+        assert (x.grad, y.grad) == (3.0, 2.0)
+    """)

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from conftest import run_fresh
 
 import micrograd_fast as mg
 from micrograd_fast import nn
@@ -125,3 +126,98 @@ def test_what_is_no_number_of_threads_is_refused(n, error):
     with pytest.raises(error):
         mg.set_num_threads(n)
     assert mg.get_num_threads() == 2
+
+
+def test_an_error_before_the_threads_start_is_raised():
+    table = [mg.Value(1.0), mg.Value(2.0)]
+    pick = mg.compile(lambda x, k: x * mg.take(table, k), batch=True)
+    mg.set_num_threads(2)
+    X = np.ones(2_000_000)
+    assert pick(X, mg.Value(1.0)).sum().data == 4e6
+    with pytest.raises(IndexError, match="take"):
+        pick(X, mg.Value(2.0))
+    assert pick(X, mg.Value(0.0)).sum().data == 2e6
+
+
+# A pool in the place of Python's own, in a fresh interpreter, which has no pool yet.
+POOL = """
+    import concurrent.futures
+    import numpy as np
+    import micrograd_fast as mg
+
+    class Pool:
+        def __init__(self, *_): pass
+        def shutdown(self, *_, **__): pass
+        def submit(self, share):
+            {submit}
+
+    class Late:
+        def __init__(self, share): self.share, self.asked = share, 0
+        def done(self): return self.asked > 1
+        def exception(self):
+            self.asked += 1
+            if self.asked == 1: raise KeyboardInterrupt
+            self.share()
+
+    concurrent.futures.ThreadPoolExecutor = Pool
+    p = mg.Value(3.0)
+    loss = mg.compile(lambda x: x * p, batch=True)
+    X = np.ones(1_000_000)
+    mg.set_num_threads(2)
+"""
+
+
+def test_a_pool_that_takes_nothing_more_costs_no_share():
+    run_fresh(
+        POOL.format(submit='raise RuntimeError("cannot schedule new futures after shutdown")')
+        + """
+    total = loss(X).sum()
+    total.backward()
+    assert (total.data, p.grad) == (3e6, 1e6)
+    """
+    )
+
+
+def test_an_interrupt_while_threads_work_waits_for_them_and_is_raised():
+    run_fresh(
+        POOL.format(submit="return Late(share)")
+        + """
+    try:
+        loss(X)
+    except KeyboardInterrupt:
+        pass
+    else:
+        raise AssertionError("no KeyboardInterrupt")
+    mg.set_num_threads(1)
+    assert loss(X).sum().data == 3e6
+    """
+    )
+
+
+def test_threads_without_memory_raise_and_leave_everything_whole():
+    run_fresh("""
+        import numpy as np
+        import micrograd_fast as mg
+
+        model = mg.nn.MLP(2, [8, 1])
+        loss = mg.compile(lambda x: model(x), batch=True)
+        X = np.ones((100_000, 2))
+        mg.set_num_threads(3)
+        want = loss(X[:5]).data.sum() * len(X) / 5
+        n_failed = 0
+        for k in range(100):
+            before = _core.live_nodes()
+            _core._set_limits(fail_after=k)
+            try:
+                total = loss(X).sum()
+                total.backward()
+                break
+            except MemoryError:
+                n_failed += 1
+            finally:
+                _core._set_limits()
+            total = None
+            assert _core.live_nodes() == before
+        assert n_failed > 3, n_failed
+        assert abs(total.data - want) < 1e-6 * abs(want)
+    """)
