@@ -10,7 +10,7 @@ import pytest
 from conftest import load_engine
 
 from micrograd_fast import compile, optim
-from micrograd_fast._core import OPS, copy_numbers, live_nodes
+from micrograd_fast._core import OPS, affine, copy_numbers, live_nodes
 from micrograd_fast.engine import Value
 
 
@@ -451,6 +451,23 @@ def test_an_array_of_one_value_without_axes_is_that_value(name):
     x, y = Value(2.0), Value(3.0)
     out = getattr(x, name)(np.array(y, dtype=object))
     assert type(out) is Value and out._prev == {x, y}
+
+
+def test_an_array_of_one_value_without_axes_is_raised_to_a_power_as_that_value():
+    x, y = Value(2.0), Value(3.0)
+    out = x.__rpow__(np.array(y, dtype=object))
+    out.backward()
+    assert (out.data, x.grad, y.grad) == (9.0, 9.0 * math.log(3.0), 6.0)
+
+
+def test_a_neuron_whose_activation_fails_raises_and_leaves_no_node_behind():
+    x, w, b = Value(2.0), Value(-3.0), Value(1.0)
+    before = live_nodes()
+    for name in ("log", "sqrt"):
+        with pytest.raises(ValueError, match=name):
+            affine([w], [x], b, name)
+    assert live_nodes() == before
+    assert affine([w], [x], b, "abs").data == 5.0
 
 
 def test_an_optimizer_does_not_step_inside_a_compiled_function():

@@ -503,20 +503,38 @@ def test_batches_that_do_not_fit_the_trace_are_refused_or_traced_anew():
     assert f(three, three).data.tolist() == [4.0] * 3
 
 
-def test_an_array_that_changes_its_shape_while_the_arguments_are_read_is_refused():
-    first = np.ones((2, 3))
+class Meddler:
+    """Two samples; whoever reads them finds an array of another shape."""
 
-    class Meddler:
-        shape, ndim, dtype = (2,), 1, np.dtype(float)
+    shape, ndim, dtype = (2,), 1, np.dtype(float)
 
-        def __array__(self, *_, **__):
-            first.shape = (3, 2)
-            return np.ones(2)
+    def __init__(self, array, to):
+        self.array, self.to = array, to
 
-        def __len__(self):
-            return 2
+    def __array__(self, *_, **__):
+        self.array.shape = self.to
+        return np.ones(2)
 
+
+@pytest.mark.parametrize("to", [(3, 2), (2, 3, 1)])
+@pytest.mark.parametrize("evaluate", ["__call__", "value_and_grad"])
+def test_an_array_that_changes_its_shape_while_the_arguments_are_read_is_refused(evaluate, to):
     f = mg.compile(lambda a, b: a[0] * b, batch=True)
+    first = np.ones((2, 3))
     with pytest.raises((TypeError, ValueError)):
-        f(first, Meddler())
+        getattr(f, evaluate)(first, Meddler(first, to))
     assert f(np.ones((2, 3)), np.ones(2)).data.tolist() == [1.0, 1.0]
+
+
+def test_value_and_grad_of_no_samples_has_no_value():
+    p = Value(2.0)
+    f = mg.compile(lambda x: x * p, batch=True)
+    value, gradient = f.value_and_grad(np.zeros(0), params=[p])
+    assert np.isnan(value) and gradient.tolist() == [0.0]
+
+
+def test_a_copy_of_a_local_compiled_function_compiles_it_again():
+    f = mg.compile(lambda x: x * 3)
+    again = copy.copy(f)
+    assert type(again) is type(f)
+    assert (f(2.0).data, again(2.0).data) == (6.0, 6.0)

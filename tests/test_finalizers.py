@@ -215,18 +215,20 @@ def test_a_collection_that_asks_for_the_value_that_is_being_made():
     found = []
 
     def look(phase, _):
-        if phase == "start" and len(found) < 100:
+        if phase == "start" and not found:
             found.append(next(v for v in root._prev if v._op))
 
     gc.callbacks.append(look)
     threshold = gc.get_threshold()
     try:
-        gc.set_threshold(1)
-        for _ in range(50):
+        for n_objects in range(60):  # made before the next collection
+            gc.set_threshold(0)
+            gc.collect()
+            found.clear()
+            gc.set_threshold(n_objects + 1)
             products = [v for v in root._prev if v._op]
             found += products
             assert len({id(v) for v in found}) == 1
-            found.clear()
             spares.append(Value(0.0))
             del products
     finally:

@@ -459,6 +459,11 @@ def test_an_index_out_of_range_raises_index_error(index):
         F.cross_entropy(xs, index)
 
 
+def test_nothing_is_taken_of_no_values():
+    with pytest.raises(ValueError, match="at least one"):
+        F.take([], 0)
+
+
 @pytest.mark.parametrize("index", [1.0, "1", None, Value(1.0), [1], np.float64(1.0)], ids=repr)
 def test_an_index_that_is_no_whole_number_raises_type_error(index):
     xs = values([1.0, 2.0, 3.0, 4.0])

@@ -94,6 +94,21 @@ def test_what_a_file_cannot_hold_is_refused_and_the_old_file_stays(state, error,
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "state.npz"
+    nn.save({"good": 1.0}, path)
+
+    def fail(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np.lib.format, "write_array", fail)
+    with pytest.raises(OSError, match="no space"):
+        nn.save({"good": 2.0}, path)
+    monkeypatch.undo()
+    assert nn.load(path) == {"good": 1.0}
+    assert [p.name for p in tmp_path.iterdir()] == ["state.npz"]
+
+
 def archive(path, entries, compression=zipfile.ZIP_STORED):
     """An .npz file with these entries: arrays, or the bytes of one."""
     entries = [(name, [1, len(entries) - 1] if a is None else a) for name, a in entries]

@@ -562,3 +562,12 @@ def test_buffers_of_another_size_or_type_are_refused_before_anything_is_written(
         params.sgd_step([0.0, 0.0], True, 0.1, 0.9, 0.0, 0.0, False, False)
     assert len(params) == 2
     assert [p.data for p in params.values] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("wrong", [b"\0" * 16, bytearray(16), "12"])
+def test_buffers_of_a_state_are_lists_of_numbers(wrong):
+    optimizer = SGD(values(), momentum=0.9)
+    state = optimizer.state_dict()
+    state["buffers"]["momentum_buffer"] = wrong
+    with pytest.raises(TypeError, match="lists of numbers"):
+        optimizer.load_state_dict(state)

@@ -92,6 +92,17 @@ def test_info_says_what_is_not_installed(monkeypatch, tmp_path):
     assert info.version("no-such-package-anywhere") == "not installed"
 
 
+def test_info_says_what_does_not_run(monkeypatch, tmp_path):
+    from micrograd_fast import info
+
+    def refuse(*_, **__):
+        raise PermissionError("not for you")
+
+    monkeypatch.setattr(info.shutil, "which", lambda name: f"/somewhere/{name}")
+    monkeypatch.setattr(info.subprocess, "run", refuse)
+    assert info.graphviz_version() == "/somewhere/dot does not run: not for you"
+
+
 def test_without_dask_the_cure_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.setitem(sys.modules, "cloudpickle", None)

@@ -137,6 +137,11 @@ def test_what_is_not_there_is_said_in_one_line():
     assert run("-m", "missing.inner")[0] == 1
     write("package/__init__.py", "")
     assert "is a package and cannot be executed" in run("-m", "package")[2]
+    code, _, complaint = run("-m", "_imp")
+    assert code == 1 and "No code object available for _imp" in complaint
+    write("needy/__init__.py", "import not_there")
+    code, _, complaint = run("-m", "needy.inner")
+    assert code == 1 and "No module named 'not_there'" in complaint
     for argv in ((), ("-m",)):
         code, _, complaint = run(*argv)
         assert code == 2

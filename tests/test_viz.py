@@ -149,6 +149,15 @@ def test_without_graphviz_a_notebook_shows_text(monkeypatch, neuron, tmp_path):
     assert neuron._repr_svg_() is None
 
 
+def test_where_graphviz_fails_a_notebook_shows_text(monkeypatch, neuron):
+    def fail(*_, **__):
+        raise subprocess.CalledProcessError(1, "dot")
+
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(subprocess, "run", fail)
+    assert neuron._repr_svg_() is None
+
+
 def test_a_compiled_program_is_drawn_instruction_by_instruction():
     w = Value(2.0)
     f = mg.compile(lambda x: (w * x).tanh() + 3.0)
@@ -205,6 +214,13 @@ def test_training_curve_plots_every_series_from_step_1():
     assert axes.get_ylim()[0] == 0.0
 
 
+def test_without_axes_a_figure_is_made():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    axes = viz.training_curve([3.0, 2.0])
+    assert axes in pyplot.gcf().axes
+    pyplot.close(axes.figure)
+
+
 def test_plots_of_wrong_shapes_are_refused():
     pytest.importorskip("matplotlib")
     with pytest.raises(ValueError, match=r"X must have the shape \(n, 2\), not \(3,\)"):
@@ -217,5 +233,6 @@ def test_plots_of_wrong_shapes_are_refused():
 
 def test_without_matplotlib_the_cure_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'micrograd-fast\[viz\]'"):
         viz.training_curve([1.0])
