@@ -122,7 +122,15 @@ cdef object affine_in_python(object ws, object xs, object b, str activation):
 
 cdef object first_items(object x, Py_ssize_t n):
     """x as a list or tuple; of an iterator no more than n items are taken, as zip() does."""
-    return x if isinstance(x, (list, tuple)) else list(islice(x, n))
+    if isinstance(x, (list, tuple)):
+        return x
+    try:
+        items = iter(x)
+    except TypeError:
+        raise TypeError(
+            f"a neuron takes a list of numbers or Values, not one {type(x).__name__!r}; in a batched "
+            "function an array of shape (B, n) is n numbers for each sample") from None
+    return list(islice(items, n))
 
 
 def affine(w, x, b, str activation=None):

@@ -444,6 +444,20 @@ def test_a_model_that_is_given_all_samples_at_once_says_what_to_do(activation):
     assert _core.live_nodes() == live
 
 
+@pytest.mark.parametrize("thing", [3.0, None, mg.Value(1.0), 7])
+@pytest.mark.parametrize("make", [nn.Neuron, lambda n: nn.Layer(n, 2), lambda n: nn.MLP(n, [2, 1])])
+def test_a_model_that_is_given_one_number_says_what_it_takes(make, thing):
+    name = type(thing).__name__
+    with pytest.raises(TypeError, match=f"a list of numbers or Values, not one '{name}'"):
+        make(2)(thing)
+
+
+def test_a_batched_model_that_is_given_one_number_a_sample_says_what_it_takes():
+    model = nn.MLP(3, [2, 1])
+    with pytest.raises(TypeError, match=r"an array of shape \(B, n\)"):
+        mg.compile(lambda x: model(x), batch=True)(X3[0])
+
+
 def test_a_neuron_that_is_given_the_rows_of_an_array_says_what_to_do():
     with pytest.raises(TypeError, match=r"one sample.*'ndarray'"):
         nn.Neuron(3)(X3)

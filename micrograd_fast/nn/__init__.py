@@ -104,7 +104,9 @@ class Layer(Module):
     def __call__(self, x: Iterable[Any]) -> Any:
         # An array's items are made once for all neurons, where nobody wants to see the array.
         as_written = Neuron.__call__ is _CALL
-        if not isinstance(x, list) and (as_written or not hasattr(x, "__len__")):
+        if isinstance(x, list) or not hasattr(x, "__iter__"):
+            pass  # what is no list at all a neuron refuses in better words
+        elif as_written or not hasattr(x, "__len__"):
             x = list(x)
         # Neuron.__call__ in place: Python's calls of it were a tenth of a training step.
         out = [
