@@ -455,6 +455,21 @@ static void mf_load_columns(const mf_run *r) {
     }
 }
 
+/* The same the other way round, for the columns whose gradient is wanted. One column after another took
+ * 4 % longer over the value and sensitivities of black_scholes. */
+static void mf_store_column_grads(const mf_run *r) {
+    const mf_column *c = r->job->columns;
+    const int32_t n_columns = r->plan->n_columns;
+    for (int32_t k = 0, n; k < n_columns; k += n) {
+        n = 1;
+        if (c[k].grad == NULL) continue;
+        while (k + n < n_columns && c[k + n].grad == c[k].grad + n &&
+               c[k + n].stride == c[k].stride) n++;
+        r->kernels->transpose(n, r->n, mf_grad_at(r, k, 0), r->stride,
+                              c[k].grad + r->from * c[k].stride, c[k].stride);
+    }
+}
+
 static void mf_seed_tile(const mf_run *r) {
     const mf_plan *p = r->plan;
     const double *seeds = r->job->seeds;
@@ -488,12 +503,7 @@ static int mf_replay_tile(const mf_run *r) {
     mf_seed_tile(r);
     for (int32_t k = p->n_steps - 1; k >= p->n_uniform_steps; k--)
         if (p->steps[k].wants_gradient) mf_lane_backward(r, &p->steps[k]);
-    for (int32_t k = 0; k < p->n_columns; k++) {
-        const mf_column *c = &r->job->columns[k];
-        const double *g = mf_grad_at(r, k, 0);
-        if (c->grad == NULL) continue;
-        for (long l = 0; l < r->n; l++) c->grad[(r->from + l) * c->stride] = g[l];
-    }
+    mf_store_column_grads(r);
     return MF_REPLAY_OK;
 }
 

@@ -233,3 +233,45 @@ def test_recursion_is_reported_as_such():
         "RecursionError",
     )
     assert results["eager"]["status"] == "ok"
+
+
+# ---- budgets ----
+
+
+@pytest.fixture
+def budgets():
+    pytest.importorskip("rich")
+    return import_module("bench.budgets")
+
+
+def test_every_budget_of_a_saved_run_has_a_figure(budgets, capsys):
+    saved = max(budgets.RESULTS.glob("*.json"))
+    rows = budgets.from_run(json.loads(saved.read_text()))
+    assert all(0 < measured < 1e6 for _, measured, *_ in rows)
+    met = [("a", 1.0, "<=", 2.0, "us"), ("b", 3.0, ">=", 2.0, "")]
+    assert budgets.show(met) == 0
+    assert budgets.show([*met, ("c", 3.0, "<=", 2.0, ""), ("d", 1.0, ">=", 2.0, "")]) == 2
+    assert capsys.readouterr().out.count("NO") == 2
+
+
+def test_what_budgets_measure_themselves_runs(budgets, monkeypatch, capsys):
+    def once(*calls, **_):
+        for call in calls:
+            call()
+        return [1e-9] * len(calls)
+
+    monkeypatch.setattr(budgets, "in_turns", once)
+    monkeypatch.setattr(budgets, "ROWS", 5000)
+    for measure in budgets.MEASURED:
+        if measure not in (budgets.trace_cost, budgets.memory):
+            assert all(np.isfinite(row[1]) for row in measure())
+    budgets.report_memory()
+    assert int(capsys.readouterr().out) < 2**26
+
+
+def test_calls_that_take_turns_are_timed_each(budgets):
+    ran = []
+    first, second = budgets.in_turns(
+        lambda: ran.append(1), lambda: [0] * 10_000, rounds=5, seconds=1e-4
+    )
+    assert first > 0 and second > 0 and len(ran) > 5
