@@ -128,8 +128,8 @@ cdef object first_items(object x, Py_ssize_t n):
         items = iter(x)
     except TypeError:
         raise TypeError(
-            f"a neuron takes a list of numbers or Values, not one {type(x).__name__!r}; in a batched "
-            "function an array of shape (B, n) is n numbers for each sample") from None
+            f"a neuron takes a list of numbers or Values, not one {type(x).__name__!r}; in a "
+            "batched function an array of shape (B, n) is n numbers for each sample") from None
     return list(islice(items, n))
 
 

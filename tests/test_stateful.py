@@ -465,4 +465,4 @@ def test_lives_of_graphs():
 @pytest.mark.slow
 @pytest.mark.usefixtures("gc_off")
 def test_many_long_lives_of_graphs():
-    run(max_examples=400, steps=100)
+    run(max_examples=100, steps=100)
