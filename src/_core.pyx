@@ -21,8 +21,10 @@ include "plan.pxi"       # a Program laid out in slots for replay.h
 include "layout.pxi"     # the slots, and equal ops of a level as one step
 include "grouping.pxi"   # dots over the same inputs as one matrix step
 include "runs.pxi"       # many nodes at once: data read, grads added and cleared
+include "deferred.pxi"   # gradients of large matrices, computed when they are passed on
 include "threads.pxi"    # large batches split over threads
 include "signature.pxi"  # what a call's arguments look like, and which trace serves them
+include "arrays.pxi"     # numbers of callers' arrays
 include "call.pxi"       # calls of compiled functions: arguments, runs, gradients
 include "results.pxi"    # the nodes of what calls return
 include "batch.pxi"      # the results of a batched call

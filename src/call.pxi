@@ -1,5 +1,5 @@
 # A call of a compiled function: the arguments that it took, its runs, and where gradients go. Needs
-# signature.pxi.
+# signature.pxi and arrays.pxi.
 #
 # Where there is one output and all samples count alike (a mean, a sum, a single call), the gradient
 # is computed together with the value, while the tile is in cache: the call is fused. Its results
@@ -47,9 +47,16 @@ cdef class Call:
     cdef double *rows           # copies of the arrays, one after the other; NULL: none
     cdef double *seeds          # per sample and output, or NULL
     cdef double *uniform_seeds  # per output, or NULL
+    # Of a fused run that put gradients off, see deferred.pxi.
+    cdef bint lacks             # they are missing from grads
+    cdef bint holds             # until they are passed on, its workspace and job
+    cdef mf_workspace held
+    cdef mf_job held_job
 
     def __dealloc__(self):
         self.release_views(True)
+        if self.holds:
+            self.let_go()
         free(self.rows)
         free(self.seeds)
         free(self.uniform_seeds)
@@ -229,47 +236,68 @@ cdef class Call:
             u[~number[k].slot] = number[k].number
         special.reads.read_data(u)
         if self.n_samples:
-            self.replay(self.n_samples, NULL, outputs, NULL, 0,
-                        self.grads if backward else NULL, column_grads)
+            self.lacks = backward and self.can_put_off()
+            self.replay(self.n_samples, NULL, outputs, NULL, 0, u,
+                        self.grads if backward else NULL, column_grads, self.lacks)
         elif backward:
             memset(self.grads, 0, 8 * <size_t>plan.plan.n_uniforms)
         self.fused = backward
         self.release_views(False)
         return 0
 
+    cdef bint can_put_off(self) noexcept:
+        """Whether all that the gradients put off are computed from stays as it is."""
+        cdef int32_t k
+        if not self.keeps or not self.special.defers:
+            return False
+        for k in range(self.n_fed_arrays):
+            if self.arrays[k].kept:
+                return False
+        return mf_n_tiles(&self.special.plan.plan, self.n_samples) == 1
+
     cdef int replay(self, long n, const double *rows, double *outputs, const double *seeds,
-                    int32_t seed_step, double *grads, double *column_grads) except -1:
+                    int32_t seed_step, double *uniforms, double *grads, double *column_grads,
+                    bint defers=False) except -1:
         """One run of the plan over n samples in rows; NULL: those of the arguments. It fills grads,
         of the uniforms, and column_grads, laid out as rows are, where they are not NULL."""
         cdef Plan plan = self.special.plan
         cdef mf_workspace ws
         cdef mf_job job
         cdef int error
+        cdef bint hold = False
         job.n_samples = n
         job.outputs = outputs
         job.seeds = seeds
         job.seed_step = seed_step
         job.backward = grads is not NULL
+        job.defers = defers
         job.columns = self.columns(n, rows, column_grads)
-        if plan.has_idle:
-            ws = plan.idle
-            plan.has_idle = False
-        elif not make_workspace(&plan.plan, &ws):
+        if not plan.take_workspace(&ws):
             free(<void *>job.columns)
             raise MemoryError("no room for the workspace of a compiled function")
-        ws.uniforms = self.uniforms
+        ws.uniforms = uniforms
         ws.uniform_grads = grads
         try:
             error = self.run_plan(&ws, &job)
+            hold = defers and error == MF_REPLAY_OK
         finally:
-            free(<void *>job.columns)
-            if plan.has_idle:
-                free_workspace(&ws)
+            if hold:
+                self.held, self.held_job, self.holds = ws, job, True
             else:
-                plan.idle = ws
-                plan.has_idle = True
+                free(<void *>job.columns)
+                plan.give_back(&ws)
         if error == MF_REPLAY_INDEX:
             raise IndexError("mg.take: an index is out of range or no whole number")
+        return 0
+
+    cdef int let_go(self) noexcept:
+        """Of the workspace."""
+        self.holds = False
+        free(<void *>self.held_job.columns)
+        if self.special is not None and self.special.plan is not None:
+            self.special.plan.give_back(&self.held)
+        else:   # the collector has taken it away
+            free_workspace(&self.held)
         return 0
 
     cdef int run_plan(self, const mf_workspace *ws, const mf_job *job) except -1:
@@ -343,14 +371,26 @@ cdef class Call:
 
     # ---- gradients ----
 
-    cdef int pass_on(self, double scale, const double *grads) except -1:
+    cdef int pass_on(self, double scale, const double *grads, IdRuns reads) except -1:
         """Adds scale times these gradients of the uniforms to what the call read."""
         cdef int32_t k
-        self.special.reads.add_to_grads(scale, grads)
+        reads.add_to_grads(scale, grads)
         if self.values is not None:
             for k in range(<int32_t>len(self.values)):
                 node_grad[(<Value>self.values[k]).id] += scale * grads[self.value_slots[k]]
         return 0
+
+    cdef int pass_on_own(self, double scale) except -1:
+        """The same with the gradients of a fused run."""
+        if self.holds:
+            self.pass_on(scale, self.grads, self.special.kept)
+            mf_add_weights(&self.special.plan.plan, kernels, &self.held, &self.held_job, scale,
+                           node_grad)
+            self.let_go()
+            return 0
+        if self.lacks:   # passed on once, and now again
+            return self.run_alike(&scale)
+        return self.pass_on(scale, self.grads, self.special.reads)
 
     cdef int add_seed(self, long sample, int32_t output, double seed) except -1:
         """That output of a sample (-1: of each) counts seed more."""
@@ -394,16 +434,25 @@ cdef class Call:
             free(seeds)
         return 0
 
+    cdef double *room_to_run(self, size_t n) except NULL:
+        """For uniforms, as they were at the call, their gradients and n numbers more: another
+        thread may run the call at the same time."""
+        cdef size_t n_uniforms = self.special.plan.plan.n_uniforms
+        cdef void *block = some_memory(8 * (2 * n_uniforms + n))
+        memcpy(block, self.uniforms, 8 * n_uniforms)
+        return <double *>block
+
     cdef int run_alike(self, const double *seeds) except -1:
         """All samples run, with the same seeds."""
         cdef size_t n_uniforms = self.special.plan.plan.n_uniforms
         cdef size_t n_columns = 0 if self.sinks is None else self.n_samples * self.special.n_lanes
-        cdef double *block = <double *>some_memory(8 * (n_uniforms + n_columns))
-        cdef double *column_grads = block + n_uniforms if n_columns else NULL
+        cdef double *block = self.room_to_run(n_columns)
+        cdef double *grads = block + n_uniforms
+        cdef double *column_grads = grads + n_uniforms if n_columns else NULL
         try:
-            memset(block + n_uniforms, 0, 8 * n_columns)
-            self.replay(self.n_samples, NULL, NULL, seeds, 0, block, column_grads)
-            self.pass_on(1.0, block)
+            memset(grads + n_uniforms, 0, 8 * n_columns)
+            self.replay(self.n_samples, NULL, NULL, seeds, 0, block, grads, column_grads)
+            self.pass_on(1.0, grads, self.special.reads)
             if n_columns:
                 self.seed_sinks(column_grads, NULL, self.n_samples)
         finally:
@@ -417,14 +466,16 @@ cdef class Call:
         cdef long n = 0
         cdef long *picked = <long *>some_memory(self.n_samples * sizeof(long))
         cdef double *block = NULL
+        cdef double *grads
         cdef double *rows
         cdef double *column_grads
         try:
             n = pick_seeded(seeds, self.n_samples, n_outputs, picked)
             if n == 0:
                 return 0
-            block = <double *>some_memory(8 * (n_uniforms + 2 * n * n_lanes))
-            rows = block + n_uniforms
+            block = self.room_to_run(2 * n * n_lanes)
+            grads = block + n_uniforms
+            rows = grads + n_uniforms
             column_grads = rows + n * n_lanes if self.sinks is not None else NULL
             if column_grads is not NULL:
                 memset(column_grads, 0, 8 * n * n_lanes)
@@ -432,8 +483,8 @@ cdef class Call:
                 self.pick_rows(rows, picked, n)
             else:
                 rows = NULL
-            self.replay(n, rows, NULL, seeds, n_outputs, block, column_grads)
-            self.pass_on(1.0, block)
+            self.replay(n, rows, NULL, seeds, n_outputs, block, grads, column_grads)
+            self.pass_on(1.0, grads, self.special.reads)
             if self.sinks is not None:
                 self.seed_sinks(column_grads, picked, n)
         finally:
@@ -514,62 +565,6 @@ cdef class Call:
             if a.wants:
                 found.append(memoryview(column_grads)[start:start + 8 * self.n_samples * a.width])
         return found
-
-
-cdef void *some_memory(size_t size) except NULL:
-    cdef void *block = resized(NULL, size + 8)   # malloc(0) may be NULL
-    if block is NULL:
-        raise MemoryError("no room for a call of a compiled function")
-    return block
-
-
-cdef double *zeros(size_t n) except NULL:
-    cdef void *block = some_memory(8 * n)
-    memset(block, 0, 8 * n)
-    return <double *>block
-
-
-cdef char number_code(const Py_buffer *view) noexcept:
-    """The struct module's letter for an array's numbers; 0: none that can be read in place."""
-    cdef char code = view.format[0] if view.format is not NULL else 0
-    if code == 0 or view.format[1] != 0 or code not in b"dflqi?B":
-        return 0
-    return code if <uintptr_t>view.buf % <size_t>view.itemsize == 0 else 0
-
-
-cdef inline double number_at(const void *data, char code, size_t k) noexcept nogil:
-    if code == b"d":
-        return (<const double *>data)[k]
-    if code == b"f":
-        return (<const float *>data)[k]
-    if code == b"l":
-        return <double>(<const long *>data)[k]
-    if code == b"q":
-        return <double>(<const long long *>data)[k]
-    if code == b"i":
-        return (<const int *>data)[k]
-    return (<const unsigned char *>data)[k]
-
-
-cdef extern from *:
-    """
-    /* A number that changes when one of the doubles does: FNV's products over four streams. */
-    static uint64_t seal_of(const double *data, size_t n) {
-        uint64_t h[4] = {1, 2, 3, 4}, bits;
-        for (size_t k = 0; k < n; k++) {
-            memcpy(&bits, data + k, sizeof bits);
-            h[k % 4] = (h[k % 4] ^ bits) * 0x9E3779B97F4A7C15u;
-        }
-        return (h[0] ^ h[1] >> 7) * 31 + (h[2] ^ h[3] >> 11) * 17 + (h[1] ^ h[0] >> 13) + h[3];
-    }
-    """
-    uint64_t seal_of(const double *data, size_t n) nogil
-
-
-cdef inline void release_view(fed_array *a) noexcept:
-    if a.has_view:
-        a.has_view = False
-        PyBuffer_Release(&a.view)
 
 
 cdef inline bint passes_on(int32_t id) noexcept nogil:

@@ -22,7 +22,8 @@ cdef extern from "replay.h" nogil:
         int32_t op, count, z, x, y, x_move, y_move
         int32_t args, n_rows, n_pairs
         int32_t w, w_row, w_col, n, n_vectors, x_step, link
-        uint8_t wants_gradient, wants_w, wants_x, sole_user
+        uint8_t wants_gradient, wants_w, wants_x, sole_user, puts_off
+        int32_t w_node
     ctypedef struct mf_column:
         const double *data
         long stride
@@ -59,7 +60,7 @@ cdef extern from "replay.h" nogil:
         double *outputs
         const double *seeds
         int32_t seed_step
-        bint backward
+        bint backward, defers
     const mf_kernels *mf_choose_kernels(const char *name)
     long mf_n_tiles(const mf_plan *p, long n_samples)
     int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
@@ -70,6 +71,8 @@ cdef extern from "replay.h" nogil:
                           const mf_job *job)
     int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                   const mf_job *job)
+    void mf_add_weights(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                        const mf_job *job, double scale, double *node_grads)
 
 import time
 
@@ -180,6 +183,21 @@ cdef class Plan:
     def __dealloc__(self):
         if self.has_idle:
             free_workspace(&self.idle)
+
+    cdef bint take_workspace(self, mf_workspace *ws) noexcept:
+        """False when memory has run out."""
+        if not self.has_idle:
+            return make_workspace(&self.plan, ws)
+        ws[0] = self.idle
+        self.has_idle = False
+        return True
+
+    cdef void give_back(self, mf_workspace *ws) noexcept:
+        if self.has_idle:
+            free_workspace(ws)
+        else:
+            self.idle = ws[0]
+            self.has_idle = True
 
     cdef int finish(self) except -1:
         cdef int32_t k
@@ -297,7 +315,8 @@ cdef str step_line(const mf_step *s):
     if s.op == MF_MATRIX:
         return (text + f"{s.count}x{s.n} at u{s.w} by {s.w_row}, {s.w_col} * "
                 + slot_text(s.x, s.n) + bias
-                + (f", {s.n_vectors} times by {s.x_step}" if s.n_vectors > 1 else ""))
+                + (f", {s.n_vectors} times by {s.x_step}" if s.n_vectors > 1 else "")
+                + (", gradient put off" if s.puts_off else ""))
     if s.op == MF_INNER:
         return text + f"{slot_text(~s.w, s.n, s.w_col)} * {slot_text(s.x, s.n)}" + bias
     if s.op == MF_DOT:
@@ -343,3 +362,16 @@ cdef bint make_workspace(const mf_plan *p, mf_workspace *ws) noexcept nogil:
 
 cdef void free_workspace(mf_workspace *ws) noexcept nogil:
     free(ws.block)
+
+
+cdef void *some_memory(size_t size) except NULL:
+    cdef void *block = resized(NULL, size + 8)   # malloc(0) may be NULL
+    if block is NULL:
+        raise MemoryError("no room for a call of a compiled function")
+    return block
+
+
+cdef double *zeros(size_t n) except NULL:
+    cdef void *block = some_memory(8 * n)
+    memset(block, 0, 8 * n)
+    return <double *>block

@@ -31,6 +31,8 @@ typedef struct {
     uint8_t wants_gradient;   /* whether anything wanted depends on z */
     uint8_t wants_w, wants_x; /* matrix: the same for its operands */
     uint8_t sole_user;        /* matrix over lanes: nothing else adds to the adjoints of its w */
+    uint8_t puts_off;         /* sole user: a job that defers leaves those to mf_add_weights */
+    int32_t w_node;           /* the node of W[0][0] then; those of the rest lie as the slots do */
 } mf_step;
 
 #define MF_NO_SLOT INT32_MIN
@@ -80,7 +82,7 @@ typedef struct {
     double *outputs;     /* sample b's output k is outputs[b * n_outputs + k]; NULL: not wanted */
     const double *seeds; /* their adjoints; NULL: one for output 0 of each sample */
     int32_t seed_step;   /* from a sample's seeds to the next one's: n_outputs, or 0: all alike */
-    int backward;
+    int backward, defers;
 } mf_job;
 
 enum { MF_REPLAY_OK = 0, MF_REPLAY_INDEX = 1 };
@@ -109,6 +111,10 @@ static inline int mf_wants(const mf_run *r, int32_t slot) {
 }
 static inline int mf_is_whole(double index, int32_t n) {
     return index >= 0.0 && index < n && index == floor(index);
+}
+
+static inline long mf_whole_blocks(long lanes) {
+    return (lanes + MF_LANE_BLOCK - 1) / MF_LANE_BLOCK * MF_LANE_BLOCK;
 }
 
 static int mf_has_zero(long n, const double *g) {
@@ -505,10 +511,6 @@ static int mf_replay_tile(const mf_run *r) {
         if (p->steps[k].wants_gradient) mf_lane_backward(r, &p->steps[k]);
     mf_store_column_grads(r);
     return MF_REPLAY_OK;
-}
-
-static inline long mf_whole_blocks(long lanes) {
-    return (lanes + MF_LANE_BLOCK - 1) / MF_LANE_BLOCK * MF_LANE_BLOCK;
 }
 
 static inline long mf_n_tiles(const mf_plan *p, long n_samples) {

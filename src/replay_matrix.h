@@ -60,26 +60,49 @@ static void mf_clear_weights(const mf_run *r, const mf_step *s) {
             r->ws.uniform_grads[s->w + m * s->w_row + j * s->w_col] = 0.0;
 }
 
+/* By `product`, which adds or sets, the adjoints of the weights at dw. */
+static void mf_weights_backward(const mf_run *r, const mf_step *s,
+                                void (*product)(long, long, long, const double *, long, long,
+                                                const double *, long, double *, long), double *dw) {
+    const double *g = mf_grad_at(r, s->z, 0), *x = mf_at(r, s->x, 0);
+    long row;
+    if (s->w_col == 1) {
+        const double *xt = mf_samples_first(r, x, s->x, s->n, &row);
+        product(s->count, s->n, r->n, g, r->stride, 1, xt, row, dw, s->w_row);
+    } else {
+        const double *gt = mf_samples_first(r, g, -1, s->count, &row);
+        product(s->n, s->count, r->n, x, r->stride, 1, gt, row, dw, s->w_col);
+    }
+}
+
 static void mf_matrix_backward(const mf_run *r, const mf_step *s) {
     const mf_kernels *k = r->kernels;
-    const double *w = r->ws.uniforms + s->w, *g = mf_grad_at(r, s->z, 0), *x = mf_at(r, s->x, 0);
-    double *dw = r->ws.uniform_grads + s->w;
+    const double *w = r->ws.uniforms + s->w, *g = mf_grad_at(r, s->z, 0);
     const long m = s->count;
-    long row;
-    /* Written, not added to: 6 % of a step of mnist_size, whose weights are most of its memory. */
-    void (*const to_dw)(long, long, long, const double *, long, long, const double *, long, double *,
-                        long) = s->sole_user && r->is_first ? k->matrix_set : k->matrix_add;
     for (int32_t i = 0; i < m; i++) mf_bias_backward(r, mf_bias_of(s, i), mf_grad_at(r, s->z, i));
     if (s->wants_x)
         k->matrix_add(s->n, r->stride, m, w, s->w_col, s->w_row, g, r->stride,
                       mf_grad_at(r, s->x, 0), r->stride);
-    if (!s->wants_w) return;
-    if (s->w_col == 1) {
-        const double *xt = mf_samples_first(r, x, s->x, s->n, &row);
-        to_dw(m, s->n, r->n, g, r->stride, 1, xt, row, dw, s->w_row);
-    } else {
-        const double *gt = mf_samples_first(r, g, -1, s->count, &row);
-        to_dw(s->n, m, r->n, x, r->stride, 1, gt, row, dw, s->w_col);
+    if (!s->wants_w || (r->job->defers && s->puts_off)) return;
+    /* Written, not added to: 6 % of a step of mnist_size, whose weights are most of its memory. */
+    mf_weights_backward(r, s, s->sole_user && r->is_first ? k->matrix_set : k->matrix_add,
+                        r->ws.uniform_grads + s->w);
+}
+
+/* What a job over one tile put off: adds scale times the adjoints of the weights to the grads of
+ * their nodes. Once: it scales the rows that they are computed from. */
+static void mf_add_weights(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                           const mf_job *job, double scale, double *node_grads) {
+    const long stride = mf_whole_blocks(job->n_samples);
+    const mf_run r = {p, kernels, job, *ws, job->n_samples, stride, 0, 0};
+    for (int32_t k = p->n_uniform_steps; k < p->n_steps; k++) {
+        const mf_step *s = &p->steps[k];
+        const long n = s->count * stride;
+        if (!s->puts_off) continue;
+        double *g = mf_grad_at(&r, s->z, 0);
+        if (p->partly_used && mf_all_zero(n, g)) continue;
+        for (long l = 0; l < n; l++) g[l] *= scale;
+        mf_weights_backward(&r, s, kernels->matrix_add, node_grads + s->w_node);
     }
 }
 

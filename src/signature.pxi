@@ -1,5 +1,5 @@
 # What a call's arguments look like, and the trace that serves all calls that look alike. Needs
-# plan.pxi.
+# plan.pxi and deferred.pxi.
 #
 # compiler.py writes a signature down as keys, a tuple for each argument:
 #   ("array", shape)       a float64 array; where the function is batched, shape is a sample's
@@ -47,6 +47,8 @@ cdef class Specialization:
     cdef object rebuild
     cdef tuple captured
     cdef IdRuns reads                # the captured nodes still used, by their uniform slots
+    cdef IdRuns kept                 # those of them whose gradients are not put off
+    cdef bint defers                 # whether any are
     cdef int32_t n_values            # Values among the arguments
     cdef int32_t n_arrays            # arrays among those of a batched function
     cdef int32_t n_lanes             # inputs that differ from sample to sample
@@ -80,6 +82,8 @@ cdef class Specialization:
         for k in range(found.n):
             read = (<captured_slot *>found.data)[k]
             self.reads.add(read.id, read.slot)
+        self.kept = put_off(plan, self.reads)
+        self.defers = self.kept is not None
         for key in [*args, *[key for _, key in kwargs]]:
             self.count(key)
         self.n_bytes = (8 * (2 * <size_t>plan.plan.n_uniforms + plan.plan.n_outputs)

@@ -89,12 +89,14 @@ def assert_agrees(case, variants=(None,)):
     rows = mg.compile(case.function, batch=True)
     total = mg.compile(case.total, batch=True)
     single = mg.compile(case.function)
+    putting_off = compiled_putting_off(case)
     before = _core.kernel_variant()
     try:
         for variant in variants:
             if _core._set_kernel_variant(variant):
                 assert_batch_agrees(case, rows, total, *eager)
                 assert_calls_agree(case, single, eager[0], eager[1])
+                assert_agrees_put_off(case, putting_off, eager[2])
     finally:
         _core._set_kernel_variant(before)
 
@@ -112,6 +114,30 @@ def assert_batch_agrees(case, rows, total, data, columns, leaves):
     values, gradients = total.value_and_grad(case.x, case.k, case.arguments)
     assert_near(values, data @ case.weights, case.scale @ np.abs(case.weights))
     assert_near(gradients[0], columns, case.x_reach)
+
+
+def compiled_putting_off(case):
+    """The function with one result, gradients of matrices of any size left until backward."""
+    compiled = mg.compile(case.total, batch=True)
+    _core._set_least_put_off(1)
+    try:
+        compiled(case.x, case.k, case.arguments)
+    finally:
+        _core._set_least_put_off()
+    return compiled
+
+
+def assert_agrees_put_off(case, compiled, leaves):
+    """Passed on once, with other calls in between, and once more; by two results of the call."""
+    batch = compiled(case.x, case.k, case.arguments)
+    other = compiled(case.x[::-1].copy(), case.k[::-1].copy(), case.arguments)
+    mean, total = batch.mean(), batch.sum()
+    for result, samples in ((mean, case.n_rows), (mean, case.n_rows), (total, 1)):
+        result.grad = 0.0
+        result.backward()
+        assert_near(np.asarray(case.take_grads()) * samples, leaves, case.reach)
+    other.sum().backward()
+    assert_near(case.take_grads(), leaves, case.reach)
 
 
 def assert_calls_agree(case, single, data, columns):

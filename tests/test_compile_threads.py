@@ -173,3 +173,29 @@ def test_the_gil_is_released_while_a_batch_runs():
     finally:
         sys.setswitchinterval(interval)
         thread.join()
+
+
+def test_samples_of_one_call_go_backward_in_threads_as_they_do_in_turns(busy_threads):
+    """Each runs the call again, without the GIL; both read what the call computed once for all."""
+    model = nn.MLP(60, [200, 200, 200, 1])
+    parameters, once_for_all = model.parameters(), [Value(0.01 * k) for k in range(60)]
+    function = mg.compile(lambda x: model(once_for_all) * x, batch=True)
+    batch = function(np.linspace(-1.0, 1.0, 50))
+    together = threading.Barrier(2, timeout=20)
+
+    def gradients():
+        grads = np.array([p.grad for p in parameters])
+        model.zero_grad()
+        return grads
+
+    def backward(sample):
+        together.wait()
+        for _ in range(40):
+            batch[sample].backward()
+
+    batch[0].backward()
+    batch[40].backward()
+    expected = 40 * gradients()
+    for _ in range(20):
+        in_threads(lambda: backward(0), lambda: backward(40))
+        np.testing.assert_allclose(gradients(), expected, rtol=1e-10, atol=1e-12)
