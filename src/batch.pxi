@@ -31,7 +31,7 @@ cdef class Batch:
     cdef object array            # data, made when it is asked for
     cdef Value hub_value         # likewise
     cdef object rebuild
-    cdef long n_samples
+    cdef Py_ssize_t n_samples
     cdef int32_t n_outputs
     cdef object __weakref__
 
@@ -66,7 +66,7 @@ cdef class Batch:
             self.hub_value = hub_of(self.call)
         return self.hub_value
 
-    cdef Value value(self, double data, int32_t output, long sample, double count):
+    cdef Value value(self, double data, int32_t output, Py_ssize_t sample, double count):
         if self.call is None or not records():
             return leaf_value(data)
         operands = self.call.operands() if self.call.fused and sample < 0 else [self.hub()]
@@ -109,7 +109,7 @@ cdef class Batch:
         """One sample's result. Raises IndexError out of range."""
         cdef const double *numbers = self.numbers()
         cdef object index = PyNumber_Index(sample)
-        cdef long k
+        cdef Py_ssize_t k
         cdef int32_t j
         if not -self.n_samples <= index < self.n_samples:
             raise IndexError(f"sample {index} is out of range for a batch of {self.n_samples}")

@@ -11,6 +11,9 @@
 
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
 
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
+
 cdef enum:
     LARGEST_COPY = 8388608   # bytes; larger arrays are kept as they are, under a seal
 
@@ -33,7 +36,7 @@ cdef class Call:
     cdef Specialization special
     cdef bint keeps             # whether it may run again
     cdef bint fused             # whether grads are there
-    cdef long n_samples         # -1 until an array tells
+    cdef Py_ssize_t n_samples   # -1 until an array tells
     cdef int32_t n_fed, n_fed_arrays, n_fed_lanes
     # The block: what has the same size at every call.
     cdef double *uniforms       # captured data and numbers of this moment
@@ -74,7 +77,7 @@ cdef class Call:
         if block is not NULL:
             special.spare = NULL
         else:
-            block = some_memory(special.n_bytes)
+            block = some_memory(special.n_bytes, 1)
         self.special = special
         self.keeps = keeps
         self.n_samples = -1 if special.batch else 1
@@ -174,7 +177,7 @@ cdef class Call:
             a.seal = seal_of(a.data, n * width)
         elif self.keeps or code != b"d":
             if self.rows is NULL:
-                self.rows = <double *>some_memory(8 * n * self.special.n_lanes)
+                self.rows = <double *>some_memory(<uint64_t>n * self.special.n_lanes, 8)
             own = self.rows + n * a.first_lane
             if code == b"d":
                 memcpy(own, data, 8 * n * width)
@@ -255,7 +258,7 @@ cdef class Call:
                 return False
         return mf_n_tiles(&self.special.plan.plan, self.n_samples) == 1
 
-    cdef int replay(self, long n, const double *rows, double *outputs, const double *seeds,
+    cdef int replay(self, Py_ssize_t n, const double *rows, double *outputs, const double *seeds,
                     int32_t seed_step, double *uniforms, double *grads, double *column_grads,
                     bint defers=False) except -1:
         """One run of the plan over n samples in rows; NULL: those of the arguments. It fills grads,
@@ -314,7 +317,7 @@ cdef class Call:
             error = mf_replay(plan, kernels, ws, job)
         return error
 
-    cdef mf_column *columns(self, long n, const double *rows, double *grads) except? NULL:
+    cdef mf_column *columns(self, Py_ssize_t n, const double *rows, double *grads) except? NULL:
         """A column for each input that is a row, in the order of the rows; to be freed."""
         cdef mf_column *columns
         cdef mf_column *c
@@ -323,7 +326,7 @@ cdef class Call:
         cdef int32_t k, j, n_columns = self.special.plan.plan.n_columns
         if n_columns == 0:
             return NULL
-        columns = <mf_column *>some_memory(n_columns * sizeof(mf_column))
+        columns = <mf_column *>some_memory(n_columns, sizeof(mf_column))
         for k in range(self.n_fed_arrays):
             a = &self.arrays[k]
             for j in range(a.width):
@@ -346,7 +349,8 @@ cdef class Call:
         cdef list values, operands
         if special.batch:
             batch = Batch.__new__(Batch)
-            batch.outputs = PyByteArray_FromStringAndSize(NULL, 8 * self.n_samples * n_outputs)
+            batch.outputs = PyByteArray_FromStringAndSize(
+                NULL, bytes_of(self.n_samples, n_outputs))
             batch.n_samples = self.n_samples
             batch.n_outputs = n_outputs
             batch.rebuild = special.rebuild
@@ -392,7 +396,7 @@ cdef class Call:
             return self.run_alike(&scale)
         return self.pass_on(scale, self.grads, self.special.reads)
 
-    cdef int add_seed(self, long sample, int32_t output, double seed) except -1:
+    cdef int add_seed(self, Py_ssize_t sample, int32_t output, double seed) except -1:
         """That output of a sample (-1: of each) counts seed more."""
         cdef int32_t n_outputs = self.special.plan.plan.n_outputs
         if sample >= 0:
@@ -406,7 +410,7 @@ cdef class Call:
 
     cdef int make_seeds(self) except -1:
         if self.seeds is NULL:
-            self.seeds = zeros(<size_t>self.n_samples * self.special.plan.plan.n_outputs)
+            self.seeds = zeros(<uint64_t>self.n_samples * self.special.plan.plan.n_outputs)
         return 0
 
     cdef int spread(self) except -1:
@@ -414,7 +418,7 @@ cdef class Call:
         cdef int32_t n_outputs = self.special.plan.plan.n_outputs
         cdef double *uniform = self.uniform_seeds
         cdef double *seeds = self.seeds
-        cdef long b
+        cdef Py_ssize_t b
         cdef int32_t k
         if self.n_samples == 0 or (uniform is NULL and seeds is NULL):
             return 0
@@ -434,11 +438,11 @@ cdef class Call:
             free(seeds)
         return 0
 
-    cdef double *room_to_run(self, size_t n) except NULL:
+    cdef double *room_to_run(self, uint64_t n) except NULL:
         """For uniforms, as they were at the call, their gradients and n numbers more: another
         thread may run the call at the same time."""
         cdef size_t n_uniforms = self.special.plan.plan.n_uniforms
-        cdef void *block = some_memory(8 * (2 * n_uniforms + n))
+        cdef void *block = some_memory(2 * n_uniforms + n, 8)
         memcpy(block, self.uniforms, 8 * n_uniforms)
         return <double *>block
 
@@ -463,8 +467,8 @@ cdef class Call:
         """Only the samples that have a seed run: another's inf or nan times zero would be nan."""
         cdef size_t n_lanes = self.special.n_lanes, n_outputs = self.special.plan.plan.n_outputs
         cdef size_t n_uniforms = self.special.plan.plan.n_uniforms
-        cdef long n = 0
-        cdef long *picked = <long *>some_memory(self.n_samples * sizeof(long))
+        cdef Py_ssize_t n = 0
+        cdef Py_ssize_t *picked = <Py_ssize_t *>some_memory(self.n_samples, sizeof(Py_ssize_t))
         cdef double *block = NULL
         cdef double *grads
         cdef double *rows
@@ -473,7 +477,7 @@ cdef class Call:
             n = pick_seeded(seeds, self.n_samples, n_outputs, picked)
             if n == 0:
                 return 0
-            block = self.room_to_run(2 * n * n_lanes)
+            block = self.room_to_run(2 * <uint64_t>n * n_lanes)
             grads = block + n_uniforms
             rows = grads + n_uniforms
             column_grads = rows + n * n_lanes if self.sinks is not None else NULL
@@ -492,11 +496,11 @@ cdef class Call:
             free(block)
         return 0
 
-    cdef int pick_rows(self, double *rows, const long *picked, long n) except -1:
+    cdef int pick_rows(self, double *rows, const Py_ssize_t *picked, Py_ssize_t n) except -1:
         """The rows of the picked samples alone."""
         cdef const fed_array *a
         cdef int32_t k
-        cdef long b
+        cdef Py_ssize_t b
         for k in range(self.n_fed_arrays):
             a = &self.arrays[k]
             for b in range(n):
@@ -504,14 +508,15 @@ cdef class Call:
                        8 * a.width)
         return 0
 
-    cdef int seed_sinks(self, const double *column_grads, const long *picked, long n) except -1:
+    cdef int seed_sinks(self, const double *column_grads, const Py_ssize_t *picked,
+                        Py_ssize_t n) except -1:
         """Gradients of arrays that are results of other calls become seeds there. picked: which
         samples were run; NULL: all."""
         cdef Call sink
         cdef const fed_array *a
         cdef const double *g
         cdef int32_t k, j
-        cdef long b
+        cdef Py_ssize_t b
         for k in range(self.n_fed_arrays):
             if self.sinks[k] is None:
                 continue
@@ -567,13 +572,21 @@ cdef class Call:
         return found
 
 
+cdef Py_ssize_t bytes_of(Py_ssize_t n_samples, int32_t n) except -1:
+    """Of n doubles a sample. Arrays without numbers may have any length."""
+    if n and n_samples > PY_SSIZE_T_MAX // 8 // n:
+        raise MemoryError(f"no room for the results of {n_samples} samples")
+    return 8 * n_samples * n
+
+
 cdef inline bint passes_on(int32_t id) noexcept nogil:
     return nodes[id].op != MF_LEAF or nodes[id].flags & MF_F_HOOK
 
 
-cdef long pick_seeded(double *seeds, long n_samples, size_t n_outputs, long *picked) noexcept nogil:
+cdef Py_ssize_t pick_seeded(double *seeds, Py_ssize_t n_samples, size_t n_outputs,
+                            Py_ssize_t *picked) noexcept nogil:
     """The samples with a seed that is not zero; their seeds move to the front."""
-    cdef long b, n = 0
+    cdef Py_ssize_t b, n = 0
     cdef size_t k
     for b in range(n_samples):
         for k in range(n_outputs):

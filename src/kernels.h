@@ -4,6 +4,8 @@
 #ifndef MF_KERNELS_H
 #define MF_KERNELS_H
 
+#include <stddef.h>
+
 #include "eval.h"
 
 /* p = shrink p - step mean / (scale sqrt(square) + eps), with the running means of
@@ -12,30 +14,35 @@ typedef struct {
     double beta1, beta2, sign, decay, shrink, step, scale, eps;
 } mf_adam;
 
+/* C is m by n, A m by n_k, B n_k by n: see matrix.h */
+typedef void mf_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t n_k, const double *a, ptrdiff_t a_row,
+                        ptrdiff_t a_col, const double *b, ptrdiff_t b_row, double *c,
+                        ptrdiff_t c_row);
+
 typedef struct {
     const char *name;
     /* lanes.h */
-    void (*forward)(int op, int xs, int ys, long n, const double *x, const double *y, double *z);
-    void (*backward_x)(int op, int xs, int ys, long n, const double *x, const double *y,
+    void (*forward)(int op, int xs, int ys, ptrdiff_t n, const double *x, const double *y,
+                    double *z);
+    void (*backward_x)(int op, int xs, int ys, ptrdiff_t n, const double *x, const double *y,
                        const double *z, const double *g, double *dx);
-    void (*backward_y)(int op, int xs, int ys, long n, const double *x, const double *y,
+    void (*backward_y)(int op, int xs, int ys, ptrdiff_t n, const double *x, const double *y,
                        const double *z, const double *g, double *dy);
-    void (*axpy4)(long n, const double *w, const double *const *x, double *z);
-    void (*axpy)(long n, double w, const double *x, double *z);
-    void (*multiply_add)(long n, const double *x, const double *y, double *z);
-    double (*inner)(long n, const double *x, const double *y);
-    double (*row_sum)(long n, const double *x);
-    void (*fill)(long n, double x, double *z);
-    void (*adam)(long n, const mf_adam *a, const double *g, double *p, double *mean, double *square,
-                 double *largest);
+    void (*axpy4)(ptrdiff_t n, const double *w, const double *const *x, double *z);
+    void (*axpy)(ptrdiff_t n, double w, const double *x, double *z);
+    void (*multiply_add)(ptrdiff_t n, const double *x, const double *y, double *z);
+    double (*inner)(ptrdiff_t n, const double *x, const double *y);
+    double (*row_sum)(ptrdiff_t n, const double *x);
+    void (*fill)(ptrdiff_t n, double x, double *z);
+    void (*adam)(ptrdiff_t n, const mf_adam *a, const double *g, double *p, double *mean,
+                 double *square, double *largest);
     /* matrix.h */
-    void (*matrix_add)(long m, long n, long n_k, const double *a, long a_row, long a_col,
-                       const double *b, long b_row, double *c, long c_row);
-    void (*matrix_set)(long m, long n, long n_k, const double *a, long a_row, long a_col,
-                       const double *b, long b_row, double *c, long c_row);
-    void (*vector_add)(long m, long n_k, const double *w, long w_row, const double *x, double *y);
-    void (*transpose)(long n, long n_k, const double *from, long from_row, double *to, long to_row);
-    double (*multiply_adds)(long n);
+    mf_product *matrix_add, *matrix_set;
+    void (*vector_add)(ptrdiff_t m, ptrdiff_t n_k, const double *w, ptrdiff_t w_row,
+                       const double *x, double *y);
+    void (*transpose)(ptrdiff_t n, ptrdiff_t n_k, const double *from, ptrdiff_t from_row,
+                      double *to, ptrdiff_t to_row);
+    double (*multiply_adds)(ptrdiff_t n);
     int multiply_adds_a_round;
 } mf_kernels;
 

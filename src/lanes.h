@@ -5,7 +5,7 @@
  * adjoints dx, dy are rows of their own: they never overlap with operands, so all may be restrict;
  * dx and dy may be one row (x * x), therefore each has a loop of its own. No include guard. */
 
-#define MF_LANES for (long l = 0; l < n; l++)
+#define MF_LANES for (ptrdiff_t l = 0; l < n; l++)
 
 /* what the rows of the table call, as it vectorises */
 #define exp MF_ISA(vexp)
@@ -19,8 +19,9 @@
 #define mf_pow_dx MF_ISA(vpow_dx)
 #define mf_pow_dy MF_ISA(vpow_dy)
 
-static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, long n, const double *restrict px,
-                                      const double *restrict py, double *restrict pz) {
+static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, ptrdiff_t n,
+                                      const double *restrict px, const double *restrict py,
+                                      double *restrict pz) {
     (void)ys;
     switch (op) {
 #define MF_FORWARD_MF_UNARY(z_)                                     \
@@ -54,9 +55,10 @@ static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, long n, const doub
 #define MF_ROW_Y const double x = px[0], y = py[l]
 #define MF_UNARY_X const double x = px[l], y = 0.0
 
-static MF_TARGET void MF_ISA(backward_x)(int op, int xs, int ys, long n, const double *restrict px,
-                                         const double *restrict py, const double *restrict pz,
-                                         const double *restrict g, double *restrict d) {
+static MF_TARGET void MF_ISA(backward_x)(int op, int xs, int ys, ptrdiff_t n,
+                                         const double *restrict px, const double *restrict py,
+                                         const double *restrict pz, const double *restrict g,
+                                         double *restrict d) {
     (void)py, (void)ys;
     switch (op) {
 #define MF_BACKWARD_MF_UNARY(dx_) MF_PARTIAL(dx_, xs, MF_UNARY_X)
@@ -76,9 +78,10 @@ static MF_TARGET void MF_ISA(backward_x)(int op, int xs, int ys, long n, const d
     }
 }
 
-static MF_TARGET void MF_ISA(backward_y)(int op, int xs, int ys, long n, const double *restrict px,
-                                         const double *restrict py, const double *restrict pz,
-                                         const double *restrict g, double *restrict d) {
+static MF_TARGET void MF_ISA(backward_y)(int op, int xs, int ys, ptrdiff_t n,
+                                         const double *restrict px, const double *restrict py,
+                                         const double *restrict pz, const double *restrict g,
+                                         double *restrict d) {
     switch (op) {
 #define MF_BACKWARD_MF_UNARY(dy_) break;
 #define MF_BACKWARD_MF_PARAM(dy_) break;
@@ -98,40 +101,42 @@ static MF_TARGET void MF_ISA(backward_y)(int op, int xs, int ys, long n, const d
 }
 
 /* z += w0*x0 + w1*x1 + w2*x2 + w3*x3, uniform weights: one pass over z for four products. */
-static MF_TARGET void MF_ISA(axpy4)(long n, const double *w, const double *const *x,
+static MF_TARGET void MF_ISA(axpy4)(ptrdiff_t n, const double *w, const double *const *x,
                                     double *restrict z) {
     const double a = w[0], b = w[1], c = w[2], e = w[3];
     const double *restrict p = x[0], *restrict q = x[1], *restrict r = x[2], *restrict s = x[3];
     MF_LANES z[l] = MF_FMA(a, p[l], MF_FMA(b, q[l], MF_FMA(c, r[l], MF_FMA(e, s[l], z[l]))));
 }
 
-static MF_TARGET void MF_ISA(axpy)(long n, double w, const double *restrict x, double *restrict z) {
+static MF_TARGET void MF_ISA(axpy)(ptrdiff_t n, double w, const double *restrict x,
+                                   double *restrict z) {
     MF_LANES z[l] = MF_FMA(w, x[l], z[l]);
 }
 
-static MF_TARGET void MF_ISA(multiply_add)(long n, const double *restrict x, const double *restrict y,
-                                           double *restrict z) {
+static MF_TARGET void MF_ISA(multiply_add)(ptrdiff_t n, const double *restrict x,
+                                           const double *restrict y, double *restrict z) {
     MF_LANES z[l] = MF_FMA(x[l], y[l], z[l]);
 }
 
-static MF_TARGET double MF_ISA(inner)(long n, const double *restrict x, const double *restrict y) {
+static MF_TARGET double MF_ISA(inner)(ptrdiff_t n, const double *restrict x,
+                                      const double *restrict y) {
     double s = 0.0;
     MF_SIMD_SUM(s)
     MF_LANES s += x[l] * y[l];
     return s;
 }
 
-static MF_TARGET double MF_ISA(row_sum)(long n, const double *restrict x) {
+static MF_TARGET double MF_ISA(row_sum)(ptrdiff_t n, const double *restrict x) {
     double s = 0.0;
     MF_SIMD_SUM(s)
     MF_LANES s += x[l];
     return s;
 }
 
-static MF_TARGET void MF_ISA(fill)(long n, double x, double *restrict z) { MF_LANES z[l] = x; }
+static MF_TARGET void MF_ISA(fill)(ptrdiff_t n, double x, double *restrict z) { MF_LANES z[l] = x; }
 
 /* One step of Adam for n parameters p with gradients g; mf_adam says what the numbers are. */
-static MF_TARGET void MF_ISA(adam)(long n, const mf_adam *a, const double *restrict g,
+static MF_TARGET void MF_ISA(adam)(ptrdiff_t n, const mf_adam *a, const double *restrict g,
                                    double *restrict p, double *restrict mean,
                                    double *restrict square, double *restrict largest) {
     const double beta1 = a->beta1, beta2 = a->beta2, sign = a->sign, decay = a->decay;

@@ -27,6 +27,22 @@ typedef struct {
 
 static_assert(sizeof(mf_node) == 16, "a node record is 16 bytes");
 
+/* A free handle holds the next one, MF_NONE at the end, in an odd word: no pointer to a Value is. The
+ * same numbers come back whatever the width of a pointer. */
+#define MF_FREE_HANDLE(word, next) ((word)((word)((next) + 1) << 1 | 1))
+#define MF_NEXT_HANDLE(handle) ((int32_t)((handle) >> 1) - 1)
+#define MF_COMES_BACK(word, next) (MF_NEXT_HANDLE(MF_FREE_HANDLE(word, next)) == (next))
+static_assert(MF_COMES_BACK(uint32_t, MF_NONE) && MF_COMES_BACK(uint64_t, MF_NONE), "the end");
+static_assert(MF_COMES_BACK(uint32_t, 0) && MF_COMES_BACK(uint64_t, 0), "the first handle");
+static_assert(MF_COMES_BACK(uint32_t, MF_MAX_NODES - 1) &&
+              MF_COMES_BACK(uint64_t, MF_MAX_NODES - 1), "the last handle");
+static inline void *mf_free_handle(int32_t next) {
+    return (void *)MF_FREE_HANDLE(uintptr_t, next);
+}
+static inline int32_t mf_next_handle(const void *handle) {
+    return MF_NEXT_HANDLE((uintptr_t)handle);
+}
+
 enum {
     MF_F_HELD = 1,     /* the node's Value must live as long as the node: users hold references */
     MF_F_HOOK = 2,     /* a custom _backward waits in the Value's state */

@@ -34,7 +34,7 @@ cdef bint grow_order(int32_t **ids, int64_t *cap, int64_t n_ordered,
     cdef void *block
     if grown > <int64_t>n_live + 1 and n_live + 1 > cap[0]:
         grown = <int64_t>n_live + 1
-    block = resized(ids[0], <size_t>grown * sizeof(int32_t))
+    block = resized(ids[0], grown, sizeof(int32_t))
     if block is NULL:
         return False
     ids[0] = <int32_t *>block

@@ -16,7 +16,7 @@ cdef class Rewriting:
         self.new = Program(old.n_inputs)
         self.new.n_params = old.n_params
         self.new.reserve(old.n_code, old.n_args)
-        self.moved = <int32_t *>resized(NULL, (<size_t>old.n_code + 1) * sizeof(int32_t))
+        self.moved = <int32_t *>resized(NULL, <uint64_t>old.n_code + 1, sizeof(int32_t))
         if self.moved is NULL:
             raise MemoryError("no room to compile the function")
 
@@ -182,7 +182,7 @@ def share_common(Program program not None) -> Program:
     cdef uint64_t hash
     while n_slots < 2 * program.n_code:
         n_slots *= 2
-    table = <table_slot *>resized(NULL, <size_t>n_slots * sizeof(table_slot))
+    table = <table_slot *>resized(NULL, n_slots, sizeof(table_slot))
     if table is NULL:
         raise MemoryError("no room to compile the function")
     memset(table, 0xFF, <size_t>n_slots * sizeof(table_slot))

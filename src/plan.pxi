@@ -14,9 +14,9 @@ cdef extern from "replay.h" nogil:
         double beta1, beta2, sign, decay, shrink, step, scale, eps
     ctypedef struct mf_kernels:
         const char *name
-        double (*multiply_adds)(long n) noexcept nogil
+        double (*multiply_adds)(Py_ssize_t n) noexcept nogil
         int multiply_adds_a_round
-        void (*adam)(long n, const mf_adam *a, const double *g, double *p, double *mean,
+        void (*adam)(Py_ssize_t n, const mf_adam *a, const double *g, double *p, double *mean,
                      double *square, double *largest) noexcept nogil
     ctypedef struct mf_step:
         int32_t op, count, z, x, y, x_move, y_move
@@ -26,7 +26,7 @@ cdef extern from "replay.h" nogil:
         int32_t w_node
     ctypedef struct mf_column:
         const double *data
-        long stride
+        Py_ssize_t stride
         double *grad
     ctypedef struct mf_range:
         int32_t first, n
@@ -55,18 +55,18 @@ cdef extern from "replay.h" nogil:
         double *scratch
         void *block
     ctypedef struct mf_job:
-        long n_samples
+        Py_ssize_t n_samples
         const mf_column *columns
         double *outputs
         const double *seeds
         int32_t seed_step
         bint backward, defers
     const mf_kernels *mf_choose_kernels(const char *name)
-    long mf_n_tiles(const mf_plan *p, long n_samples)
+    Py_ssize_t mf_n_tiles(const mf_plan *p, Py_ssize_t n_samples)
     int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                         const mf_job *job)
     int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
-                        const mf_job *job, long first, long end)
+                        const mf_job *job, Py_ssize_t first, Py_ssize_t end)
     void mf_replay_finish(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                           const mf_job *job)
     int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
@@ -76,7 +76,6 @@ cdef extern from "replay.h" nogil:
 
 import time
 
-from libc.stdint cimport uintptr_t
 from libc.stdlib cimport qsort
 
 cdef const mf_kernels *kernels = mf_choose_kernels(NULL)
@@ -95,7 +94,7 @@ def kernel_variant() -> str:
 def _multiply_add_rate() -> float:
     """GFLOP/s of multiply-adds in registers with the kernels in use: what the benchmarks show the
     distance to. A multiply-add counts as two operations; takes some 5 ms."""
-    cdef long n = 1000000
+    cdef Py_ssize_t n = 1000000
     cdef double total
     start = time.perf_counter()
     with nogil:
@@ -342,14 +341,14 @@ cdef struct number_slot:
     double number
 
 
-cdef size_t workspace_doubles(const mf_plan *p) noexcept nogil:
-    return 2 * <size_t>p.n_rows * p.tile + <size_t>p.scratch * (p.tile + 8) + MF_LANE_BLOCK
+cdef uint64_t workspace_doubles(const mf_plan *p) noexcept nogil:
+    return 2 * <uint64_t>p.n_rows * p.tile + <uint64_t>p.scratch * (p.tile + 8) + MF_LANE_BLOCK
 
 
 cdef bint make_workspace(const mf_plan *p, mf_workspace *ws) noexcept nogil:
     """Room for rows; uniforms and their gradients are the call's. False when memory has run out."""
     cdef size_t rows = <size_t>p.n_rows * p.tile
-    cdef double *block = <double *>resized(NULL, workspace_doubles(p) * sizeof(double))
+    cdef double *block = <double *>resized(NULL, workspace_doubles(p), sizeof(double))
     if block is NULL:
         return False
     ws.block = block
@@ -364,14 +363,14 @@ cdef void free_workspace(mf_workspace *ws) noexcept nogil:
     free(ws.block)
 
 
-cdef void *some_memory(size_t size) except NULL:
-    cdef void *block = resized(NULL, size + 8)   # malloc(0) may be NULL
+cdef void *some_memory(uint64_t n, size_t size) except NULL:
+    cdef void *block = resized(NULL, n + 1, size)   # malloc(0) may be NULL
     if block is NULL:
         raise MemoryError("no room for a call of a compiled function")
     return block
 
 
-cdef double *zeros(size_t n) except NULL:
-    cdef void *block = some_memory(8 * n)
-    memset(block, 0, 8 * n)
+cdef double *zeros(uint64_t n) except NULL:
+    cdef void *block = some_memory(n, 8)
+    memset(block, 0, 8 * <size_t>n)
     return <double *>block

@@ -221,7 +221,7 @@ cdef void *copied(bytes data) except? NULL:
     cdef void *block
     if not data:
         return NULL
-    block = resized(NULL, len(data))
+    block = resized(NULL, len(data), 1)
     if block is NULL:
         raise MemoryError("no room for the program")
     memcpy(block, <char *>data, len(data))
@@ -231,7 +231,7 @@ cdef void *copied(bytes data) except? NULL:
 cdef void *grown(void *block, int32_t *cap, size_t size) except NULL:
     """Room for more items; the block stays as it was on MemoryError."""
     cdef int64_t n = <int64_t>cap[0] * 2 + 16
-    cdef void *larger = resized(block, <size_t>n * size) if n <= MF_MAX_NODES else NULL
+    cdef void *larger = resized(block, n, size) if n <= MF_MAX_NODES else NULL
     if larger is NULL:
         raise MemoryError("no room for the program")
     cap[0] = <int32_t>n

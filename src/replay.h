@@ -39,7 +39,7 @@ typedef struct {
 
 typedef struct {
     const double *data; /* sample b is data[b * stride] */
-    long stride;
+    ptrdiff_t stride;
     double *grad;       /* where its gradient goes, laid out alike, or NULL */
 } mf_column;
 
@@ -77,7 +77,7 @@ typedef struct {
 } mf_workspace;
 
 typedef struct {
-    long n_samples;
+    ptrdiff_t n_samples;
     const mf_column *columns;
     double *outputs;     /* sample b's output k is outputs[b * n_outputs + k]; NULL: not wanted */
     const double *seeds; /* their adjoints; NULL: one for output 0 of each sample */
@@ -92,10 +92,10 @@ typedef struct {
     const mf_kernels *kernels;
     const mf_job *job;
     mf_workspace ws;
-    long n;      /* samples of this tile */
-    long stride; /* lanes a row: n and what fills the last block */
-    long from;   /* the tile's first sample */
-    int is_first; /* tile of these uniform_grads */
+    ptrdiff_t n;      /* samples of this tile */
+    ptrdiff_t stride; /* lanes a row: n and what fills the last block */
+    ptrdiff_t from;   /* the tile's first sample */
+    int is_first;     /* tile of these uniform_grads */
 } mf_run;
 
 /* Value and adjoint of slot number `slot` + `j`. */
@@ -113,18 +113,18 @@ static inline int mf_is_whole(double index, int32_t n) {
     return index >= 0.0 && index < n && index == floor(index);
 }
 
-static inline long mf_whole_blocks(long lanes) {
+static inline ptrdiff_t mf_whole_blocks(ptrdiff_t lanes) {
     return (lanes + MF_LANE_BLOCK - 1) / MF_LANE_BLOCK * MF_LANE_BLOCK;
 }
 
-static int mf_has_zero(long n, const double *g) {
+static int mf_has_zero(ptrdiff_t n, const double *g) {
     int found = 0;
-    for (long l = 0; l < n; l++) found |= g[l] == 0.0;
+    for (ptrdiff_t l = 0; l < n; l++) found |= g[l] == 0.0;
     return found;
 }
 
-static int mf_all_zero(long n, const double *g) {
-    for (long l = 0; l < n; l++)
+static int mf_all_zero(ptrdiff_t n, const double *g) {
+    for (ptrdiff_t l = 0; l < n; l++)
         if (g[l] != 0.0) return 0;
     return 1;
 }
@@ -135,20 +135,20 @@ static int mf_all_zero(long n, const double *g) {
 
 /* The reduction of the vectorised sin and cos is good for |x| < 1e6: lanes with a larger number go
  * to libm. */
-static int mf_needs_libm(int op, long n, const double *x) {
+static int mf_needs_libm(int op, ptrdiff_t n, const double *x) {
     if (op != MF_SIN && op != MF_COS) return 0;
-    for (long l = 0; l < n; l++)
+    for (ptrdiff_t l = 0; l < n; l++)
         if (!(fabs(x[l]) < 1e6)) return 1;
     return 0;
 }
 
-static void mf_lanes_forward(const mf_run *r, int op, int xs, int ys, long n, const double *x,
+static void mf_lanes_forward(const mf_run *r, int op, int xs, int ys, ptrdiff_t n, const double *x,
                              const double *y, double *z) {
     if (!mf_needs_libm(op, n, x)) {
         r->kernels->forward(op, xs, ys, n, x, y, z);
         return;
     }
-    for (long l = 0; l < n; l++) mf_forward(op, x[l], 0.0, &z[l]);
+    for (ptrdiff_t l = 0; l < n; l++) mf_forward(op, x[l], 0.0, &z[l]);
 }
 
 /* Whether both partials are finite whatever the numbers are. */
@@ -159,7 +159,7 @@ static int mf_tame(int op) {
 
 /* Adds the partial by x, or by y, times g to d: a row where that operand is one (xs, ys), else a
  * number. What backward does not reach has g = 0, which must not meet an infinite partial. */
-static void mf_lanes_backward(const mf_run *r, int op, int of_y, int xs, int ys, long n,
+static void mf_lanes_backward(const mf_run *r, int op, int of_y, int xs, int ys, ptrdiff_t n,
                               const double *x, const double *y, const double *z, const double *g,
                               double *d) {
     const int guarded = r->plan->partly_used && !mf_tame(op) && mf_has_zero(n, g);
@@ -168,7 +168,7 @@ static void mf_lanes_backward(const mf_run *r, int op, int of_y, int xs, int ys,
         return;
     }
     const int is_row = of_y ? ys : xs;
-    for (long l = 0; l < n; l++) {
+    for (ptrdiff_t l = 0; l < n; l++) {
         double dx = 0.0, dy = 0.0;
         if (guarded && g[l] == 0.0) continue;
         mf_partials(op, x[xs ? l : 0], y == NULL ? 0.0 : y[ys ? l : 0], z[l], &dx, &dy);
@@ -285,7 +285,7 @@ static void mf_op_forward(const mf_run *r, const mf_step *s) {
     /* Adjacent rows are one long row where each operand is rows that move along or one number. */
     const int joined = s->x_move == xs && (!has_y || s->y_move == ys);
     const int32_t members = joined ? 1 : s->count;
-    const long n = joined ? s->count * r->stride : r->stride;
+    const ptrdiff_t n = joined ? s->count * r->stride : r->stride;
     for (int32_t j = 0; j < members; j++)
         mf_lanes_forward(r, s->op, xs, ys, n, mf_at(r, s->x, j * s->x_move),
                          has_y ? mf_at(r, s->y, j * s->y_move) : NULL, mf_at(r, s->z, j));
@@ -300,7 +300,7 @@ static void mf_op_backward(const mf_run *r, const mf_step *s) {
         /* A sum into a uniform adjoint takes in the samples only. */
         const int whole = joined && slot >= 0;
         const int32_t members = whole ? 1 : s->count;
-        const long n = slot < 0 ? r->n : whole ? s->count * r->stride : r->stride;
+        const ptrdiff_t n = slot < 0 ? r->n : whole ? s->count * r->stride : r->stride;
         for (int32_t j = 0; j < members; j++) {
             const double *x = mf_at(r, s->x, j * s->x_move), *z = mf_at(r, s->z, j);
             const double *y = has_y ? mf_at(r, s->y, j * s->y_move) : NULL;
@@ -383,7 +383,7 @@ static int mf_take_forward(const mf_run *r, const mf_step *s) {
     const int32_t *a = r->plan->args + s->args;
     const double *index = mf_at(r, s->y, 0);
     double *z = mf_at(r, s->z, 0);
-    for (long l = 0; l < r->stride; l++) {
+    for (ptrdiff_t l = 0; l < r->stride; l++) {
         const double i = index[s->y >= 0 ? l : 0];
         if (!mf_is_whole(i, s->n_rows)) return MF_REPLAY_INDEX;
         const int32_t from = a[(int32_t)i];
@@ -395,7 +395,7 @@ static int mf_take_forward(const mf_run *r, const mf_step *s) {
 static void mf_take_backward(const mf_run *r, const mf_step *s) {
     const int32_t *a = r->plan->args + s->args;
     const double *index = mf_at(r, s->y, 0), *g = mf_grad_at(r, s->z, 0);
-    for (long l = 0; l < r->n; l++) {
+    for (ptrdiff_t l = 0; l < r->n; l++) {
         const int32_t from = a[(int32_t)index[s->y >= 0 ? l : 0]];
         if (mf_wants(r, from)) mf_grad_at(r, from, 0)[from >= 0 ? l : 0] += g[l];
     }
@@ -428,7 +428,7 @@ static int mf_lane_forward(const mf_run *r, const mf_step *s) {
 }
 
 static void mf_lane_backward(const mf_run *r, const mf_step *s) {
-    if (r->plan->partly_used && mf_all_zero((long)s->count * r->stride, mf_grad_at(r, s->z, 0))) {
+    if (r->plan->partly_used && mf_all_zero(s->count * r->stride, mf_grad_at(r, s->z, 0))) {
         if (s->sole_user && r->is_first) mf_clear_weights(r, s);
         return;
     }
@@ -457,7 +457,7 @@ static void mf_load_columns(const mf_run *r) {
     }
     for (int32_t k = 0; r->n < r->stride && k < n_columns; k++) {
         double *row = mf_at(r, k, 0);
-        for (long l = r->n; l < r->stride; l++) row[l] = row[r->n - 1];
+        for (ptrdiff_t l = r->n; l < r->stride; l++) row[l] = row[r->n - 1];
     }
 }
 
@@ -483,12 +483,13 @@ static void mf_seed_tile(const mf_run *r) {
         memset(mf_grad_at(r, p->wanted_rows[k].first, 0), 0,
                (size_t)p->wanted_rows[k].n * r->stride * sizeof(double));
     for (int32_t k = 0; k < p->n_outputs; k++) {
-        const long seed_step = r->job->seed_step;
+        const ptrdiff_t seed_step = r->job->seed_step;
         const double *seed = seeds == NULL ? NULL : seeds + r->from * seed_step + k;
         if ((seeds == NULL && k > 0) || !mf_wants(r, p->outputs[k])) continue;
         double *g = mf_grad_at(r, p->outputs[k], 0);
         const int step = p->outputs[k] >= 0;
-        for (long l = 0; l < r->n; l++) g[step ? l : 0] += seed == NULL ? 1.0 : seed[l * seed_step];
+        for (ptrdiff_t l = 0; l < r->n; l++)
+            g[step ? l : 0] += seed == NULL ? 1.0 : seed[l * seed_step];
     }
 }
 
@@ -502,7 +503,7 @@ static int mf_replay_tile(const mf_run *r) {
     for (int32_t k = 0; r->job->outputs != NULL && k < p->n_outputs; k++) {
         const double *z = mf_at(r, p->outputs[k], 0);
         const int step = p->outputs[k] >= 0;
-        for (long l = 0; l < r->n; l++)
+        for (ptrdiff_t l = 0; l < r->n; l++)
             r->job->outputs[(r->from + l) * p->n_outputs + k] = z[step ? l : 0];
     }
     if (!r->job->backward) return MF_REPLAY_OK;
@@ -513,7 +514,7 @@ static int mf_replay_tile(const mf_run *r) {
     return MF_REPLAY_OK;
 }
 
-static inline long mf_n_tiles(const mf_plan *p, long n_samples) {
+static inline ptrdiff_t mf_n_tiles(const mf_plan *p, ptrdiff_t n_samples) {
     return (n_samples + p->tile - 1) / p->tile;
 }
 
@@ -531,14 +532,14 @@ static int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf
 
 /* Tiles first .. end - 1 of mf_n_tiles, at least one, which are as even as can be. */
 static int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
-                           const mf_job *job, long first, long end) {
+                           const mf_job *job, ptrdiff_t first, ptrdiff_t end) {
     mf_run r = {p, kernels, job, *ws, 0, 0, 0, 1};
-    const long n_tiles = mf_n_tiles(p, job->n_samples);
-    const long tile = mf_whole_blocks((job->n_samples + n_tiles - 1) / n_tiles);
+    const ptrdiff_t n_tiles = mf_n_tiles(p, job->n_samples);
+    const ptrdiff_t tile = mf_whole_blocks((job->n_samples + n_tiles - 1) / n_tiles);
     for (int32_t k = 0; job->backward && k < p->n_summed_uniforms; k++)
         memset(ws->uniform_grads + p->summed_uniforms[k].first, 0,
                (size_t)p->summed_uniforms[k].n * sizeof(double));
-    for (long k = first; k < end && k * tile < job->n_samples; k++, r.is_first = 0) {
+    for (ptrdiff_t k = first; k < end && k * tile < job->n_samples; k++, r.is_first = 0) {
         r.from = k * tile;
         r.n = job->n_samples - r.from < tile ? job->n_samples - r.from : tile;
         r.stride = mf_whole_blocks(r.n);

@@ -38,7 +38,7 @@ static void mf_matrix_forward(const mf_run *r, const mf_step *s) {
 /* Samples first: row l holds the lanes l of `n` rows. Inputs that are an array's adjacent columns lie
  * there like that already. */
 static const double *mf_samples_first(const mf_run *r, const double *rows, int32_t slot, int32_t n,
-                                      long *row) {
+                                      ptrdiff_t *row) {
     const mf_column *c = r->job->columns + slot;
     if (slot >= 0 && slot + n <= r->plan->n_columns) {
         int32_t k = 1;
@@ -61,11 +61,10 @@ static void mf_clear_weights(const mf_run *r, const mf_step *s) {
 }
 
 /* By `product`, which adds or sets, the adjoints of the weights at dw. */
-static void mf_weights_backward(const mf_run *r, const mf_step *s,
-                                void (*product)(long, long, long, const double *, long, long,
-                                                const double *, long, double *, long), double *dw) {
+static void mf_weights_backward(const mf_run *r, const mf_step *s, mf_product *product,
+                                double *dw) {
     const double *g = mf_grad_at(r, s->z, 0), *x = mf_at(r, s->x, 0);
-    long row;
+    ptrdiff_t row;
     if (s->w_col == 1) {
         const double *xt = mf_samples_first(r, x, s->x, s->n, &row);
         product(s->count, s->n, r->n, g, r->stride, 1, xt, row, dw, s->w_row);
@@ -78,7 +77,7 @@ static void mf_weights_backward(const mf_run *r, const mf_step *s,
 static void mf_matrix_backward(const mf_run *r, const mf_step *s) {
     const mf_kernels *k = r->kernels;
     const double *w = r->ws.uniforms + s->w, *g = mf_grad_at(r, s->z, 0);
-    const long m = s->count;
+    const ptrdiff_t m = s->count;
     for (int32_t i = 0; i < m; i++) mf_bias_backward(r, mf_bias_of(s, i), mf_grad_at(r, s->z, i));
     if (s->wants_x)
         k->matrix_add(s->n, r->stride, m, w, s->w_col, s->w_row, g, r->stride,
@@ -93,15 +92,15 @@ static void mf_matrix_backward(const mf_run *r, const mf_step *s) {
  * their nodes. Once: it scales the rows that they are computed from. */
 static void mf_add_weights(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                            const mf_job *job, double scale, double *node_grads) {
-    const long stride = mf_whole_blocks(job->n_samples);
+    const ptrdiff_t stride = mf_whole_blocks(job->n_samples);
     const mf_run r = {p, kernels, job, *ws, job->n_samples, stride, 0, 0};
     for (int32_t k = p->n_uniform_steps; k < p->n_steps; k++) {
         const mf_step *s = &p->steps[k];
-        const long n = s->count * stride;
+        const ptrdiff_t n = s->count * stride;
         if (!s->puts_off) continue;
         double *g = mf_grad_at(&r, s->z, 0);
         if (p->partly_used && mf_all_zero(n, g)) continue;
-        for (long l = 0; l < n; l++) g[l] *= scale;
+        for (ptrdiff_t l = 0; l < n; l++) g[l] *= scale;
         mf_weights_backward(&r, s, kernels->matrix_add, node_grads + s->w_node);
     }
 }
@@ -111,33 +110,33 @@ static void mf_add_weights(const mf_plan *p, const mf_kernels *kernels, const mf
 static void mf_uniform_matrix_forward(const mf_run *r, const mf_step *s) {
     const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0);
     double *z = mf_at(r, s->z, 0);
-    const long m = s->count, n = s->n;
+    const ptrdiff_t m = s->count, n = s->n;
     for (int32_t v = 0; v < s->n_vectors; v++)
-        for (long i = 0; i < m; i++)
+        for (ptrdiff_t i = 0; i < m; i++)
             z[v * m + i] = s->y == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~s->y + i * s->y_move];
     if (s->w_col != 1) {
         r->kernels->matrix_add(s->n_vectors, m, n, x, s->x_step, 1, w, s->w_col, z, m);
         return;
     }
     for (int32_t v = 0; v < s->n_vectors; v++)
-        r->kernels->vector_add(m, n, w, s->w_row, x + (long)v * s->x_step, z + v * m);
+        r->kernels->vector_add(m, n, w, s->w_row, x + (ptrdiff_t)v * s->x_step, z + v * m);
 }
 
 static void mf_uniform_matrix_backward(const mf_run *r, const mf_step *s) {
     const mf_kernels *k = r->kernels;
     const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, s->z, 0);
     double *dw = r->ws.uniform_grads + s->w, *dx = mf_grad_at(r, s->x, 0);
-    const long m = s->count, n = s->n, n_vectors = s->n_vectors, step = s->x_step;
+    const ptrdiff_t m = s->count, n = s->n, n_vectors = s->n_vectors, step = s->x_step;
     if (r->plan->partly_used && mf_all_zero(m * n_vectors, g)) return;
-    for (long v = 0; s->y != MF_NO_SLOT && v < n_vectors; v++)
-        for (long i = 0; i < m; i++)
+    for (ptrdiff_t v = 0; s->y != MF_NO_SLOT && v < n_vectors; v++)
+        for (ptrdiff_t i = 0; i < m; i++)
             r->ws.uniform_grads[~s->y + i * s->y_move] += g[v * m + i];
     if (s->w_col == 1) {
         if (s->wants_x) k->matrix_add(n_vectors, n, m, g, m, 1, w, s->w_row, dx, step);
         if (s->wants_w) k->matrix_add(m, n, n_vectors, g, 1, m, x, step, dw, s->w_row);
         return;
     }
-    for (long v = 0; s->wants_x && v < n_vectors; v++)
+    for (ptrdiff_t v = 0; s->wants_x && v < n_vectors; v++)
         k->vector_add(n, m, w, s->w_col, g + v * m, dx + v * step);
     if (s->wants_w) k->matrix_add(n, m, n_vectors, x, 1, step, g, m, dw, s->w_col);
 }

@@ -7,7 +7,7 @@ cdef class Seed(Step):
     cdef Call call
     cdef int32_t id
     cdef int32_t output
-    cdef long sample      # -1: all
+    cdef Py_ssize_t sample   # -1: all
     cdef double count     # a mean is over so many
 
     cdef int run(self) except -1:
@@ -46,7 +46,7 @@ cdef Value hub_of(Call call):
     return stepped(0.0, call.operands(), hub)
 
 
-cdef Value step_result(Call call, list operands, double data, int32_t output, long sample,
+cdef Value step_result(Call call, list operands, double data, int32_t output, Py_ssize_t sample,
                        double count):
     """A result of a call as a Value."""
     cdef Seed seed = Seed.__new__(Seed)

@@ -150,9 +150,9 @@ cdef class Specialization:
             return None
         if backward and self.plan.plan.n_outputs != 1:
             raise TypeError("only a function of one result has a gradient")
-        outputs = bytearray(8 * call.n_samples * self.plan.plan.n_outputs)
+        outputs = bytearray(bytes_of(call.n_samples, self.plan.plan.n_outputs))
         if backward and leaves is None:
-            columns = bytearray(8 * call.n_samples * self.n_lanes)
+            columns = bytearray(bytes_of(call.n_samples, self.n_lanes))
         call.run(<double *><char *>outputs, backward,
                  <double *><char *>columns if columns is not None else NULL)
         if not backward:

@@ -11,7 +11,8 @@
 # forget_orphan, and that only parks objects (see state.pxi), so no caller sees a half-done store.
 
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport (SIZE_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
+                          uintptr_t)
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 from cpython.object cimport PyObject
@@ -40,6 +41,8 @@ cdef extern from "node.h" nogil:
     bint mf_no_grad_here()
     bint mf_tracing_here()
     uint8_t mf_trace_flag()
+    void *mf_free_handle(int32_t next)
+    int32_t mf_next_handle(const void *handle)
 
 cdef extern from "eval.h" nogil:
     enum:
@@ -108,21 +111,23 @@ cdef int32_t cursor = 0          # where the next record is looked for
 cdef int32_t n_live = 0
 cdef int32_t max_nodes = MF_MAX_NODES
 
-cdef PyObject **handles = NULL   # a live Value, or (next free handle << 1 | 1)
+cdef PyObject **handles = NULL   # a live Value, or a link to the next free handle
 cdef int32_t cap_handles = 0
 cdef int32_t free_handle = MF_NONE
 
 cdef int64_t n_allocs_left = -1  # test hook: allocations until one fails; -1: never
 
 
-cdef void *resized(void *block, size_t size) noexcept nogil:
-    """realloc, or NULL where the test hook says that memory has run out."""
+cdef void *resized(void *block, uint64_t n, size_t size) noexcept nogil:
+    """realloc to n items of that size; NULL where there is no room, or the test hook says so."""
     global n_allocs_left
     if n_allocs_left >= 0:
         if n_allocs_left == 0:
             return NULL
         n_allocs_left -= 1
-    return realloc(block, size)
+    if n > SIZE_MAX // size:
+        return NULL
+    return realloc(block, <size_t>n * size)
 
 
 cdef bint grow_nodes() noexcept nogil:
@@ -134,19 +139,19 @@ cdef bint grow_nodes() noexcept nogil:
         cap = max_nodes
     if cap <= cap_nodes:
         return False
-    block = resized(nodes, <size_t>cap * sizeof(mf_node))
+    block = resized(nodes, cap, sizeof(mf_node))
     if block is NULL:
         return False
     nodes = <mf_node *>block
-    block = resized(node_data, <size_t>cap * sizeof(double))
+    block = resized(node_data, cap, sizeof(double))
     if block is NULL:
         return False
     node_data = <double *>block
-    block = resized(node_grad, <size_t>cap * sizeof(double))
+    block = resized(node_grad, cap, sizeof(double))
     if block is NULL:
         return False
     node_grad = <double *>block
-    block = resized(owners, <size_t>cap * sizeof(int32_t))
+    block = resized(owners, cap, sizeof(int32_t))
     if block is NULL:
         return False
     owners = <int32_t *>block
@@ -279,12 +284,12 @@ cdef bint grow_handles() noexcept nogil:
         cap = MF_MAX_NODES
     if cap <= cap_handles:
         return False
-    block = resized(handles, <size_t>cap * sizeof(PyObject *))
+    block = resized(handles, cap, sizeof(PyObject *))
     if block is NULL:
         return False
     handles = <PyObject **>block
     for h in range(<int32_t>cap - 1, cap_handles - 1, -1):
-        handles[h] = <PyObject *>((<uintptr_t>free_handle << 1) | 1)
+        handles[h] = <PyObject *>mf_free_handle(free_handle)
         free_handle = h
     cap_handles = <int32_t>cap
     return True
@@ -298,7 +303,7 @@ cdef inline bint own(int32_t id, PyObject *value) noexcept nogil:
         if not grow_handles():
             return False
         h = free_handle
-    free_handle = <int32_t>(<int64_t>(<uintptr_t>handles[h]) >> 1)
+    free_handle = mf_next_handle(handles[h])
     handles[h] = value
     owners[id] = h
     return True
@@ -307,7 +312,7 @@ cdef inline bint own(int32_t id, PyObject *value) noexcept nogil:
 cdef inline void disown(int32_t id) noexcept nogil:
     global free_handle
     cdef int32_t h = owners[id]
-    handles[h] = <PyObject *>((<uintptr_t>free_handle << 1) | 1)
+    handles[h] = <PyObject *>mf_free_handle(free_handle)
     free_handle = h
     owners[id] = MF_NONE
 

@@ -54,7 +54,7 @@ cdef class Share:
     cdef Plan plan
     cdef const mf_job *job
     cdef mf_workspace ws
-    cdef long first, end
+    cdef Py_ssize_t first, end
     cdef int error
 
     def __dealloc__(self):
@@ -67,7 +67,7 @@ cdef class Share:
                                          self.end)
 
 
-cdef int32_t n_shares(const mf_plan *p, long n_samples) noexcept:
+cdef int32_t n_shares(const mf_plan *p, Py_ssize_t n_samples) noexcept:
     """Into how many shares a call of so many samples is worth splitting."""
     cdef int64_t n = <int64_t>n_samples * p.n_rows // MIN_SHARE
     n = min(n, min(<int64_t>n_threads, <int64_t>mf_n_tiles(p, n_samples)))
@@ -77,7 +77,7 @@ cdef int32_t n_shares(const mf_plan *p, long n_samples) noexcept:
 cdef Share new_share(Plan plan, const mf_workspace *ws, const mf_job *job, int32_t k, int32_t n):
     """Share k of n, with a workspace of its own."""
     cdef Share share = Share()
-    cdef long n_tiles = mf_n_tiles(&plan.plan, job.n_samples)
+    cdef Py_ssize_t n_tiles = mf_n_tiles(&plan.plan, job.n_samples)
     share.plan = plan
     share.job = job
     share.first = n_tiles * k // n
@@ -85,14 +85,14 @@ cdef Share new_share(Plan plan, const mf_workspace *ws, const mf_job *job, int32
     if not make_workspace(&plan.plan, &share.ws):
         raise MemoryError("no room for the workspace of a thread")
     share.ws.uniforms = ws.uniforms
-    share.ws.uniform_grads = <double *>resized(NULL, 8 * <size_t>plan.plan.n_uniforms + 8)
+    share.ws.uniform_grads = <double *>resized(NULL, <uint64_t>plan.plan.n_uniforms + 1, 8)
     if share.ws.uniform_grads is NULL:
         raise MemoryError("no room for the workspace of a thread")
     return share
 
 
 cdef int run_shares(list shares, Plan plan, const mf_workspace *ws, const mf_job *job,
-                    long own_tiles) except -1:
+                    Py_ssize_t own_tiles) except -1:
     """All shares by the pool, the first tiles here. The job is the caller's: whatever happens, this
     returns when nobody uses it any more."""
     cdef int error = 0
