@@ -3,13 +3,14 @@
 from micrograd_fast import functional, nn, optim
 from micrograd_fast._core import get_num_threads, set_num_threads
 from micrograd_fast._version import __version__
-from micrograd_fast.compiler import Batch, TraceError, compile
+from micrograd_fast.compiler import Batch, TraceError, TraceWarning, compile
 from micrograd_fast.engine import Value, no_grad
 from micrograd_fast.functional import maximum, minimum, take
 
 __all__ = [
     "Batch",
     "TraceError",
+    "TraceWarning",
     "Value",
     "__version__",
     "compile",

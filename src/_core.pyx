@@ -26,6 +26,7 @@ include "threads.pxi"    # large batches split over threads
 include "signature.pxi"  # what a call's arguments look like, and which trace serves them
 include "arrays.pxi"     # numbers of callers' arrays
 include "call.pxi"       # calls of compiled functions: arguments, runs, gradients
+include "dispatch.pxi"   # which trace serves a call
 include "results.pxi"    # the nodes of what calls return
 include "batch.pxi"      # the results of a batched call
 include "params.pxi"     # lists of parameters: zero_grad and optimizer steps

@@ -1,7 +1,7 @@
 # What a call's arguments look like, and the trace that serves all calls that look alike. Needs
 # plan.pxi and deferred.pxi.
 #
-# compiler.py writes a signature down as keys, a tuple for each argument:
+# arguments.py writes a signature down as keys, a tuple for each argument:
 #   ("array", shape)       a float64 array; where the function is batched, shape is a sample's
 #   ("array grad", shape)  the same, and its gradient is asked for
 #   ("batch", shape)       a Batch that has a graph behind it
@@ -9,7 +9,7 @@
 #   ("value",)             a Value
 #   ("static", type, x)    the constant x
 #   ("list", keys), ("tuple", keys)
-# compiler.py finds the key of arguments of any kind; call.pxi only looks whether plain arguments
+# arguments.py finds the key of arguments of any kind; call.pxi only looks whether plain arguments
 # fit a key that is there, which takes some 100 ns.
 
 from cpython.buffer cimport (Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release,
@@ -160,34 +160,3 @@ cdef class Specialization:
         if leaves is not None:
             return outputs, call.leaf_gradients(leaves)
         return outputs, (call.input_gradients(), call.wanted_columns(columns))
-
-
-cdef class Dispatcher:
-    """What a compiled function does at a call: finds the trace that fits, and runs it.
-
-    A subclass gives __wrapped__, the function, and _prepared(args, kwargs), which returns
-    (specialization, args, kwargs): the arguments made plain, and the trace for them.
-    """
-    cdef list recent    # Specializations, the latest first
-
-    def __cinit__(self, *args, **kwargs):
-        self.recent = []
-
-    def __call__(self, *args, **kwargs):
-        cdef Call call
-        cdef Specialization special
-        cdef bint grad = records()
-        if mf_n_special and mf_tracing_here():
-            return self.__wrapped__(*args, **kwargs)
-        for special in self.recent:
-            call = special.fed(args, kwargs, grad)
-            if call is not None:
-                break
-        else:
-            special, args, kwargs = self._prepared(args, kwargs)
-            call = special.fed(args, kwargs, grad)
-            if call is None:
-                raise TypeError("an argument changed while it was read")
-        if not self.recent or self.recent[0] is not special:
-            self.recent = [special, *[s for s in self.recent if s is not special][:3]]
-        return call.results(grad)

@@ -6,6 +6,7 @@
 # would freeze a number raises TraceError. Other threads go on eagerly meanwhile.
 
 import sys
+import warnings
 
 cdef dict INSTEAD = {
     "reading .data": "compute with the Value itself, or v.detach() to stop its gradient",
@@ -28,14 +29,32 @@ class TraceError(RuntimeError):
     """A traced function did what would freeze a number; the message says where and what instead."""
 
 
-cdef int raise_trace_error(str what) except -1:
+class TraceWarning(UserWarning):
+    """A compiled function is traced more often than it needs, or may not notice a change."""
+
+
+cdef object user_frame():
+    """The frame of the line outside of the engine that led here."""
     frame = sys._getframe()
     while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in NOT_THE_USER_S:
         frame = frame.f_back
+    return frame
+
+
+cdef int raise_trace_error(str what) except -1:
+    frame = user_frame()
     where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
     instead = INSTEAD.get(what, "do it outside of the compiled function")
     raise TraceError(f"{where}: {what} inside a compiled function, which is traced once and then "
                      f"replayed with other numbers; {instead}")
+
+
+def warn_of_trace(str text) -> None:
+    """A TraceWarning that stands at the user's line."""
+    frame = user_frame()
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(text, TraceWarning, frame.f_code.co_filename, frame.f_lineno,
+                           frame.f_globals.get("__name__"), registry)
 
 
 cdef int check_readable(int32_t id, str what) except -1:
