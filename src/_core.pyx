@@ -16,6 +16,7 @@ include "build.pxi"      # many nodes in one call: affine, sum, dot
 include "program.pxi"    # what a traced function computes, as plain data
 include "passes.pxi"     # Program in, faster Program out
 include "trace.pxi"      # a function of Values run once, its nodes made a Program
+include "asides.pxi"     # code that runs during a trace and is no part of it
 include "schedule.pxi"   # which values are rows, how early each is known
 include "plan.pxi"       # a Program laid out in slots for replay.h
 include "layout.pxi"     # the slots, and equal ops of a level as one step

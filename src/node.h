@@ -5,6 +5,7 @@
 #define MF_NODE_H
 
 #include <assert.h>
+#include <fenv.h>
 #include <stdint.h>
 
 #if defined(_MSC_VER)
@@ -63,5 +64,11 @@ static MF_THREAD_LOCAL int mf_trace_depth = 0;
 static inline int mf_no_grad_here(void) { return mf_no_grad_depth > 0; }
 static inline int mf_tracing_here(void) { return mf_trace_depth > 0; }
 static inline uint8_t mf_trace_flag(void) { return mf_trace_depth > 0 ? MF_F_TRACED : 0; }
+
+/* Inputs of a trace are nan, and comparing nan sets a flag of the processor that NumPy reads after a
+ * function over object arrays and takes for an invalid operation of its caller. */
+static inline void mf_clear_invalid(void) {
+    if (fetestexcept(FE_INVALID)) feclearexcept(FE_INVALID);
+}
 
 #endif

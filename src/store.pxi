@@ -41,6 +41,7 @@ cdef extern from "node.h" nogil:
     bint mf_no_grad_here()
     bint mf_tracing_here()
     uint8_t mf_trace_flag()
+    void mf_clear_invalid()
     void *mf_free_handle(int32_t next)
     int32_t mf_next_handle(const void *handle)
 
@@ -215,6 +216,8 @@ cdef inline int32_t node_new(double data, int32_t x, int32_t y, uint8_t op) noex
     n.flags = (ascending & MF_F_ASCENDING) | (traced & MF_F_TRACED)
     if mf_n_special:
         n.flags |= mf_trace_flag()
+        if n.flags & MF_F_TRACED:
+            mf_clear_invalid()
     n_live += 1
     return id
 

@@ -10,9 +10,12 @@ import warnings
 
 cdef dict INSTEAD = {
     "reading .data": "compute with the Value itself, or v.detach() to stop its gradient",
+    "comparing by == or !=": "a float argument is a Value here: give an int, which is a constant "
+                             "that may be compared, or choose with mg.take(values, index)",
     "comparing": "use mg.maximum(*values) or mg.minimum(*values), which choose at every call",
     "bool()": "choose with mg.maximum, mg.minimum, relu() or mg.take(values, index)",
     "formatting": "print outside: a traced function runs once, not at every call",
+    "repr(), str() or print()": "print outside: a traced function runs once, not at every call",
     "backward()": "call backward() on what the compiled function returned",
     "a node's _backward": "call backward() on what the compiled function returned",
     "a custom _backward": "write the function with the ops of Value, whose derivatives are known",
@@ -30,7 +33,7 @@ class TraceError(RuntimeError):
 
 
 class TraceWarning(UserWarning):
-    """A compiled function is traced more often than it needs, or may not notice a change."""
+    """A compiled function is traced more often than needed, or may have frozen what it read."""
 
 
 cdef object user_frame():
@@ -42,6 +45,9 @@ cdef object user_frame():
 
 
 cdef int raise_trace_error(str what) except -1:
+    """Raises TraceError, unless the code that runs is no part of the traced function."""
+    if in_aside():
+        return 0
     frame = user_frame()
     where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
     instead = INSTEAD.get(what, "do it outside of the compiled function")
@@ -61,6 +67,7 @@ cdef int check_readable(int32_t id, str what) except -1:
     """Raises TraceError where the number of a node is not known yet, or never will be."""
     if mf_n_special and mf_tracing_here():
         raise_trace_error(what)
+        give_number_back(id)
     if nodes[id].flags & MF_F_TRACED:
         raise TraceError(f"{what}: this Value was made inside a compiled function while it was "
                          "traced and has no number; return it from the function instead")
@@ -91,6 +98,7 @@ cdef class Trace:
     cdef list inputs
     cdef list captured
     cdef bint running
+    cdef Rest rest
     cdef int no_grad_depth   # of the caller, who may not want a gradient: the program may
 
     def __cinit__(self):
@@ -101,6 +109,8 @@ cdef class Trace:
         global mf_n_special, mf_trace_depth, mf_no_grad_depth
         if mf_tracing_here():
             raise RuntimeError("a trace is running in this thread already")
+        self.rest = Rest()
+        self.rest.begin()
         self.running = True
         self.no_grad_depth = mf_no_grad_depth
         mf_no_grad_depth = 0
@@ -113,6 +123,7 @@ cdef class Trace:
         if not self.running:
             raise RuntimeError("this trace is not running")
         self.running = False
+        self.rest.end()
         mf_no_grad_depth = self.no_grad_depth
         mf_n_special -= 1
         mf_trace_depth -= 1

@@ -152,6 +152,8 @@ cdef class Value:
         del_attribute(self, name, NULL)
 
     def __repr__(self):
+        if mf_n_special and mf_tracing_here():
+            check_readable(self.id, "repr(), str() or print()")
         if nodes[self.id].flags & MF_F_TRACED:
             return "Value(traced)"
         return f"Value(data={node_data[self.id]}, grad={node_grad[self.id]})"
@@ -170,7 +172,11 @@ cdef class Value:
         return (<PyTypeObject *>object).tp_hash(self)
 
     def __eq__(self, other):
-        return True if self is other else NotImplemented
+        if self is other:
+            return True
+        if mf_n_special and mf_tracing_here() and is_number(other):
+            raise_trace_error("comparing by == or !=")
+        return NotImplemented
 
     def __lt__(self, other):
         return compare(self, other, Py_LT)
