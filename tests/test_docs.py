@@ -15,6 +15,7 @@ from micrograd_fast.__main__ import build_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHERS = [ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT / "bench" / "README.md"]
 LANGUAGES = {"python", "sh", "text"}
 
 # A page runs in a process of its own: as_micrograd is for a whole process.
@@ -74,7 +75,7 @@ def test_extras_in_the_pages_are_in_pyproject():
     assert {"demo", "viz", "examples"} <= named <= there
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES + OTHERS, ids=lambda page: page.name)
 def test_links_lead_to_files_that_are_there(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8")):
         if not re.match(r"\w+:", target):

@@ -1,8 +1,10 @@
 """The examples run, and each notebook is its script."""
 
+import ast
 import importlib.util
 import json
 import runpy
+import sys
 import warnings
 from pathlib import Path
 
@@ -36,8 +38,19 @@ def test_the_notebook_is_its_script(script):
     assert not errors
 
 
+def packages_of(script):
+    """What the script imports, and plots: top-level names."""
+    tree = ast.parse(script.read_text("utf-8"))
+    nodes = list(ast.walk(tree))
+    found = {
+        name.name.partition(".")[0] for n in nodes if isinstance(n, ast.Import) for name in n.names
+    }
+    found |= {n.module.partition(".")[0] for n in nodes if isinstance(n, ast.ImportFrom)}
+    return found - {"micrograd", "micrograd_fast"} - set(sys.stdlib_module_names)
+
+
 def test_the_script_runs_with_small_numbers(script, tmp_path, monkeypatch, capsys):
-    for name in ("matplotlib", "names", "scipy", "sklearn", "tqdm"):
+    for name in packages_of(script):
         pytest.importorskip(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")

@@ -14,10 +14,12 @@ import inspect
 import re
 from pathlib import Path
 
-from mkdocs.structure.files import File
+from mkdocs.structure.files import File, InclusionLevel
 
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONAL = {"promises.md": "What it promises"}
+COPIES = "files/"  # where the site keeps files from outside docs/
+NOT_IN_NAV = InclusionLevel.NOT_IN_NAV
 MADE_BY_OTHERS = ("Batch", "CompiledFunction")  # no user calls these constructors
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)#\s]+)((?:#[^)]*)?\))")
 INCLUDE = re.compile(r"^<!-- include ([\w./-]+)(?:: (.+?))? -->$", re.M)
@@ -31,18 +33,33 @@ def on_config(config):
 
 
 def on_files(files, config):
-    for page in list(files.documentation_pages()):
-        text = expanded(Path(page.abs_src_path).read_text("utf-8"))
-        for target in sorted(set(re.findall(r"\]\(files/([^)#]+)", text))):
-            source = f"files/{target}"
+    pages = list(files.documentation_pages())
+    for page in pages:  # grows: a copy may link to further files
+        text = page_text(page, Path(page.abs_src_path).read_text("utf-8"))
+        for target in sorted(set(re.findall(r"\]\((?:\.\./)*files/([^)#]+)", text))):
+            source = f"{COPIES}{target}"
             if files.get_file_from_path(source) is None:
-                files.append(File.generated(config, source, abs_src_path=str(ROOT / target)))
+                copy = File.generated(
+                    config, source, abs_src_path=str(ROOT / target), inclusion=NOT_IN_NAV
+                )
+                files.append(copy)
+                if copy.is_documentation_page():
+                    pages.append(copy)
     return files
 
 
 def on_page_markdown(markdown, page, config, files):
     shown = {}
-    return API.sub(lambda match: reference(match[1], shown), expanded(markdown))
+    return API.sub(lambda match: reference(match[1], shown), page_text(page.file, markdown))
+
+
+def page_text(file, markdown):
+    """A page as the site shows it; links of a copy lead out of the folder of copies again."""
+    if not file.src_uri.startswith(COPIES):
+        return expanded(markdown)
+    source = Path(file.src_uri.removeprefix(COPIES))
+    up = "../" * len(source.parts)
+    return relinked(markdown, source.parent, up)
 
 
 def expanded(markdown):
@@ -60,8 +77,10 @@ def included(name, heading):
     return relinked(section[1], Path(name).parent)
 
 
-def relinked(markdown, folder):
-    """Links of a file in `folder`: to pages, or to copies of other files of the repository."""
+def relinked(markdown, folder, up=""):
+    """Links of a file in `folder`: to pages, or to copies of other files of the repository.
+
+    up: the way from the page that shows the text to the top of the site."""
 
     def new_link(match):
         target = match[2]
@@ -69,9 +88,9 @@ def relinked(markdown, folder):
             return match[0]
         path = (ROOT / folder / target).resolve()
         if path.is_file() and path.is_relative_to(ROOT / "docs"):
-            target = path.relative_to(ROOT / "docs").as_posix()
+            target = up + path.relative_to(ROOT / "docs").as_posix()
         elif path.is_file():
-            target = f"files/{path.relative_to(ROOT).as_posix()}"
+            target = f"{up}{COPIES}{path.relative_to(ROOT).as_posix()}"
         return match[1] + target + match[3]
 
     return LINK.sub(new_link, markdown)
