@@ -1,5 +1,12 @@
 """micrograd's scalar autograd, unchanged to its users and hundreds of times faster."""
 
+try:
+    from micrograd_fast import _core as _core
+except ImportError as error:
+    from micrograd_fast._uncompiled import explanation
+
+    raise ImportError(explanation(error), name="micrograd_fast._core") from error
+
 from micrograd_fast import functional, nn, optim
 from micrograd_fast._core import get_num_threads, set_num_threads
 from micrograd_fast._version import __version__
@@ -42,7 +49,7 @@ def __getattr__(name: str) -> object:
         return import_module("micrograd_fast.viz")
     text = f"module 'micrograd_fast' has no attribute {name!r}"
     for module in (nn, optim, functional):
-        if name in module.__all__:
+        if name in dir(module):
             text += f": it is in {module.__name__}"
             break
     else:

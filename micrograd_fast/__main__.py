@@ -95,7 +95,7 @@ def run_program(parser: argparse.ArgumentParser, args: argparse.Namespace) -> in
 
     from micrograd_fast import runner
 
-    return runner.run(words[0], words[1:], module=module)
+    return runner.run(words[0], words[1:], module=module, local=args.local)
 
 
 def run_info() -> int:
@@ -168,11 +168,17 @@ def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     run = commands.add_parser(
         "run",
         help="run a program that imports micrograd, unchanged",
-        usage="%(prog)s [-h] SCRIPT [ARGUMENT ...]\n       %(prog)s [-h] -m MODULE [ARGUMENT ...]",
+        usage="%(prog)s [-h] [--local] SCRIPT [ARGUMENT ...]\n"
+        "       %(prog)s [-h] [--local] -m MODULE [ARGUMENT ...]",
         description="Run a script or a module as Python does, with micrograd, micrograd.engine and "
         "micrograd.nn resolved to micrograd_fast.",
         epilog=RUN_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument(
+        "--local",
+        action="store_true",
+        help="keep a micrograd that stands in the program's own folder",
     )
     run.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="a module, as python -m")
     run.add_argument("program", nargs=argparse.REMAINDER, help="a script and its arguments")

@@ -65,8 +65,8 @@ def _install() -> None:
     # The modules themselves, no copies: what a program replaces on micrograd.nn is replaced.
     sys.modules.update({"micrograd": package, "micrograd.engine": engine, "micrograd.nn": nn})
     _refuse(package, "micrograd", ["engine", "nn"])
-    _refuse(engine, "micrograd.engine", engine.__all__)
-    _refuse(nn, "micrograd.nn", nn.__all__)
+    _refuse(engine, "micrograd.engine", dir(engine))
+    _refuse(nn, "micrograd.nn", dir(nn))
     sys.meta_path.insert(0, _Missing())
 
 

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., object])
 
-__all__ = ["Value", "no_grad"]
+# What a star import gives with micrograd: more would hide a program's own names.
+__all__ = ["Value"]
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return ["Value", "no_grad"]
 
 
 class no_grad(NoGrad):

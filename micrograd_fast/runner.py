@@ -25,13 +25,12 @@ class _NotFoundError(Exception):
     """There is no such program; the text says what was looked for."""
 
 
-def run(target: str, args: list[str], *, module: bool) -> int:
+def run(target: str, args: list[str], *, module: bool, local: bool = False) -> int:
     """Run the script at the path `target`, or the module of that name; the exit code.
 
-    SystemExit passes through. Any other exception of the program is shown as Python shows it.
+    local: a micrograd in the program's own folder is not replaced. SystemExit passes through. Any
+    other exception of the program is shown as Python shows it.
     """
-    import micrograd_fast.as_micrograd  # noqa: F401
-
     main = ModuleType("__main__")
     vars(main)["__builtins__"] = builtins
     sys.modules["__main__"] = main
@@ -39,7 +38,7 @@ def run(target: str, args: list[str], *, module: bool) -> int:
     interrupted: list[bool] = []
     atexit.register(_die_if, interrupted)
     try:
-        code = _module_code(main, target, args) if module else _script_code(main, target, args)
+        code = (_module_code if module else _script_code)(main, target, args, local)
         exec(code, vars(main))
     except SystemExit:
         raise
@@ -56,7 +55,7 @@ def run(target: str, args: list[str], *, module: bool) -> int:
     return 0
 
 
-def _script_code(main: ModuleType, path: str, args: list[str]) -> CodeType:
+def _script_code(main: ModuleType, path: str, args: list[str], local: bool) -> CodeType:
     """The script's code; `__main__` and sys are as Python makes them for `python path args`."""
     sys.argv[:] = [path, *args]
     full = os.path.abspath(path)
@@ -64,22 +63,22 @@ def _script_code(main: ModuleType, path: str, args: list[str]) -> CodeType:
         # A folder or a zip file with a __main__ in it.
         spec = PathFinder.find_spec("__main__", [full])
         if spec is not None and spec.loader is not None:
-            _set_first_path(full)
+            _enter(full, local)
             return _code_of(main, spec, full)
     try:
         with io.open_code(full) as file:
             source = file.read()
     except OSError as error:
         raise _NotFoundError(f"can't open file {full!r}: {error.strerror}") from None
-    _set_first_path(os.path.dirname(os.path.realpath(full)))
+    _enter(os.path.dirname(os.path.realpath(full)), local)
     vars(main).update(__file__=full, __cached__=None, __loader__=SourceFileLoader("__main__", full))
     return compile(source, full, "exec", dont_inherit=True)
 
 
-def _module_code(main: ModuleType, name: str, args: list[str]) -> CodeType:
+def _module_code(main: ModuleType, name: str, args: list[str], local: bool) -> CodeType:
     """The module's code; `__main__` and sys are as Python makes them for `python -m name args`."""
     sys.argv[:] = ["-m", *args]
-    _set_first_path(os.getcwd())
+    _enter(os.getcwd(), local)
     try:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.submodule_search_locations is not None:
@@ -113,10 +112,22 @@ def _code_of(main: ModuleType, spec: importlib.machinery.ModuleSpec, path: str) 
     return code  # type: ignore[no-any-return]
 
 
-def _set_first_path(folder: str) -> None:
-    """sys.path[0] held the command's own folder, unless Python was told to put none there."""
+def _enter(folder: str, local: bool) -> None:
+    """The program's folder becomes sys.path[0], and micrograd this package: a micrograd in that
+    folder too, which is said, unless `local` keeps it."""
+    # sys.path[0] held the command's own folder, unless Python was told to put none there.
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         sys.path[0] = folder
+        own = PathFinder.find_spec("micrograd", [folder])
+        if own is not None and own.loader is not None:
+            if local:
+                return
+            print(
+                f"micrograd-fast: {own.origin} is replaced by micrograd_fast; "
+                "run --local keeps the program's own",
+                file=sys.stderr,
+            )
+    import micrograd_fast.as_micrograd  # noqa: F401
 
 
 def _without_this_module(trace: TracebackType | None) -> TracebackType | None:

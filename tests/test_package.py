@@ -2,8 +2,10 @@
 
 import importlib
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +16,20 @@ from micrograd_fast.__main__ import main
 
 def test_dir_of_the_package_shows_what_is_public():
     assert set(dir(mg)) == {*mg.__all__, "engine", "viz"}
-    for name in ("engine", "functional", "nn", "optim", "viz"):
-        module = importlib.import_module(f"micrograd_fast.{name}")
-
-        assert set(dir(module)) >= set(module.__all__)
-    for module in (mg.engine, functional, nn, optim):
+    assert set(dir(importlib.import_module("micrograd_fast.viz"))) >= set(mg.viz.__all__)
+    for module in (functional, optim):
         assert set(dir(module)) == set(module.__all__)
+    assert set(dir(mg.engine)) == {"Value", "no_grad"}
+
+
+def test_star_imports_give_what_micrograd_s_give(tmp_path):
+    """And nothing more: a program's own load, save or utils stays."""
+    for module in ("nn", "engine"):
+        ours, theirs = {}, {}
+        exec(f"from micrograd_fast.{module} import *", ours)
+        exec(f"from micrograd.{module} import *", theirs)
+        assert set(ours) == set(theirs)
+    assert {"load", "save", "utils", "ACTIVATIONS"} <= set(dir(nn))
 
 
 def test_viz_is_imported_when_it_is_used_first():
@@ -109,3 +119,20 @@ def test_without_dask_the_cure_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "micrograd_fast.distributed", raising=False)
     with pytest.raises(ImportError, match=r"pip install 'micrograd-fast\[dask\]'"):
         importlib.import_module("micrograd_fast.distributed")
+
+
+def test_the_source_folder_without_its_compiled_module_says_so(tmp_path):
+    source = Path(mg.__file__).parent
+    shutil.copytree(
+        source, tmp_path / "micrograd_fast", ignore=shutil.ignore_patterns("_core.*", "__pycache__")
+    )
+    # -S: an editable install would find the compiled module of the checkout.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "import micrograd_fast"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "has no compiled module for this Python: it is the source folder" in done.stderr
+    assert "pip install -e ." in done.stderr

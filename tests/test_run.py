@@ -167,7 +167,7 @@ def test_micrograd_is_this_package_even_beside_one_of_that_name():
             "stands in for micrograd 0.1.0, micrograd.engine has Value, no_grad",
         ),
         ("from micrograd import optim", "cannot import name 'optim' from 'micrograd': "),
-        ("from micrograd.nn import Conv", "micrograd.nn has ACTIVATIONS, MLP, Layer, Module, Ne"),
+        ("from micrograd.nn import Conv", "micrograd.nn has ACTIVATIONS, Layer, MLP, Module, Ne"),
         (
             "import micrograd.tensor",
             "ModuleNotFoundError: No module named 'micrograd.tensor': micrograd_fast stands in "
@@ -220,3 +220,22 @@ def test_help_shows_examples():
     code, printed, _ = run("-h")
     assert code == 0
     assert re.search(r"micrograd-fast run -m pytest", printed)
+
+
+@pytest.mark.parametrize("arguments", [("go.py",), ("-m", "go")])
+def test_a_micrograd_of_the_program_is_replaced_aloud_or_kept(arguments):
+    write("micrograd/__init__.py", "")
+    write("micrograd/engine.py", "class Value:\n    pass\n")
+    write("go.py", "from micrograd.engine import Value\nprint(Value.__module__)\n")
+    code, out, complaints = run(*arguments)
+    assert (code, out) == (0, "micrograd_fast.engine\n")
+    own = os.path.realpath("micrograd/__init__.py")
+    assert complaints == (
+        f"micrograd-fast: {own} is replaced by micrograd_fast; run --local keeps the program's own\n"
+    )
+    assert run("--local", *arguments) == (0, "micrograd.engine\n", "")
+
+
+def test_local_replaces_a_micrograd_that_is_only_installed():
+    write("go.py", "from micrograd.engine import Value\nprint(Value.__module__)\n")
+    assert run("--local", "go.py") == (0, "micrograd_fast.engine\n", "")

@@ -103,7 +103,7 @@ def reference(name, shown):
     """A module: its text, then each of its public names; `shown` has those that came before."""
     module = importlib.import_module(name)
     parts = [inspect.getdoc(module) or ""]
-    for public in module.__all__:
+    for public in dir(module) if "__dir__" in vars(module) else module.__all__:
         item = getattr(module, public)
         if not callable(item):
             continue

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-__all__ = ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "load", "save", "utils"]
+# What `from micrograd.nn import *` gives with micrograd: more would hide a program's own names.
+__all__ = ["MLP", "Layer", "Module", "Neuron", "Value", "random"]
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "load", "save", "utils"]
 
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear")

@@ -1,0 +1,16 @@
+"""What to do where the compiled module is not beside the Python files: this needs nothing of it."""
+
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+
+def explanation(error: ImportError) -> str:
+    """Why micrograd_fast._core cannot be imported."""
+    folder = Path(__file__).resolve().parent
+    if any((folder / f"_core{suffix}").exists() for suffix in EXTENSION_SUFFIXES):
+        return str(error)
+    return (
+        f"{folder} has no compiled module for this Python: it is the source folder, which hides an "
+        "installed micrograd_fast from programs started beside it. Build it there, "
+        "pip install -e ., or start Python in another folder"
+    )
