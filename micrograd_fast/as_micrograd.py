@@ -30,7 +30,8 @@ class _Missing(MetaPathFinder):
         if fullname.startswith("micrograd."):
             raise ModuleNotFoundError(
                 f"No module named {fullname!r}: {_STANDS_IN}, which has micrograd.engine and "
-                "micrograd.nn. A program that brings a micrograd of its own runs with plain python",
+                "micrograd.nn. Run a program that brings a micrograd of its own with plain python, "
+                "or with micrograd-fast run --local",
                 name=fullname,
             )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "cross_entropy",
     "dot",
     "hinge_loss",
@@ -43,7 +44,14 @@ def _listed(values: Iterable[Scalar], name: str = "values") -> list[Value]:
     """The items as Values; at least one."""
     if isinstance(values, (Value, str, bytes)):
         raise TypeError(f"{name} must be a list of Values, not {type(values).__name__!r}")
-    items = [v if isinstance(v, Value) else Value(v) for v in values]
+    items = []
+    for k, v in enumerate(values):
+        if isinstance(v, (list, tuple)) or getattr(v, "size", 1) != 1:
+            raise TypeError(
+                f"{name}[{k}] is {type(v).__name__!r}, not a number: give one sample at a time, "
+                "[f(row) for row in rows], or let compile(batch=True) go over them"
+            )
+        items.append(v if isinstance(v, Value) else Value(v))
     if not items:
         raise ValueError(f"{name} must hold at least one Value")
     return items
@@ -156,15 +164,40 @@ def cross_entropy(logits: Iterable[Scalar], target: int) -> Value:
     return total - picked
 
 
-def binary_cross_entropy(logit: Scalar, target: Scalar) -> Value:
-    """The loss of one sample from its logit (not a probability), target between 0 and 1.
+def binary_cross_entropy_with_logits(logit: Scalar, target: Scalar) -> Value:
+    """The loss of one sample from its logit (not a probability), PyTorch's function of that name.
 
-    max(x, 0) - x*target + log(1 + exp(-|x|)), which neither overflows nor loses digits; the same
-    as PyTorch's binary_cross_entropy_with_logits.
+    max(x, 0) - x*target + log(1 + exp(-|x|)), which neither overflows nor loses digits. A target
+    that is the number 0 or 1 is right for an infinite logit too; a target that is a Value is nan
+    there. Raises ValueError for a target that is not between 0 and 1, where it has a number.
     """
-    (x,) = _listed([logit], "logit")
-    (t,) = _listed([target], "target")
+    x = logit if isinstance(logit, Value) else Value(logit)
+    t = target if isinstance(target, Value) else Value(target)
+    is_value = isinstance(target, Value)
+    if not is_value or not _core.tracing():
+        number = target.data if is_value else float(target)
+        if not 0.0 <= number <= 1.0:
+            raise ValueError(f"target must be between 0 and 1, not {number}")
+        if not is_value and number in (0.0, 1.0):
+            # Without x * target, which is nan at infinity.
+            return (-x if number else x).maximum(0) + (-abs(x)).exp().log1p()
     return x.maximum(0) - x * t + (-abs(x)).exp().log1p()
+
+
+def binary_cross_entropy(logit: Scalar, target: Scalar) -> Value:
+    """The old name of binary_cross_entropy_with_logits: a logit, not a probability.
+
+    PyTorch's function of this name takes probabilities, and so will this one from 0.3.0 on.
+    """
+    import warnings
+
+    warnings.warn(
+        "binary_cross_entropy takes a logit and will take a probability, as PyTorch's does, from "
+        "0.3.0 on: write binary_cross_entropy_with_logits",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return binary_cross_entropy_with_logits(logit, target)
 
 
 def mse_loss(predictions: Iterable[Scalar], targets: Iterable[Scalar]) -> Value:

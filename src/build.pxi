@@ -133,12 +133,26 @@ cdef object first_items(object x, Py_ssize_t n):
     return list(islice(items, n))
 
 
+cdef inline int check_widths(object ws, object x, object xs) except -1:
+    """Warns where weights and inputs x, listed in xs, differ in number: micrograd takes as many as
+    both have."""
+    cdef Py_ssize_t n_weights = PySequence_Fast_GET_SIZE(ws)
+    cdef Py_ssize_t n_inputs = PySequence_Fast_GET_SIZE(xs)
+    if xs is not x and hasattr(x, "__len__"):   # of others no more than the weights need were listed
+        n_inputs = len(x)
+    if n_inputs != n_weights:
+        from micrograd_fast.nn.widths import warn_of_widths
+
+        warn_of_widths(n_weights, n_inputs)
+    return 0
+
+
 def affine(w, x, b, str activation=None):
     """b + w[0]*x[0] + w[1]*x[1] + ..., the nodes of micrograd's Neuron, as far as w and x reach.
 
     w: sequence of Values; x: iterable of Values or numbers; b: Value. activation: the name of a
     method of Value to apply ('relu', 'tanh', ...), or None. Returns b itself if w or x is empty
-    and there is no activation.
+    and there is no activation. Warns where w and x differ in length.
     """
     cdef object ws = PySequence_Fast(w, "w must be a sequence of Values")
     cdef object xs = first_items(x, PySequence_Fast_GET_SIZE(ws))
@@ -152,7 +166,10 @@ def affine(w, x, b, str activation=None):
     if (n == 0 or (op == 0 and activation is not None) or type(b) is not Value
             or nodes[(<Value>b).id].flags & MF_F_HELD or not c_may_build()
             or not plain_values(ws, n) or not plain_operands(xs, n)):
-        return affine_in_python(ws, xs, b, activation)
+        made = affine_in_python(ws, xs, b, activation)
+        check_widths(ws, x, xs)
+        return made
+    check_widths(ws, x, xs)
     sum_id = weighted_sum(use((<Value>b).id), PySequence_Fast_ITEMS(ws),
                           PySequence_Fast_ITEMS(xs), n)
     if op and sum_id >= 0:

@@ -71,8 +71,8 @@ FUNCTIONS = {
         lambda x: -np.log(np_softmax(x)[4]),
         lambda torch, x: torch.nn.functional.cross_entropy(x, torch.tensor(4)),
     ),
-    "binary_cross_entropy": (
-        lambda x: F.binary_cross_entropy(x[0], 0.3),
+    "binary_cross_entropy_with_logits": (
+        lambda x: F.binary_cross_entropy_with_logits(x[0], 0.3),
         lambda x: np.log1p(np.exp(x[0])) - 0.3 * x[0],
         lambda torch, x: torch.nn.functional.binary_cross_entropy_with_logits(
             x[0], torch.tensor(0.3, dtype=torch.float64)
@@ -105,7 +105,8 @@ def points(rng):
 
 
 def test_every_function_is_compared_here():
-    assert {name.split()[0] for name in FUNCTIONS} == set(F.__all__)
+    deprecated = {"binary_cross_entropy"}
+    assert {name.split()[0] for name in FUNCTIONS} == set(F.__all__) - deprecated
     assert micrograd_fast.maximum is F.maximum
     assert micrograd_fast.minimum is F.minimum
     assert micrograd_fast.take is F.take
@@ -186,10 +187,13 @@ def test_equal_arguments_of_maximum_and_minimum_share_the_gradient():
 def test_the_loss_of_one_logit_is_symmetric():
     for x in (0.0, -0.0, 0.5, 3.0, 30.0):
         for t in (0.0, 0.25, 1.0):
-            a, b = F.binary_cross_entropy(x, t).data, F.binary_cross_entropy(-x, 1 - t).data
+            a, b = (
+                F.binary_cross_entropy_with_logits(x, t).data,
+                F.binary_cross_entropy_with_logits(-x, 1 - t).data,
+            )
             assert a == pytest.approx(b, rel=1e-13, abs=0)
-    assert F.binary_cross_entropy(0.0, 0.7).data == math.log(2)
-    assert backward_gradient(lambda x: F.binary_cross_entropy(x, 0.25), [0.0]) == [0.25]
+    assert F.binary_cross_entropy_with_logits(0.0, 0.7).data == math.log(2)
+    assert backward_gradient(lambda x: F.binary_cross_entropy_with_logits(x, 0.25), [0.0]) == [0.25]
 
 
 # ---- large numbers ----
@@ -231,15 +235,17 @@ def test_binary_cross_entropy_of_large_logits_stays_finite(scale):
         (-scale, 1.0, scale, -1.0),
         (-scale, 0.0, 0.0, 0.0),
     ]:
-        assert F.binary_cross_entropy(x, t).data == loss
-        assert backward_gradient(lambda v, t=t: F.binary_cross_entropy(v, t), [x]) == [slope]
+        assert F.binary_cross_entropy_with_logits(x, t).data == loss
+        assert backward_gradient(lambda v, t=t: F.binary_cross_entropy_with_logits(v, t), [x]) == [
+            slope
+        ]
 
 
 @pytest.mark.parametrize("x", [15.0, 25.0, 40.0, 200.0])
 def test_binary_cross_entropy_keeps_the_digits_of_a_small_loss(x):
     expected = pytest.approx(math.log1p(math.exp(-x)), rel=1e-12, abs=0)
-    assert F.binary_cross_entropy(x, 1.0).data == expected
-    assert F.binary_cross_entropy(-x, 0.0).data == expected
+    assert F.binary_cross_entropy_with_logits(x, 1.0).data == expected
+    assert F.binary_cross_entropy_with_logits(-x, 0.0).data == expected
 
 
 def test_sums_and_hinges_of_large_numbers_follow_float64():
@@ -341,7 +347,9 @@ def test_results_are_ordinary_graphs_over_the_arguments(name):
     assert {v._op for v in nodes} <= set(labels)
     assert set(xs) & set(nodes)
     # What keeps exp() within range is a constant, not a way for gradients.
-    assert ("max" in {v._op for v in nodes}) == (name in ("maximum", "binary_cross_entropy"))
+    assert ("max" in {v._op for v in nodes}) == (
+        name in ("maximum", "binary_cross_entropy_with_logits")
+    )
     further = flat(out) * 2
     further.backward()
     first = [v.grad for v in xs]
@@ -484,12 +492,46 @@ def test_take_gives_the_very_value():
 def test_binary_cross_entropy_takes_two_numbers(wrong):
     for args in [(wrong, 1.0), (0.5, wrong), (Value(0.5), wrong)]:
         with pytest.raises(TypeError):
-            F.binary_cross_entropy(*args)
+            F.binary_cross_entropy_with_logits(*args)
     target = Value(0.25)
-    F.binary_cross_entropy(2.0, target).backward()
+    F.binary_cross_entropy_with_logits(2.0, target).backward()
     assert target.grad == -2.0
 
 
 def test_binary_cross_entropy_refuses_an_array_as_target():
     with pytest.raises(TypeError, match="shape"):
-        F.binary_cross_entropy(Value(0.5), np.array([0.0, 1.0]))
+        F.binary_cross_entropy_with_logits(Value(0.5), np.array([0.0, 1.0]))
+
+
+@pytest.mark.parametrize("logit", [math.inf, -math.inf])
+@pytest.mark.parametrize("target", [0, 1, 0.0, 1.0, True])
+@pytest.mark.parametrize("traced", [False, True])
+def test_binary_cross_entropy_of_an_infinite_logit(logit, target, traced):
+    loss = F.binary_cross_entropy_with_logits
+    if traced:
+        loss = micrograd_fast.compile(lambda x, t=target: F.binary_cross_entropy_with_logits(x, t))
+        found = loss(logit).data
+    else:
+        found = loss(logit, target).data
+    assert found == (0.0 if (logit > 0) == bool(target) else math.inf)
+
+
+@pytest.mark.parametrize("target", [2, -0.1, 1.0000001, math.nan, Value(2.0), Value(-1.0)])
+def test_binary_cross_entropy_refuses_a_target_that_is_no_probability(target):
+    with pytest.raises(ValueError, match="target must be between 0 and 1, not"):
+        F.binary_cross_entropy_with_logits(Value(0.5), target)
+
+
+def test_the_old_name_says_what_to_write():
+    with pytest.warns(DeprecationWarning, match="write binary_cross_entropy_with_logits") as caught:
+        old = F.binary_cross_entropy(0.5, 1.0).data
+    assert caught[0].filename == __file__
+    assert old == F.binary_cross_entropy_with_logits(0.5, 1.0).data
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2.0], [3.0, 4.0]], np.ones((2, 2)), [(1.0, 2.0)]])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "sum", "mean"])
+def test_rows_instead_of_a_row_are_refused_with_what_to_write(name, rows):
+    what = "logits" if "softmax" in name else "values"
+    with pytest.raises(TypeError, match=rf"{what}\[0\] is '\w+', not a number: give one sample"):
+        getattr(F, name)(rows)

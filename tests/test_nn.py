@@ -289,6 +289,7 @@ ROWS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* without a partner are left out")
 @pytest.mark.parametrize("kind", ROWS)
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "linear"])
 def test_inputs_are_taken_as_far_as_weights_and_inputs_reach(kind, activation):
@@ -303,6 +304,7 @@ def test_inputs_are_taken_as_far_as_weights_and_inputs_reach(kind, activation):
         assert len(reachable(same)) == len(reachable([*neuron.w, neuron.b, expected]))
 
 
+@pytest.mark.filterwarnings("ignore:.* without a partner are left out")
 def test_a_neuron_without_inputs_is_its_bias():
     neuron = nn.Neuron(0, nonlin=False)
     assert neuron([]) is neuron.b

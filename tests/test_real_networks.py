@@ -31,6 +31,7 @@ INPUTS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* without a partner are left out")
 @pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("nonlin", [True, False])
 def test_a_neuron_takes_what_micrograds_takes(engines, kind, nonlin):

@@ -231,7 +231,8 @@ def test_a_micrograd_of_the_program_is_replaced_aloud_or_kept(arguments):
     assert (code, out) == (0, "micrograd_fast.engine\n")
     own = os.path.realpath("micrograd/__init__.py")
     assert complaints == (
-        f"micrograd-fast: {own} is replaced by micrograd_fast; run --local keeps the program's own\n"
+        f"micrograd-fast: {own} is replaced by micrograd_fast; "
+        "run --local keeps the program's own\n"
     )
     assert run("--local", *arguments) == (0, "micrograd.engine\n", "")
 

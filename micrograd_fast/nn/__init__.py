@@ -10,8 +10,9 @@ import random
 
 from micrograd_fast._core import affine
 from micrograd_fast.engine import Value
-from micrograd_fast.nn import utils
-from micrograd_fast.nn.files import load, save
+from micrograd_fast.nn import utils as utils
+from micrograd_fast.nn.files import load as load
+from micrograd_fast.nn.files import save as save
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
