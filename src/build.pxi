@@ -138,7 +138,7 @@ cdef inline int check_widths(object ws, object x, object xs) except -1:
     both have."""
     cdef Py_ssize_t n_weights = PySequence_Fast_GET_SIZE(ws)
     cdef Py_ssize_t n_inputs = PySequence_Fast_GET_SIZE(xs)
-    if xs is not x and hasattr(x, "__len__"):   # of others no more than the weights need were listed
+    if xs is not x and hasattr(x, "__len__"):   # else no more than needed was listed
         n_inputs = len(x)
     if n_inputs != n_weights:
         from micrograd_fast.nn.widths import warn_of_widths
