@@ -23,19 +23,22 @@ cdef inline double number_at(const void *data, char code, size_t k) noexcept nog
     return (<const unsigned char *>data)[k]
 
 
-cdef extern from *:
-    """
-    /* A number that changes when one of the doubles does: FNV's products over four streams. */
-    static uint64_t seal_of(const double *data, size_t n) {
-        uint64_t h[4] = {1, 2, 3, 4}, bits;
-        for (size_t k = 0; k < n; k++) {
-            memcpy(&bits, data + k, sizeof bits);
-            h[k % 4] = (h[k % 4] ^ bits) * 0x9E3779B97F4A7C15u;
-        }
-        return (h[0] ^ h[1] >> 7) * 31 + (h[2] ^ h[3] >> 11) * 17 + (h[1] ^ h[0] >> 13) + h[3];
-    }
-    """
-    uint64_t seal_of(const double *data, size_t n) nogil
+cdef extern from "seal.h" nogil:
+    uint64_t mf_seal(const double *data, size_t n)
+
+
+def _seal(numbers) -> int:
+    """Test hook: the seal of a buffer of float64."""
+    cdef Py_buffer view
+    cdef uint64_t seal
+    PyObject_GetBuffer(numbers, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+    try:
+        if number_code(&view) != b"d":
+            raise TypeError("numbers must be float64")
+        seal = mf_seal(<const double *>view.buf, <size_t>view.len // 8)
+    finally:
+        PyBuffer_Release(&view)
+    return seal
 
 
 cdef inline void release_view(fed_array *a) noexcept:

@@ -174,7 +174,7 @@ cdef class Call:
         self.n_fed_lanes += a.width
         self.n_fed_arrays += 1
         if a.kept:
-            a.seal = seal_of(a.data, n * width)
+            a.seal = mf_seal(a.data, n * width)
         elif self.keeps or code != b"d":
             if self.rows is NULL:
                 self.rows = <double *>some_memory(<uint64_t>n * self.special.n_lanes, 8)
@@ -219,7 +219,7 @@ cdef class Call:
         cdef int32_t k
         for k in range(self.n_fed_arrays):
             a = &self.arrays[k]
-            if a.kept and seal_of(a.data, <size_t>self.n_samples * a.width) != a.seal:
+            if a.kept and mf_seal(a.data, <size_t>self.n_samples * a.width) != a.seal:
                 raise RuntimeError(
                     f"array argument {k} was written after the call, whose gradient needs the "
                     "numbers that it saw: write into a copy, or call backward() before")
