@@ -43,6 +43,7 @@ class Optimizer:
 
     hyperparameters: ClassVar[tuple[str, ...]] = ()
     buffers: ClassVar[tuple[str, ...]] = ()
+    _checked: tuple[Any, ...] | None = None  # the hyperparameters of the last step
 
     def __init__(self, params: Iterable[Value]) -> None:
         if hasattr(params, "parameters"):
@@ -65,19 +66,28 @@ class Optimizer:
         """Changes every parameter's data by its grad."""
         raise NotImplementedError
 
+    def _ready(self, *hyper: Any) -> None:
+        """Checks hyperparameters, in their order, where they were changed after the last step."""
+        if hyper != self._checked:
+            self._check(**dict(zip(self.hyperparameters, hyper, strict=True)))
+            self._checked = hyper
+
     def _buffer(self, name: str) -> array[float]:
+        """That buffer, or zeros, which a step that succeeds keeps."""
         buffer = self._buffers.get(name)
-        if buffer is None:
-            buffer = self._buffers[name] = array("d", bytes(8 * len(self._params)))
-        return buffer
+        return array("d", bytes(8 * len(self._params))) if buffer is None else buffer
+
+    def _needed(self, hyper: Mapping[str, Any]) -> tuple[str, ...]:
+        """The buffers that steps with these hyperparameters use."""
+        return ()
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data: the number of steps, hyperparameters, and buffers as lists of floats."""
-        return {
-            "steps": self._n_steps,
-            "hyperparameters": {name: getattr(self, name) for name in self.hyperparameters},
-            "buffers": {name: list(buffer) for name, buffer in self._buffers.items()},
-        }
+        """Plain data: the number of steps, hyperparameters, and buffers as lists of floats, empty
+        where a buffer that is needed has not been used yet."""
+        hyper = {name: getattr(self, name) for name in self.hyperparameters}
+        buffers: dict[str, list[float]] = {name: [] for name in self._needed(hyper)}
+        buffers.update((name, list(buffer)) for name, buffer in self._buffers.items())
+        return {"steps": self._n_steps, "hyperparameters": hyper, "buffers": buffers}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes what state_dict() of the same optimizer over as many parameters returned.
@@ -85,7 +95,7 @@ class Optimizer:
         Raises KeyError, TypeError or ValueError for anything else; nothing is changed then.
         """
         steps, hyper, buffers = state["steps"], state["hyperparameters"], state["buffers"]
-        if not isinstance(steps, int) or not 0 <= steps < 2**53:
+        if not isinstance(steps, int) or isinstance(steps, bool) or not 0 <= steps < 2**53:
             raise ValueError(f"state['steps'] must be a count of steps, not {steps!r}")
         if set(hyper) != set(self.hyperparameters):
             raise KeyError(
@@ -96,20 +106,28 @@ class Optimizer:
             raise KeyError(f"state has buffers {sorted(buffers)}, known are {sorted(self.buffers)}")
         if any(isinstance(numbers, (bytes, bytearray, str)) for numbers in buffers.values()):
             raise TypeError("the buffers of a state are lists of numbers, not bytes or text")
+        self._check(**hyper)
+        missing = [name for name in self._needed(hyper) if steps and name not in buffers]
+        if missing:
+            raise KeyError(f"a state after {steps} steps needs the buffers {missing}")
         arrays = {name: array("d", numbers) for name, numbers in buffers.items()}
+        self._check_buffers(steps, arrays)
         for name, numbers in arrays.items():
-            if len(numbers) != len(self._params):
+            if numbers and len(numbers) != len(self._params):
                 raise ValueError(
                     f"buffer {name!r} holds {len(numbers)} numbers "
                     f"for {len(self._params)} parameters"
                 )
-        self._check(**hyper)
         for name in self.hyperparameters:
             setattr(self, name, hyper[name])
-        self._n_steps, self._buffers = steps, arrays
+        self._n_steps = steps
+        self._buffers = {name: numbers for name, numbers in arrays.items() if numbers}
 
     def _check(self, **hyper: Any) -> None:
         """Raises for hyperparameters out of range."""
+
+    def _check_buffers(self, steps: int, buffers: Mapping[str, array[float]]) -> None:
+        """Raises ValueError for buffers that no steps can have left."""
 
 
 class SGD(Optimizer):
@@ -152,19 +170,26 @@ class SGD(Optimizer):
         if hyper["nesterov"] and (momentum <= 0 or dampening != 0):
             raise ValueError("nesterov needs momentum > 0 and dampening = 0")
 
+    def _needed(self, hyper: Mapping[str, Any]) -> tuple[str, ...]:
+        return self.buffers if hyper["momentum"] else ()
+
     def step(self) -> None:
-        started = "momentum_buffer" in self._buffers
-        velocity = self._buffer("momentum_buffer") if self.momentum else None
+        lr, momentum, dampening = self.lr, self.momentum, self.dampening
+        weight_decay, nesterov, maximize = self.weight_decay, self.nesterov, self.maximize
+        self._ready(lr, momentum, dampening, weight_decay, nesterov, maximize)
+        velocity = self._buffer("momentum_buffer") if momentum else None
         self._params.sgd_step(
             velocity,
-            started,
-            self.lr,
-            self.momentum,
-            self.dampening,
-            self.weight_decay,
-            self.nesterov,
-            self.maximize,
+            "momentum_buffer" in self._buffers,
+            lr,
+            momentum,
+            dampening,
+            weight_decay,
+            nesterov,
+            maximize,
         )
+        if velocity is not None:
+            self._buffers["momentum_buffer"] = velocity
         self._n_steps += 1
 
 
@@ -197,27 +222,51 @@ class Adam(Optimizer):
 
     def _check(self, **hyper: Any) -> None:
         _checked("lr", hyper["lr"])
-        beta1, beta2 = hyper["betas"]
+        try:
+            beta1, beta2 = hyper["betas"]
+        except (TypeError, ValueError) as error:
+            text = f"betas must be two numbers, (0.9, 0.999), not {hyper['betas']!r}"
+            raise type(error)(text) from None
         _checked("betas[0]", beta1, below=1.0)
         _checked("betas[1]", beta2, below=1.0)
         _checked("eps", hyper["eps"])
         _checked("weight_decay", hyper["weight_decay"])
 
+    def _needed(self, hyper: Mapping[str, Any]) -> tuple[str, ...]:
+        return self.buffers if hyper["amsgrad"] else self.buffers[:2]
+
+    def _check_buffers(self, steps: int, buffers: Mapping[str, array[float]]) -> None:
+        for name in self.buffers[:2]:
+            if steps and not buffers[name]:
+                raise ValueError(f"buffer {name!r} is empty after {steps} steps")
+        for name in self.buffers[1:]:
+            if min(buffers.get(name, ()), default=0.0) < 0.0:
+                raise ValueError(f"buffer {name!r} holds means of squares, not negative numbers")
+
     def step(self) -> None:
-        beta1, beta2 = self.betas
+        lr, betas, eps = self.lr, self.betas, self.eps
+        if not isinstance(betas, tuple):
+            betas = tuple(betas)  # a list may have been changed since the last step
+        weight_decay, amsgrad, maximize = self.weight_decay, self.amsgrad, self.maximize
+        self._ready(lr, betas, eps, weight_decay, amsgrad, maximize)
+        mean, square = self._buffer("exp_avg"), self._buffer("exp_avg_sq")
+        largest = self._buffer("max_exp_avg_sq") if amsgrad else None
         self._params.adam_step(
-            self._buffer("exp_avg"),
-            self._buffer("exp_avg_sq"),
-            self._buffer("max_exp_avg_sq") if self.amsgrad else None,
+            mean,
+            square,
+            largest,
             self._n_steps + 1,
-            self.lr,
-            beta1,
-            beta2,
-            self.eps,
-            self.weight_decay,
+            lr,
+            betas[0],
+            betas[1],
+            eps,
+            weight_decay,
             self._decoupled,
-            self.maximize,
+            maximize,
         )
+        self._buffers["exp_avg"], self._buffers["exp_avg_sq"] = mean, square
+        if largest is not None:
+            self._buffers["max_exp_avg_sq"] = largest
         self._n_steps += 1
 
 

@@ -145,7 +145,7 @@ static MF_TARGET void MF_ISA(adam)(ptrdiff_t n, const mf_adam *a, const double *
         mean[l] = beta1 * mean[l] + (1.0 - beta1) * gl;
         square[l] = beta2 * square[l] + (1.0 - beta2) * gl * gl;
     }
-    if (largest != NULL) MF_LANES largest[l] = largest[l] < square[l] ? square[l] : largest[l];
+    if (largest != NULL) MF_LANES largest[l] = mf_maximum(largest[l], square[l]); /* nan stays */
     const double *restrict s = largest != NULL ? largest : square;
     const double shrink = a->shrink, step = a->step, scale = a->scale, eps = a->eps;
     MF_LANES p[l] = shrink * p[l] - step * mean[l] / (sqrt(s[l]) * scale + eps);

@@ -30,16 +30,16 @@ cdef class Parameters:
         self.values = tuple(values)
         if not self.values:
             raise ValueError("params is empty: there is nothing to optimize")
-        seen = {}
+        seen = {}   # by node: a subclass may compare and hash as it likes
         for k, p in enumerate(self.values):
             if not isinstance(p, Value):
                 raise TypeError(f"params[{k}] must be a Value, not {type(p).__name__!r}")
             if nodes[(<Value>p).id].op != MF_LEAF:
                 raise ValueError(f"params[{k}] is not a leaf but the result of "
                                  f"{op_text(p) or 'a custom op'!r}")
-            if p in seen:
-                raise ValueError(f"params[{k}] is the same Value as params[{seen[p]}]")
-            seen[p] = k
+            if (<Value>p).id in seen:
+                raise ValueError(f"params[{k}] is the same Value as params[{seen[(<Value>p).id]}]")
+            seen[(<Value>p).id] = k
         for k, p in enumerate(self.values):
             nodes[(<Value>p).id].flags &= ~MF_F_BLANK   # from now on it stays the node that it is
             by_position.add((<Value>p).id, <int32_t>k)

@@ -341,6 +341,7 @@ def test_what_holds_pointers_is_not_pickled(kind):
 # ---- calls of the private module that no public code makes ----
 
 
+@pytest.mark.filterwarnings("ignore:.* without a partner are left out")
 @pytest.mark.parametrize("junk", [None, 5, "x", [], [5], [Value(1.0)], (None, None), b"\0" * 8])
 def test_junk_arguments_of_the_core_raise(junk):
     x = Value(2.0)
