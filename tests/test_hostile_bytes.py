@@ -2,15 +2,18 @@
 
 import io
 import math
+import os
 import pickle
 import struct
 import subprocess
 import sys
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from conftest import run_fresh
 
 import micrograd_fast as mg
 from micrograd_fast import Value, _core, nn, optim
@@ -77,7 +80,11 @@ def test_a_whole_training_goes_through_a_file(kind, tmp_path):
         ({"a": {"b": [1.0, "2"]}}, TypeError, r"a/b\[1\]"),
         ({"a": None}, TypeError, "'a'"),
         ({"a": 2**64}, ValueError, "64 bits"),
-        ({"a": [10**400]}, OverflowError, r"a\[0\]"),
+        ({"a": [10**400]}, ValueError, r"a\[0\]"),
+        ({"a": [0.5, 10**400]}, OverflowError, r"a\[1\]"),
+        ({"a": [0.5, 2**53 + 1]}, ValueError, r"a\[1\].* among floats"),
+        ({"0": 0.5, "1": 2**53 + 1}, ValueError, "'1'.* among floats"),
+        ({"a": "abc\0"}, ValueError, "'a'.*would lose it"),
         ({"a/b": 1.0}, ValueError, "a/b"),
         ({"": 1.0}, ValueError, "name"),
         ({5: 1.0}, ValueError, "5"),
@@ -92,6 +99,103 @@ def test_what_a_file_cannot_hold_is_refused_and_the_old_file_stays(state, error,
         nn.save(state, path)
     assert nn.load(path) == {"good": 1.0}
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        [2**53 + 1, -(2**63)],
+        [1, 2],
+        [True, False],
+        [1.0, 2.0],
+        [0.5, 1],
+        [],
+        True,
+        np.True_,
+        np.int64(7),
+        2**63 - 1,
+        "",
+        "a\0b",
+        np.str_("x"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("by_position", [False, True])
+def test_an_entry_comes_back_as_it_was(entry, by_position, tmp_path):
+    state = {"a": entry, "b": {}}
+    if by_position and isinstance(entry, list):
+        state = {str(k): x for k, x in enumerate(entry)}
+    nn.save(state, tmp_path / "state.npz")
+    again = nn.load(tmp_path / "state.npz")
+    assert again == state
+    for key, was in state.items():
+        plain = was.item() if isinstance(was, np.generic) and not isinstance(was, str) else was
+        if key == "a":
+            assert isinstance(again[key], type(plain)) or isinstance(plain, np.str_)
+        if isinstance(plain, list) and len({type(x) for x in plain}) == 1:
+            assert [type(x) for x in again[key]] == [type(x) for x in plain]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and modes are POSIX's")
+def test_links_and_modes_stay(tmp_path):
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there" / "state.npz", tmp_path / "state.npz"
+    link.symlink_to(target)
+    nn.save({"a": 1.0}, link)
+    fresh = tmp_path / "fresh"
+    fresh.touch()
+    assert target.stat().st_mode == fresh.stat().st_mode  # as open() makes it
+    target.chmod(0o640)
+    nn.save({"a": 2.0}, os.fsencode(link))
+    assert link.is_symlink() and target.stat().st_mode & 0o777 == 0o640
+    assert nn.load(link) == {"a": 2.0}
+    assert [p.name for p in (tmp_path / "there").iterdir()] == ["state.npz"]
+
+
+def test_many_save_to_one_path_and_the_file_is_always_whole(tmp_path):
+    """From threads of two processes; each state is consistent in itself."""
+    path = tmp_path / "state.npz"
+    nn.save({"model": {"0": 0.0}, "copy": 0.0}, path)
+    source = f"""
+    from threading import Thread
+    from micrograd_fast import nn
+
+    def rounds(number):
+        for k in range(15):
+            nn.save({{"model": {{"0": number + k}}, "copy": number + k}}, {str(path)!r})
+
+    threads = [Thread(target=rounds, args=(100.0 * n,)) for n in range(3)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    """
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(run_fresh, source) for _ in range(2)]
+        while not all(future.done() for future in done):
+            state = nn.load(path)
+            assert state["model"]["0"] == state["copy"]
+        for future in done:
+            future.result()
+    assert [p.name for p in tmp_path.iterdir()] == ["state.npz"]
+
+
+def test_entries_that_share_their_bytes_are_refused(tmp_path):
+    """A small file must not take much memory."""
+    path = tmp_path / "bomb.npz"
+    zeros = np.zeros(10**4)
+    archive(path, [GOOD, *[(f"a{k}", zeros) for k in range(2)]])
+    data = bytearray(path.read_bytes())
+    # The directory's second entry leads to the bytes of the first.
+    starts = [i for i in range(len(data)) if data[i : i + 4] == b"PK\x01\x02"]
+    first = data[starts[1] + 42 : starts[1] + 46]
+    small = data[: int.from_bytes(data[starts[2] + 42 : starts[2] + 46], "little")]
+    directory = data[starts[0] :]
+    shift = starts[2] - starts[0]
+    directory[shift + 42 : shift + 46] = first
+    end = directory.rindex(b"PK\x05\x06")
+    directory[end + 16 : end + 20] = len(small).to_bytes(4, "little")
+    path.write_bytes(small + directory)
+    with pytest.raises(ValueError, match=r"bomb\.npz: .*overlap"):
+        nn.load(path)
 
 
 def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch):

@@ -27,9 +27,6 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
 
     Raises TypeError or ValueError, which name the entry, for what such a file cannot hold.
     """
-    import os
-    import zipfile
-
     import numpy as np
 
     if hasattr(state, "state_dict"):
@@ -40,27 +37,44 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     _flatten(state, "", arrays)
     # First of all the version and how many entries follow: an archive can lose some unnoticed.
     arrays = {_FORMAT: np.array([_VERSION, len(arrays)], dtype=np.int64), **arrays}
-    unfinished = f"{os.fspath(path)}.{os.getpid()}.tmp"
+    _write(path, arrays)
+
+
+def _write(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
+    """The archive under a name of its own first, which then becomes the path's."""
+    import os
+    import shutil
+    import uuid
+    import zipfile
+
+    import numpy as np
+
+    target = os.fsdecode(os.path.realpath(path))  # what a link leads to is replaced, not the link
+    unfinished = f"{target}.{uuid.uuid4().hex}.tmp"  # of this call: others may save there too
     try:
-        with zipfile.ZipFile(unfinished, "w") as file:
-            for name, array in arrays.items():
-                with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, array, allow_pickle=False)
-        os.replace(unfinished, path)
+        with open(unfinished, "xb") as stream:
+            with zipfile.ZipFile(stream, "w") as file:
+                for name, array in arrays.items():
+                    with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                        np.lib.format.write_array(entry, array, allow_pickle=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if os.path.exists(target):
+            shutil.copymode(target, unfinished)
+        os.replace(unfinished, target)
     finally:
         if os.path.exists(unfinished):
             os.remove(unfinished)
 
 
 def _flatten(state: Mapping[str, Any], prefix: str, arrays: dict[str, Any]) -> None:
-    import numpy as np
 
     for key in state:
         if not isinstance(key, str) or not key or key == _BY_POSITION or set(key) & set("/\\\0"):
             raise ValueError(f"{prefix}{key!r} cannot be the name of an entry")
     if all(key == str(k) for k, key in enumerate(state)):
-        numbers = [_number(x, f"{prefix}{key}") for key, x in state.items()]
-        arrays[prefix + _BY_POSITION] = np.array(numbers, dtype=np.float64)
+        names = [prefix + key for key in state]
+        arrays[prefix + _BY_POSITION] = _numbers(list(state.values()), names)
         return
     for key, entry in state.items():
         name = prefix + key
@@ -79,21 +93,47 @@ def _number(number: Any, name: str) -> float:
         raise type(error)(f"{name!r}: {error}") from None
 
 
+def _whole(number: int, name: str) -> int:
+    if not -(2**63) <= number < 2**63:
+        bits = number.bit_length()
+        raise ValueError(f"{name!r}: a whole number of {bits} bits does not fit into 64 bits")
+    return number
+
+
+def _numbers(items: list[Any], names: list[str]) -> Any:
+    """A list of truths, of whole numbers or of floats as an array, whose items come back alike.
+
+    Raises ValueError for a whole number that is none of float64 among floats.
+    """
+    import numpy as np
+
+    items = [x.item() if isinstance(x, (np.bool_, np.integer)) else x for x in items]
+    if items and all(isinstance(x, bool) for x in items):
+        return np.array(items, dtype=np.bool_)
+    if items and all(isinstance(x, int) and not isinstance(x, bool) for x in items):
+        whole = [_whole(x, name) for x, name in zip(items, names, strict=True)]
+        return np.array(whole, dtype=np.int64)
+    numbers = [_number(x, name) for x, name in zip(items, names, strict=True)]
+    for x, number, name in zip(items, numbers, names, strict=True):
+        if isinstance(x, int) and x != number:
+            raise ValueError(f"{name!r}: {x} among floats would be kept as {number}")
+    return np.array(numbers, dtype=np.float64)
+
+
 def _array(entry: Any, name: str) -> Any:
     """A number, text, or a list of numbers, as an array."""
     import numpy as np
 
     if isinstance(entry, str):
-        return np.asarray(entry)
-    if isinstance(entry, bool):
-        return np.asarray(entry)
-    if isinstance(entry, int):
-        if not -(2**63) <= entry < 2**63:
-            raise ValueError(f"{name!r}: {entry} does not fit into 64 bits")
-        return np.asarray(entry, dtype=np.int64)
+        if entry.endswith("\0"):
+            raise ValueError(f"{name!r}: text that ends with \\0 would lose it")
+        return np.asarray(str(entry))
+    if isinstance(entry, (bool, np.bool_)):
+        return np.asarray(bool(entry))
+    if isinstance(entry, (int, np.integer)):
+        return np.asarray(_whole(int(entry), name), dtype=np.int64)
     if isinstance(entry, (list, tuple)):
-        numbers = [_number(x, f"{name}[{k}]") for k, x in enumerate(entry)]
-        return np.array(numbers, dtype=np.float64)
+        return _numbers(list(entry), [f"{name}[{k}]" for k in range(len(entry))])
     return np.asarray(_number(entry, name), dtype=np.float64)
 
 
@@ -104,11 +144,18 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     and the entry, for what save() did not write, damaged files and those of later versions; OSError
     where the file cannot be read.
     """
+    import os
     import zipfile
 
     with open(path, "rb") as stream:
         try:
             with zipfile.ZipFile(stream) as file:
+                # Entries that share bytes would take more memory than the file has.
+                if (
+                    sum(info.file_size for info in file.infolist())
+                    > os.fstat(stream.fileno()).st_size
+                ):
+                    raise ValueError("its entries are larger than the file: they overlap")
                 return _state(file)
         except Exception as error:  # zipfile hands on what damaged offsets lead to: OSError, ...
             raise ValueError(f"{path}: {error}") from error
