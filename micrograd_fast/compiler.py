@@ -7,6 +7,8 @@ once, at the trace. See docs/compile.md for what compiles and what does not.
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 from micrograd_fast import _core, arguments
 from micrograd_fast.engine import Value
 
@@ -20,6 +22,10 @@ __all__ = ["Batch", "CompiledFunction", "TraceError", "TraceWarning", "compile"]
 Batch = _core.Batch
 TraceError = _core.TraceError
 TraceWarning = _core.TraceWarning
+
+TRACES_IN_A_ROW = 16  # from then on somebody should know
+
+CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
 
 
 def _floats(numbers: bytearray | memoryview | list[float]) -> Any:
@@ -37,15 +43,21 @@ class _Trace:
     def __init__(self, function: Any, name: str, key: Any, batch: bool) -> None:
         trace = _core.Trace()
         args, kwargs = key
-        with trace:
-            result = function(
-                *[arguments.placeholders(k, trace) for k in args],
-                **{word: arguments.placeholders(k, trace) for word, k in kwargs},
-            )
+        try:
+            with trace:
+                result = function(
+                    *[arguments.placeholders(k, trace) for k in args],
+                    **{word: arguments.placeholders(k, trace) for word, k in kwargs},
+                )
+        except TypeError as error:
+            hint = arguments.hint(key, batch) if type(error) is TypeError else ""
+            if hint:
+                raise TypeError(f"{error} ({hint})") from error
+            raise
         values: list[Value] = []
         tree = arguments.flatten(result, values, name)
         if not values:
-            raise TypeError(f"{name} returned no Value, there is nothing to compile")
+            raise TypeError(arguments.no_value(name, key))
         self.traced, captured = trace.program(values)
         keys = [*args, *[k for _, k in kwargs]]
         kinds = [kind for k in keys for kind in arguments.input_kinds(k, batch)]
@@ -58,82 +70,80 @@ class CompiledFunction(_core.Dispatcher):
     """What compile() returns: call it like the function it was made from."""
 
     def __init__(self, function: Callable[..., Any], batch: bool) -> None:
-        if not callable(function):
+        if not callable(function) and not isinstance(function, classmethod):
             raise TypeError(f"compile() takes a function, not {type(function).__name__!r}")
-        self.__wrapped__ = function
+        self._take(function)
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.__doc__ = function.__doc__
         self._batch = batch
-        self._attribute, self._owner = self.__name__, ""
-        self._cache: dict[Any, _Trace] = {}
-        self._latest: dict[str, _Trace] = {}  # by whose gradient value_and_grad was asked for
 
     def __repr__(self) -> str:
         kind = "batched " if self._batch else ""
-        return f"<{kind}compiled function {self.__name__}, {len(self._cache)} signatures>"
-
-    def __get__(self, owner: Any, kind: Any = None) -> Any:
-        """As a method: the compiled function of the bound method, one for each object.
-
-        What is not a plain function (a Module, a partial) is no method: it stays as it is.
-        """
-        import functools
-
-        function = self.__wrapped__
-        # Python 3.14 makes a method of a partial, 3.13 warns of it.
-        partial = isinstance(function, functools.partial)
-        if owner is None or partial or not hasattr(function, "__get__"):
-            return self
-        kept = getattr(owner, "__dict__", {})
-        key = f"_compiled_{self._owner}{self._attribute}"
-        bound = kept.get(key)
-        # A copy of an object brings the original's along.
-        if bound is None or bound.__wrapped__.__self__ is not owner:
-            bound = CompiledFunction(function.__get__(owner, kind), self._batch)
-            bound._attribute, bound._owner = self._attribute, self._owner
-            if hasattr(owner, "__dict__") and not isinstance(owner, type):
-                kept[key] = bound
-        return bound
-
-    def __set_name__(self, owner: Any, name: str) -> None:
-        self._attribute = name
-        self._owner = f"{owner.__qualname__}."  # one that overrides it is another
+        n_traces = len(self._traces.by_key)
+        return f"<{kind}compiled function {self.__name__}, {n_traces} signatures>"
 
     def __reduce__(self) -> Any:
-        import sys
-        from operator import attrgetter
+        from copyreg import __newobj__  # type: ignore[attr-defined]
 
-        function = self.__wrapped__
-        if hasattr(function, "__self__"):
-            return getattr, (function.__self__, self._attribute)
-        # A decorated function of a module is pickled by its name, as functions are.
-        name = getattr(function, "__qualname__", "<lambda>")
-        module = sys.modules.get(getattr(function, "__module__", None) or "")
-        try:
-            if module is not None and attrgetter(name)(module) is self:
-                self.__module__ = module.__name__
-                return name
-        except AttributeError:
-            pass
-        return CompiledFunction, (function, self._batch)
+        name = _name_of(self)
+        if isinstance(name, str) or self._descriptor is None:
+            # The state comes last: the function may be a method of an object that has this one.
+            return name or (__newobj__, (type(self),), (self.__wrapped__, self.__dict__))
+        owner = self.__wrapped__.__self__
+        return name or (_bound, (self._descriptor, owner))
+
+    def __setstate__(self, state: tuple[Callable[..., Any], dict[str, Any]]) -> None:
+        function, attributes = state
+        self._take(function)
+        self.__dict__.update(attributes)
+
+    def cache_info(self) -> CacheInfo:
+        """Hits, misses, and how many traces there are of how many that are kept: as functools."""
+        traces = self._traces
+        return CacheInfo(traces.hits, traces.misses, _core.MAX_TRACES, len(traces.by_key))
+
+    def cache_clear(self) -> None:
+        """Forgets all traces: the next call of each kind traces anew. Of a method: those of the
+        object that it was taken from."""
+        self._traces.clear()
 
     def _read(self, args: Any, kwargs: Any, wanted: str = "") -> tuple[_Trace, Any, Any]:
         """The trace for a call, traced now if it is the first of its kind, and plain arguments."""
         reader = arguments.Reader(self._batch, wanted)
         read = [reader.read(a, f"argument {k}") for k, a in enumerate(args)]
         named = {w: reader.read(kwargs[w], f"argument {w!r}") for w in sorted(kwargs)}
-        if self._batch and reader.n_samples < 0:
-            raise ValueError(f"{self.__name__} is batched: at least one argument must be an array")
+        reader.check(self.__name__)
         key = (tuple([k for k, _ in read]), tuple([(w, k) for w, (k, _) in named.items()]))
-        trace = self._cache.get(key)
+        trace = self._traces.get(key)
         if trace is None:
             trace = _Trace(self.__wrapped__, self.__name__, key, self._batch)
-            self._cache[key] = trace
+            self._keep(key, trace)
         return trace, tuple([a for _, a in read]), {w: a for w, (_, a) in named.items()}
+
+    def _keep(self, key: Any, trace: _Trace) -> None:
+        """Warns where traces are made at every call, or go before they are used again."""
+        traces = self._traces
+        full = traces.add(key, trace)
+        if (full or len(traces.row) >= TRACES_IN_A_ROW) and not traces.warned:
+            traces.warned = True
+            what = (
+                f"has more than {_core.MAX_TRACES} traces, of which the least recently used go"
+                if full
+                else f"was traced at each of {TRACES_IN_A_ROW} calls in a row"
+            )
+            why = arguments.changing(list(traces.by_key)[-TRACES_IN_A_ROW:])
+            _core.warn_of_trace(f"{self.__name__} {what}: {why}")
 
     def _prepared(self, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         trace, args, kwargs = self._read(args, kwargs)
         return trace.special, args, kwargs
+
+    def _inline(self, args: Any, kwargs: Any) -> Any:
+        """A call while another function is traced: what it does becomes a part of that trace."""
+        function = self.__wrapped__
+        args = [arguments.inlined(a, self._batch, f"argument {k}") for k, a in enumerate(args)]
+        named = {w: arguments.inlined(a, self._batch, f"argument {w!r}") for w, a in kwargs.items()}
+        return function(*args, **named)
 
     def value_and_grad(
         self, *args: Any, params: list[Value] | None = None, **kwargs: Any
@@ -158,17 +168,16 @@ class CompiledFunction(_core.Dispatcher):
         wanted = "params" if leaves is not None else "arrays" if self._batch else "argument 0"
         if wanted == "argument 0" and not (args and getattr(args[0], "shape", ())):
             raise TypeError("value_and_grad needs params=, or an array as first argument")
-        trace = self._latest.get(wanted)
-        ran = trace.special.run(args, kwargs, leaves) if trace else None
-        if trace is None or ran is None:
+        found = self._traces.run(wanted, args, kwargs, leaves)
+        if found is None:
             trace, args, kwargs = self._read(args, kwargs, wanted)
             if len(trace.plan.program.outputs) != 1:
                 raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
-            ran = trace.special.run(args, kwargs, leaves)
-            if ran is None:
+            self._traces.latest[wanted] = trace
+            found = self._traces.run(wanted, args, kwargs, leaves)
+            if found is None:
                 raise TypeError("an argument changed while it was read")
-            self._latest[wanted] = trace
-        block, gradients = ran
+        trace, block, gradients = found
         values = _floats(block)
         if leaves is not None:
             n_samples = len(values)
@@ -178,8 +187,11 @@ class CompiledFunction(_core.Dispatcher):
         inputs, columns = gradients
         if not self._batch:
             return values.item(), _floats(inputs[: args[0].size]).reshape(args[0].shape)
-        arrays = arguments.arrays_in([*args, *[kwargs[word] for word, _ in trace.special.kwargs]])
-        shaped = [_floats(c).reshape(a.shape) for c, a in zip(columns, arrays, strict=True)]
+        special = trace.special
+        read = [*zip(special.args, args, strict=True)]
+        read += [(key, kwargs[word]) for word, key in special.kwargs]
+        shapes = [shape for key, arg in read for shape in arguments.shapes_wanted(key, arg)]
+        shaped = [_floats(c).reshape(shape) for c, shape in zip(columns, shapes, strict=True)]
         return values, shaped[0] if len(shaped) == 1 else tuple(shaped)
 
     def program(self, *args: Any, **kwargs: Any) -> str:
@@ -206,3 +218,34 @@ def compile(function: Any = None, *, batch: bool = False) -> Any:
     if function is None:
         return lambda f: CompiledFunction(f, batch)
     return CompiledFunction(function, batch)
+
+
+def _name_of(compiled: CompiledFunction) -> Any:
+    """What pickle takes for an object that a module or a class has under a name: the name, or for
+    a bound method (getattr, (object, name)). None where it has none."""
+    import sys
+    from operator import attrgetter
+
+    function = compiled.__wrapped__
+    if compiled._descriptor is not None:
+        owner = function.__self__
+        kinds = [*(owner.__mro__ if isinstance(owner, type) else ()), *type(owner).__mro__]
+        for name in [name for kind in kinds for name in vars(kind)]:
+            thing = next(vars(kind)[name] for kind in kinds if name in vars(kind))
+            if getattr(thing, "__func__", thing) is compiled._descriptor:
+                return getattr, (owner, name)
+        return None
+    name = getattr(function, "__qualname__", "<lambda>")
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    try:
+        if module is not None and attrgetter(name)(module) is compiled:
+            compiled.__module__ = module.__name__
+            return name
+    except AttributeError:
+        pass
+    return None
+
+
+def _bound(descriptor: CompiledFunction, owner: Any) -> Any:
+    """A compiled method that its class does not show: overridden, or taken from elsewhere."""
+    return descriptor.__get__(owner, type(owner))

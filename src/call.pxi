@@ -105,10 +105,10 @@ cdef class Call:
             return type(arg) is key[1] and (arg is key[2] or arg == key[2])
         if tag == "batch":
             return isinstance(arg, Batch) and self.feed_batch(<Batch>arg, <tuple>key[1])
-        if type(arg) is not (list if tag == "list" else tuple):
-            return False
-        items, keys = tuple(arg), <tuple>key[1]
-        if len(items) != len(keys):
+        if tag == "class":
+            return arg is key[2]
+        items, keys = parts_of(key, arg), <tuple>key[1]
+        if items is None:
             return False
         for k in range(len(keys)):
             if not self.feed(<tuple>keys[k], items[k]):

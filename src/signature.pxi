@@ -8,7 +8,8 @@
 #   ("number",)            a float
 #   ("value",)             a Value
 #   ("static", type, x)    the constant x
-#   ("list", keys), ("tuple", keys)
+#   ("class", id, x)       the class x
+#   ("list", keys), ("tuple", keys), ("dict", keys, words)
 # arguments.py finds the key of arguments of any kind; call.pxi only looks whether plain arguments
 # fit a key that is there, which takes some 100 ns.
 
@@ -35,6 +36,40 @@ cdef class Call
 cdef class Batch
 
 
+def numbers_only(tuple key) -> bool:
+    """Whether an argument of this key is a list or tuple of plain numbers, or of such lists."""
+    if key[0] not in ("list", "tuple") or not key[1]:
+        return False
+    for item in key[1]:
+        if item[0] != "number" and not (item[0] == "static" and item[1] in (int, bool)) \
+                and not numbers_only(item):
+            return False
+    return True
+
+
+cdef tuple parts_of(tuple key, object arg):
+    """The items of a list, tuple or dict; None where it is none of that kind or has others."""
+    cdef tuple items, words
+    cdef Py_ssize_t k
+    tag = key[0]
+    if tag == "dict":
+        if type(arg) is not dict or len(<dict>arg) != len(<tuple>key[2]):
+            return None
+        items = tuple((<dict>arg).items())
+        words = <tuple>key[2]
+        if len(items) != len(words):
+            return None
+        for k in range(len(words)):
+            word = (<tuple>items[k])[0]
+            if type(word) is not type(words[k]) or word != words[k]:
+                return None
+        return tuple([item[1] for item in items])
+    if type(arg) is not (list if tag == "list" else tuple):
+        return None
+    items = tuple(arg)
+    return items if len(items) == len(<tuple>key[1]) else None
+
+
 cdef class Specialization:
     """A trace for one signature: its plan, the keys it serves, the structure of its results.
 
@@ -56,6 +91,8 @@ cdef class Specialization:
     cdef void *spare                 # a block that no call uses right now
     cdef list passing                # see captured_results
     cdef int64_t passing_at          # n_hooks_set when it was made
+    cdef int64_t last_use            # see Traces
+    cdef set lists                   # lengths of lists of plain numbers in a batched call, or None
 
     def __init__(self, Plan plan not None, tuple args not None, tuple kwargs not None, bint batch,
                  rebuild):
@@ -95,9 +132,11 @@ cdef class Specialization:
     cdef int count(self, tuple key) except -1:
         cdef int32_t size = 1
         tag = key[0]
-        if tag in ("list", "tuple"):
+        if tag in ("list", "tuple", "dict"):
             for item in key[1]:
                 self.count(item)
+            if self.batch and numbers_only(key):
+                self.lists = {*(self.lists or ()), len(key[1])}
         elif tag == "value":
             self.n_values += 1
         elif self.batch and tag in ("array", "array grad", "batch"):
@@ -132,6 +171,8 @@ cdef class Specialization:
         for word, key in self.kwargs:
             if word not in kwargs or not call.feed(<tuple>key, kwargs[word]):
                 return None
+        if self.lists is not None and call.n_samples > 1 and call.n_samples in self.lists:
+            return None   # one number a sample, or all for each? arguments.py says what to write
         return call
 
     def run(self, tuple args, dict kwargs, list leaves=None, bint backward=True):

@@ -20,6 +20,9 @@ cdef dict INSTEAD = {
     "a node's _backward": "call backward() on what the compiled function returned",
     "a custom _backward": "write the function with the ops of Value, whose derivatives are known",
     "a custom node": "write the function with the ops of Value, whose derivatives are known",
+    "a batched function of an array": "call it on one sample, Values or a list of numbers, or "
+                                      "outside on all samples",
+    "a Batch as argument": "give the Batch to the compiled function as an argument",
     "no_grad": "use v.detach() on what should pass no gradient on",
 }
 
