@@ -27,6 +27,7 @@ include "threads.pxi"    # large batches split over threads
 include "signature.pxi"  # what a call's arguments look like, and which trace serves them
 include "arrays.pxi"     # numbers of callers' arrays
 include "call.pxi"       # calls of compiled functions: arguments, runs, gradients
+include "seeds.pxi"      # what results count for in a backward(), and the run for it
 include "dispatch.pxi"   # which trace serves a call
 include "results.pxi"    # the nodes of what calls return
 include "batch.pxi"      # the results of a batched call

@@ -4,7 +4,7 @@
 # Where there is one output and all samples count alike (a mean, a sum, a single call), the gradient
 # is computed together with the value, while the tile is in cache: the call is fused. Its results
 # pass it on, times their grad. Otherwise results stand over a hub: backward runs their steps first,
-# each of which adds its grad to the call's seeds; then the hub's, which runs the call once more.
+# each of which adds its grad to seeds; then the hub's, which runs the call once more (seeds.pxi).
 #
 # The gradient is that of the numbers that the call saw: it keeps copies of all that it read, and of
 # large arrays a seal that breaks when they are written.
@@ -48,8 +48,6 @@ cdef class Call:
     cdef list sinks             # per array: the Call that it is a result of, or None; None: no such
     cdef list hubs              # of those
     cdef double *rows           # copies of the arrays, one after the other; NULL: none
-    cdef double *seeds          # per sample and output, or NULL
-    cdef double *uniform_seeds  # per output, or NULL
     # Of a fused run that put gradients off, see deferred.pxi.
     cdef bint lacks             # they are missing from grads
     cdef bint holds             # until they are passed on, its workspace and job
@@ -61,8 +59,6 @@ cdef class Call:
         if self.holds:
             self.let_go()
         free(self.rows)
-        free(self.seeds)
-        free(self.uniform_seeds)
         # The collector may have taken the trace away.
         if self.special is not None and self.special.spare is NULL:
             self.special.spare = self.uniforms
@@ -393,141 +389,8 @@ cdef class Call:
             self.let_go()
             return 0
         if self.lacks:   # passed on once, and now again
-            return self.run_alike(&scale)
+            return run_alike(self, &scale, None)
         return self.pass_on(scale, self.grads, self.special.reads)
-
-    cdef int add_seed(self, Py_ssize_t sample, int32_t output, double seed) except -1:
-        """That output of a sample (-1: of each) counts seed more."""
-        cdef int32_t n_outputs = self.special.plan.plan.n_outputs
-        if sample >= 0:
-            self.make_seeds()
-            self.seeds[sample * n_outputs + output] += seed
-            return 0
-        if self.uniform_seeds is NULL:
-            self.uniform_seeds = <double *>zeros(n_outputs)
-        self.uniform_seeds[output] += seed
-        return 0
-
-    cdef int make_seeds(self) except -1:
-        if self.seeds is NULL:
-            self.seeds = zeros(<uint64_t>self.n_samples * self.special.plan.plan.n_outputs)
-        return 0
-
-    cdef int spread(self) except -1:
-        """The hub's step: what the seeds are worth goes to every node that the call read."""
-        cdef int32_t n_outputs = self.special.plan.plan.n_outputs
-        cdef double *uniform = self.uniform_seeds
-        cdef double *seeds = self.seeds
-        cdef Py_ssize_t b
-        cdef int32_t k
-        if self.n_samples == 0 or (uniform is NULL and seeds is NULL):
-            return 0
-        self.seeds = self.uniform_seeds = NULL
-        try:
-            self.check_seals()
-            if seeds is NULL:
-                self.run_alike(uniform)
-                return 0
-            if uniform is not NULL:
-                for b in range(self.n_samples):
-                    for k in range(n_outputs):
-                        seeds[b * n_outputs + k] += uniform[k]
-            self.run_seeded(seeds)
-        finally:
-            free(uniform)
-            free(seeds)
-        return 0
-
-    cdef double *room_to_run(self, uint64_t n) except NULL:
-        """For uniforms, as they were at the call, their gradients and n numbers more: another
-        thread may run the call at the same time."""
-        cdef size_t n_uniforms = self.special.plan.plan.n_uniforms
-        cdef void *block = some_memory(2 * n_uniforms + n, 8)
-        memcpy(block, self.uniforms, 8 * n_uniforms)
-        return <double *>block
-
-    cdef int run_alike(self, const double *seeds) except -1:
-        """All samples run, with the same seeds."""
-        cdef size_t n_uniforms = self.special.plan.plan.n_uniforms
-        cdef size_t n_columns = 0 if self.sinks is None else self.n_samples * self.special.n_lanes
-        cdef double *block = self.room_to_run(n_columns)
-        cdef double *grads = block + n_uniforms
-        cdef double *column_grads = grads + n_uniforms if n_columns else NULL
-        try:
-            memset(grads + n_uniforms, 0, 8 * n_columns)
-            self.replay(self.n_samples, NULL, NULL, seeds, 0, block, grads, column_grads)
-            self.pass_on(1.0, grads, self.special.reads)
-            if n_columns:
-                self.seed_sinks(column_grads, NULL, self.n_samples)
-        finally:
-            free(block)
-        return 0
-
-    cdef int run_seeded(self, double *seeds) except -1:
-        """Only the samples that have a seed run: another's inf or nan times zero would be nan."""
-        cdef size_t n_lanes = self.special.n_lanes, n_outputs = self.special.plan.plan.n_outputs
-        cdef size_t n_uniforms = self.special.plan.plan.n_uniforms
-        cdef Py_ssize_t n = 0
-        cdef Py_ssize_t *picked = <Py_ssize_t *>some_memory(self.n_samples, sizeof(Py_ssize_t))
-        cdef double *block = NULL
-        cdef double *grads
-        cdef double *rows
-        cdef double *column_grads
-        try:
-            n = pick_seeded(seeds, self.n_samples, n_outputs, picked)
-            if n == 0:
-                return 0
-            block = self.room_to_run(2 * <uint64_t>n * n_lanes)
-            grads = block + n_uniforms
-            rows = grads + n_uniforms
-            column_grads = rows + n * n_lanes if self.sinks is not None else NULL
-            if column_grads is not NULL:
-                memset(column_grads, 0, 8 * n * n_lanes)
-            if n < self.n_samples:
-                self.pick_rows(rows, picked, n)
-            else:
-                rows = NULL
-            self.replay(n, rows, NULL, seeds, n_outputs, block, grads, column_grads)
-            self.pass_on(1.0, grads, self.special.reads)
-            if self.sinks is not None:
-                self.seed_sinks(column_grads, picked, n)
-        finally:
-            free(picked)
-            free(block)
-        return 0
-
-    cdef int pick_rows(self, double *rows, const Py_ssize_t *picked, Py_ssize_t n) except -1:
-        """The rows of the picked samples alone."""
-        cdef const fed_array *a
-        cdef int32_t k
-        cdef Py_ssize_t b
-        for k in range(self.n_fed_arrays):
-            a = &self.arrays[k]
-            for b in range(n):
-                memcpy(rows + n * a.first_lane + b * a.width, a.data + picked[b] * a.width,
-                       8 * a.width)
-        return 0
-
-    cdef int seed_sinks(self, const double *column_grads, const Py_ssize_t *picked,
-                        Py_ssize_t n) except -1:
-        """Gradients of arrays that are results of other calls become seeds there. picked: which
-        samples were run; NULL: all."""
-        cdef Call sink
-        cdef const fed_array *a
-        cdef const double *g
-        cdef int32_t k, j
-        cdef Py_ssize_t b
-        for k in range(self.n_fed_arrays):
-            if self.sinks[k] is None:
-                continue
-            sink = <Call>self.sinks[k]
-            sink.make_seeds()
-            a = &self.arrays[k]
-            for b in range(n):
-                g = column_grads + n * a.first_lane + b * a.width
-                for j in range(a.width):
-                    sink.seeds[(picked[b] if picked is not NULL else b) * a.width + j] += g[j]
-        return 0
 
     cdef list input_gradients(self):
         """Per input the gradient of a fused run, 0 for columns."""
@@ -581,21 +444,3 @@ cdef Py_ssize_t bytes_of(Py_ssize_t n_samples, int32_t n) except -1:
 
 cdef inline bint passes_on(int32_t id) noexcept nogil:
     return nodes[id].op != MF_LEAF or nodes[id].flags & MF_F_HOOK
-
-
-cdef Py_ssize_t pick_seeded(double *seeds, Py_ssize_t n_samples, size_t n_outputs,
-                            Py_ssize_t *picked) noexcept nogil:
-    """The samples with a seed that is not zero; their seeds move to the front."""
-    cdef Py_ssize_t b, n = 0
-    cdef size_t k
-    for b in range(n_samples):
-        for k in range(n_outputs):
-            if seeds[b * n_outputs + k] != 0.0:
-                break
-        else:
-            continue
-        if n < b:
-            memcpy(seeds + n * n_outputs, seeds + b * n_outputs, 8 * n_outputs)
-        picked[n] = b
-        n += 1
-    return n

@@ -9,6 +9,8 @@ cdef int32_t *order = NULL     # one workspace, kept; a nested backward makes it
 cdef int64_t cap_order = 0
 cdef uint16_t epoch = 0        # of the latest walk; a node whose mark equals it was visited
 
+cdef list walks = []           # that are under way and meet hooks: nested, or in other threads
+
 cdef struct walk_result:
     int64_t n_ordered          # MF_NONE: no memory
     bint has_hooks
@@ -118,7 +120,7 @@ cdef int raise_backward(int32_t id) except -1:
         raise type(e)(f"in the derivative of {e}") from None
 
 
-cdef int local_backward(int32_t id) except -1:
+cdef int local_backward(int32_t id, Walk walk) except -1:
     """One node's step: its custom _backward, or partials times grad added to its operands."""
     cdef PyObject *held
     if nodes[id].flags & MF_F_HOOK:
@@ -127,12 +129,25 @@ cdef int local_backward(int32_t id) except -1:
         if held is not NULL and (<Value>held).state is not None:
             hook = (<NodeState>(<Value>held).state).hook
             if isinstance(hook, Step):
-                (<Step>hook).run()
+                (<Step>hook).run(walk)
             elif hook is not None:
                 hook()
         return 0
     if mf_node_backward(nodes, node_data, node_grad, id) != MF_OK:
         raise_backward(id)
+    return 0
+
+
+cdef int steps_of_walk(const int32_t *ids, int64_t n) except -1:
+    """Backward over a graph with hooks."""
+    cdef Walk walk = Walk()
+    cdef int64_t k
+    walks.append(walk)
+    try:
+        for k in range(n - 1, -1, -1):
+            local_backward(ids[k], walk)
+    finally:
+        walks.remove(walk)
     return 0
 
 
@@ -217,8 +232,7 @@ cdef int backward_ordered(int32_t root) except -1:
             raise MemoryError("no room to order the graph")
         node_grad[root] = 1.0
         if walk.has_hooks:
-            for k in range(walk.n_ordered - 1, -1, -1):
-                local_backward(ids[k])
+            steps_of_walk(ids, walk.n_ordered)
         else:
             k = sweep(ids, walk.n_ordered)
             if k >= 0:

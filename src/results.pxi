@@ -1,5 +1,5 @@
 # How the results of calls stand in the eager graph: their nodes and backward steps, and which
-# leaves a graph depends on. Needs call.pxi.
+# leaves a graph depends on. Needs seeds.pxi.
 
 @cython.internal
 cdef class Seed(Step):
@@ -10,13 +10,15 @@ cdef class Seed(Step):
     cdef Py_ssize_t sample   # -1: all
     cdef double count     # a mean is over so many
 
-    cdef int run(self) except -1:
+    cdef int run(self, Walk walk) except -1:
         cdef double g = node_grad[self.id] / self.count
         if self.call.n_samples == 0:
             return 0
         if self.sample < 0 and self.call.fused:
             return self.call.pass_on_own(g)
-        return self.call.add_seed(self.sample, self.output, g)
+        if walk is None:
+            return spread_by_hand(self.call, self.sample, self.output, g)
+        return seeds_of(walk, self.call).add(self.call, self.sample, self.output, g)
 
 
 @cython.internal
@@ -24,8 +26,12 @@ cdef class Hub(Step):
     """The step of the node under a call's results."""
     cdef Call call
 
-    cdef int run(self) except -1:
-        return self.call.spread()
+    cdef int run(self, Walk walk) except -1:
+        if walk is not None:
+            return spread(self.call, walk)
+        for other in tuple(walks):   # by hand: a custom step in its place calls it at its turn
+            spread(self.call, <Walk>other)
+        return 0
 
 
 cdef Value stepped(double data, list operands, Step step):

@@ -40,14 +40,22 @@ cdef class NodeState:
 
 
 @cython.internal
+@cython.freelist(8)
+cdef class Walk:
+    """One backward() that is under way."""
+    cdef dict seeds   # what results of compiled calls have added in it, see seeds.pxi; or None
+
+
+@cython.internal
 cdef class Step:
     """A _backward that is C: of what compiled calls return. Called without the way by Python."""
 
-    cdef int run(self) except -1:
+    cdef int run(self, Walk walk) except -1:
+        """Its turn in a walk; None: called by hand."""
         return 0
 
     def __call__(self):
-        self.run()
+        self.run(None)
 
 
 cdef void forget_orphan(int32_t id) noexcept with gil:
