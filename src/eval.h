@@ -127,24 +127,35 @@ static inline double mf_pow(double x, double y) {
     return pow(x, y);
 }
 
-/* y * x**(y-1); the usual powers without a call to pow. */
+/* factor * p for p = x**y. Where p alone leaves the range of normal numbers, one half of the power
+ * after the other: the product may be in range, or lose digits that p has not got. */
+static inline double mf_scaled_power(double factor, double x, double y, double p) {
+    const double size = fabs(p);
+    const int usual = size >= DBL_MIN && size <= DBL_MAX;
+    if (usual || p != p || x == 0.0 || !isfinite(x) || !isfinite(y)) return factor * p;
+    const double half = pow(fabs(x), 0.5 * y);
+    return copysign(1.0, p) * (factor * half * half);
+}
+
+/* y * x**(y-1); the usual powers without a call to pow. x * x would over- and underflow where the
+ * derivative of 1/x does not. */
 static inline double mf_pow_dx(double x, double y) {
     if (y == 2.0) return 2.0 * x;
     if (y == 3.0) return 3.0 * (x * x);
-    if (y == -1.0) return -1.0 / (x * x);
-    return y == 0.0 ? 0.0 : y * pow(x, y - 1.0);
+    if (y == -1.0) return -(1.0 / x) / x;
+    return y == 0.0 ? 0.0 : mf_scaled_power(y, x, y - 1.0, pow(x, y - 1.0));
 }
 
 static inline int mf_pow_dx_fails(double x, double y) {
     if (y == 2.0 || y == 0.0) return MF_OK;
     if (y == 3.0) return mf_pow_fails(x, 2.0, x * x);
-    if (y == -1.0 && x != 0.0) return isinf(1.0 / (x * x)) ? MF_OVERFLOW : MF_OK;
+    if (y == -1.0 && x != 0.0) return isinf(1.0 / x / x) ? MF_OVERFLOW : MF_OK;
     return mf_pow_fails(x, y - 1.0, pow(x, y - 1.0));
 }
 
 /* z * log(x), with the limit 0 at x = 0 that PyTorch also takes; nan where x < 0. */
 static inline double mf_pow_dy(double x, double y, double z) {
-    return x == 0.0 && y >= 0.0 ? 0.0 : z * log(x);
+    return x == 0.0 && y >= 0.0 ? 0.0 : mf_scaled_power(log(x), x, y, z);
 }
 
 /* exp of a number that is never positive, so that it cannot overflow. */
@@ -199,7 +210,8 @@ static inline void mf_partials(int op, double x, double y, double z, double *dx,
 #define MF_ADD_MF_BINARY(n, dy_) grad[(n)->y] += (dy_) * g
 #define MF_ADD_MF_PARAM(n, dy_) (void)0
 
-/* Adds the partials of node id times its grad to its operands'. On an error nothing is added. */
+/* Adds the partials of node id times its grad to its operands'. On an error nothing is added; a
+ * number that was an operand has no gradient that could fail: it gets what IEEE says. */
 static inline int mf_node_backward(const mf_node *nodes, const double *data, double *grad,
                                    int32_t id) {
     const mf_node *const n = &nodes[id];
@@ -211,7 +223,7 @@ static inline int mf_node_backward(const mf_node *nodes, const double *data, dou
         MF_LOAD_##kind(n);                                         \
         (void)x, (void)y, (void)z;                                 \
         const int error = (bfails);                                \
-        if (error) return error;                                   \
+        if (error && !(nodes[n->x].flags & MF_F_NUMBER)) return error; \
         const double dy = (dy_);                                   \
         grad[n->x] += (dx_) * g;                                   \
         (void)dy;                                                  \

@@ -51,6 +51,7 @@ enum {
     MF_F_INT_EXP = 8,  /* a power whose exponent was written as an int: `**2`, not `**2.0` */
     MF_F_ASCENDING = 16, /* every node under this one has a smaller id than its users */
     MF_F_BLANK = 64,     /* of a Value that __new__ made and no __init__ has filled yet */
+    MF_F_NUMBER = 128,   /* a leaf that is the number on the left of `2 ** v`: nobody asked for its gradient */
     MF_F_TRACED = 32     /* made while a function was traced, or from such a node: data means nothing */
 };
 

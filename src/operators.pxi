@@ -75,6 +75,8 @@ cdef inline object result_with_number(double z, int32_t x, double number, int op
     leaf = leaf_new(number)
     if leaf < 0:
         raise MemoryError("no room for another node")
+    if swapped:
+        nodes[leaf].flags |= MF_F_NUMBER
     id = node_new(z, leaf, x, op) if swapped else node_new(z, x, leaf, op)
     node_release(leaf)
     adopt(value, id)

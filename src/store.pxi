@@ -35,6 +35,7 @@ cdef extern from "node.h" nogil:
         MF_F_ASCENDING
         MF_F_TRACED
         MF_F_BLANK
+        MF_F_NUMBER
     int mf_n_special
     int mf_no_grad_depth
     int mf_trace_depth
