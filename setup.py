@@ -17,6 +17,9 @@ def compile_flags() -> list[str]:
     flags = ["-O3", "-g0", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra"]
     # The lane loops' sums may be reordered (omp simd reduction); no OpenMP runtime comes with it.
     flags += ["-fopenmp-simd"]
+    # Nobody reads the floating point exceptions' flags, and for their sake GCC makes branches of
+    # conditional expressions, where the lane loops need selects. No value changes.
+    flags += ["-fno-trapping-math"]
     # GCC makes 1/x of pow(x, -1.0), which differs from Python's x**-1 in the last bit.
     flags += ["-fno-builtin-pow"]
     # The two that Cython's own generated code trips over; ours is clean without them.

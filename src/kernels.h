@@ -66,6 +66,7 @@ typedef struct {
 #define MF_ISA(name) mf_##name##_portable
 #define MF_TARGET
 #define MF_FMA(a, b, c) ((a) * (b) + (c))
+#define MF_PRODUCT_ERROR(a, b, p) mf_product_error(a, b, p)
 #define MF_VFMA(a, b, c) ((a) * (b) + (c))
 #define MF_MASK_TYPE int
 #define MF_MASK(n) (n)
@@ -105,6 +106,7 @@ MF_KERNELS("portable")
 #define MF_ISA(name) mf_##name##_avx2
 #define MF_TARGET __attribute__((target("avx2,fma")))
 #define MF_FMA(a, b, c) __builtin_fma(a, b, c)
+#define MF_PRODUCT_ERROR(a, b, p) __builtin_fma(a, b, -(p))
 #define MF_VFMA(a, b, c) _mm256_fmadd_pd(a, b, c)
 #define MF_MASK_TYPE __m256i
 static const int64_t mf_avx2_masks[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
@@ -138,6 +140,7 @@ MF_KERNELS("avx2")
     __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma,prefer-vector-width=512")))
 #endif
 #define MF_FMA(a, b, c) __builtin_fma(a, b, c)
+#define MF_PRODUCT_ERROR(a, b, p) __builtin_fma(a, b, -(p))
 #define MF_VFMA(a, b, c) _mm512_fmadd_pd(a, b, c)
 #define MF_MASK_TYPE __mmask8
 #define MF_MASK(n) ((__mmask8)((n) ? (1u << (n)) - 1u : 0xFFu))

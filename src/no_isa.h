@@ -2,6 +2,7 @@
 #undef MF_ISA
 #undef MF_TARGET
 #undef MF_FMA
+#undef MF_PRODUCT_ERROR
 #undef MF_VFMA
 #undef MF_MASK_TYPE
 #undef MF_MASK

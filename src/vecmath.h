@@ -22,8 +22,19 @@
 MF_INLINE uint64_t mf_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
 MF_INLINE double mf_from_bits(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
 
+/* condition ? a : b of numbers that are both computed, as bits: GCC makes branches, and no SIMD code,
+ * of a condition that is the same in all lanes. */
+MF_INLINE double mf_select(uint64_t condition, double a, double b) {
+    const uint64_t mask = 0 - condition;
+    return mf_from_bits((mf_bits(a) & mask) | (mf_bits(b) & ~mask));
+}
+#define MF_SELECT(condition, a, b) mf_select((uint64_t)(condition), a, b)
+
 /* Adding this to |n| < 2**51 leaves n in the low bits: rounding and conversion in one add. */
 #define MF_SHIFTER 6755399441055744.0
+
+/* what vpower multiplies the power by */
+enum { MF_TIMES_ONE, MF_TIMES_NUMBER, MF_TIMES_LOG };
 
 #endif
 
@@ -42,28 +53,33 @@ MF_INLINE MF_TARGET double MF_ISA(vexpm1_part)(double x, uint64_t *n_bits) {
     return MF_FMA(MF_FMA(p, r, q), rr, r);
 }
 
+/* e * 2**k in two factors, so that subnormal results and 2**1024 come out right */
+MF_INLINE MF_TARGET double MF_ISA(vscaled)(double e, uint64_t k) {
+    const uint64_t h = (uint64_t)((k + 4096u) >> 1) - 2048u;
+    return e * mf_from_bits((h + 1023u) << 52) * mf_from_bits((k - h + 1023u) << 52);
+}
+
 MF_INLINE MF_TARGET double MF_ISA(vexp)(double x) {
     const double lo = -746.0, hi = 710.0;
     uint64_t k;
     const double e = 1.0 + MF_ISA(vexpm1_part)(x < lo ? lo : x > hi ? hi : x, &k);
-    /* 2**n in two factors, so that subnormal results and 2**1024 come out right */
-    const uint64_t h = (uint64_t)((k + 4096u) >> 1) - 2048u;
-    const double s1 = mf_from_bits((h + 1023u) << 52), s2 = mf_from_bits((k - h + 1023u) << 52);
-    const double z = e * s1 * s2;
+    const double z = MF_ISA(vscaled)(e, k);
     return x != x ? x : z;
 }
 
-MF_INLINE MF_TARGET double MF_ISA(vlog)(double x) {
-    /* subnormals are scaled into the normal range first */
+/* x = m * 2**e with m in [sqrt(1/2), sqrt(2)): returns e. Subnormals are scaled up first. */
+MF_INLINE MF_TARGET double MF_ISA(vsplit)(double x, double *m) {
     const int tiny = x < 2.2250738585072014e-308;
     const double scaled = tiny ? x * 18014398509481984.0 : x;
-    const uint64_t u = mf_bits(scaled);
-    /* mantissa in [sqrt(1/2), sqrt(2)) */
-    const uint64_t shifted = u - 0x3FE6A09E667F3BCDu;
+    const uint64_t shifted = mf_bits(scaled) - 0x3FE6A09E667F3BCDu;
     const double e_raw = mf_from_bits(((shifted >> 52) | 0x4330000000000000u)) - 4503599627370496.0;
-    const double e = (e_raw > 2047.5 ? e_raw - 4096.0 : e_raw) + (tiny ? -54.0 : 0.0);
-    const double m = mf_from_bits((shifted & 0x000FFFFFFFFFFFFFu) + 0x3FE6A09E667F3BCDu);
-    const double f = m - 1.0, z = f * f;
+    *m = mf_from_bits((shifted & 0x000FFFFFFFFFFFFFu) + 0x3FE6A09E667F3BCDu);
+    return (e_raw > 2047.5 ? e_raw - 4096.0 : e_raw) + (tiny ? -54.0 : 0.0);
+}
+
+MF_INLINE MF_TARGET double MF_ISA(vlog)(double x) {
+    double m;
+    const double e = MF_ISA(vsplit)(x, &m), f = m - 1.0, z = f * f;
     double p = MF_FMA(1.01875663804580931796e-4, f, 4.97494994976747001425e-1);
     double q = f + 1.12873587189167450590e1;
     p = MF_FMA(p, f, 4.70579119878881725854e0), q = MF_FMA(q, f, 4.52279145837532221105e1);
@@ -73,13 +89,13 @@ MF_INLINE MF_TARGET double MF_ISA(vlog)(double x) {
     double y = f * (z * p / q);
     y = y - e * 2.121944400546905827679e-4 - 0.5 * z;
     const double r = f + y + e * 0.693359375;
-    return x != x || x < 0.0 ? NAN : x == 0.0 ? -INFINITY : x == INFINITY ? x : r;
+    return (x != x) | (x < 0.0) ? NAN : x == 0.0 ? -INFINITY : x == INFINITY ? x : r;
 }
 
 /* W. Kahan's: the rounding of 1 + x is divided out again. */
 MF_INLINE MF_TARGET double MF_ISA(vlog1p)(double x) {
     const double u = 1.0 + x, r = MF_ISA(vlog)(u) * (x / (u - 1.0));
-    return u == 1.0 || x == INFINITY ? x : r;
+    return (u == 1.0) | (x == INFINITY) ? x : r;
 }
 
 /* (e**2a - 1) / (e**2a + 1) of a = |x|; from 19.1 on that is 1 */
@@ -97,44 +113,112 @@ MF_INLINE MF_TARGET double MF_ISA(vsigmoid)(double x) {
     return (x < 0.0 ? e : 1.0) / (1.0 + e);
 }
 
-/* sin of x + quarter turns: Cody-Waite reduction by pi/2 in three parts, good for |x| < 1e6. */
+/* 1 - z*z of z = tanh(x), and z*(1 - z) of z = sigmoid(x), to the last digits where z is nearly 1:
+ * there 1 - z comes of e**-|x|. Below 2**-1022 they are 0. */
+MF_INLINE MF_TARGET double MF_ISA(vtanh_dx)(double x, double z) {
+    const double a = 2.0 * fabs(x), s = 0.5 + 0.5 * fabs(z), end = 709.782712893384;
+    uint64_t k;
+    const double part = MF_ISA(vexpm1_part)(a < end ? -a : -end, &k);
+    const double scale = mf_from_bits((k + 1025u) << 52);
+    const double d = MF_FMA(scale, part, scale) * s * s;
+    return x != x ? x : a < end ? d : 0.0;
+}
+MF_INLINE MF_TARGET double MF_ISA(vsigmoid_dx)(double x, double z) {
+    const double end = 708.396418532264;
+    uint64_t k;
+    const double part = MF_ISA(vexpm1_part)(fabs(x) < end ? -fabs(x) : -end, &k);
+    const double scale = mf_from_bits((k + 1023u) << 52);
+    const double d = MF_FMA(scale, part, scale) * z * z;
+    return (x < 0.5) | (x != x) ? z * (1.0 - z) : x < end ? d : 0.0;
+}
+
+/* sin of x + quarter turns, for |x| < 1e6: Cody and Waite's reduction by pi/2 in four parts. The
+ * products with the first three (33 bits each) are exact, with or without FMA, and what the sums
+ * round off is kept: near a multiple of pi/2 only the last digits of x are left. */
 MF_INLINE MF_TARGET double MF_ISA(vsin_turned)(double x, uint64_t quarter) {
     const double t = x * 0.6366197723675814 + MF_SHIFTER, n = t - MF_SHIFTER;
-    const double r = ((x - n * 1.57079625129699707031) - n * 7.54978941586159635335e-8) -
-                     n * 5.39030285815811905290e-15;
-    const double z = r * r;
+    const double first = x - n * 1.5707963267341256, w = n * 6.077100506303966e-11;
+    const double second = first - w, b = second - first, v = n * 2.0222662487111665e-21;
+    const double third = second - v, c3 = third - second;
+    const double lost = (first - (second - b)) - (w + b) + ((second - (third - c3)) - (v + c3));
+    const double rest = lost - n * 8.4784276603689e-32;
+    const double r = third + rest, lo = (third - r) + rest, z = r * r, half = 0.5 * z;
     double s = MF_FMA(1.58962301576546568060e-10, z, -2.50507477628578072866e-8);
     double c = MF_FMA(-1.13585365213876817300e-11, z, 2.08757008419747316778e-9);
     s = MF_FMA(s, z, 2.75573136213857245213e-6), c = MF_FMA(c, z, -2.75573141792967388112e-7);
     s = MF_FMA(s, z, -1.98412698295895385996e-4), c = MF_FMA(c, z, 2.48015872888517045348e-5);
     s = MF_FMA(s, z, 8.33333333332211858878e-3), c = MF_FMA(c, z, -1.38888888888730564116e-3);
     s = MF_FMA(s, z, -1.66666666666666307295e-1), c = MF_FMA(c, z, 4.16666666666665929218e-2);
-    s = r * MF_FMA(z, s, 1.0), c = MF_FMA(z * z, c, 1.0 - 0.5 * z);
+    s = r + MF_FMA(r * z, s, MF_FMA(-half, lo, lo));
+    const double whole = 1.0 - half;
+    c = whole + (((1.0 - whole) - half) + MF_FMA(z * z, c, -(r * lo)));
     const uint64_t k = mf_bits(t) + quarter;
-    const double v = k & 1 ? c : s;
-    return x - x != 0.0 ? NAN : k & 2 ? -v : v;
+    const double turned = k & 1 ? c : s;
+    /* the sign of zero is lost on the way */
+    return x - x != 0.0 ? NAN : (quarter == 0) & (x == 0.0) ? x : k & 2 ? -turned : turned;
 }
 MF_INLINE MF_TARGET double MF_ISA(vsin)(double x) { return MF_ISA(vsin_turned)(x, 0); }
 MF_INLINE MF_TARGET double MF_ISA(vcos)(double x) { return MF_ISA(vsin_turned)(x, 1); }
 
-MF_INLINE MF_TARGET double MF_ISA(vpow)(double x, double y) {
-    const double a = fabs(x), h = 0.5 * y;
-    /* beyond 2**53 every float is even */
-    const int big = fabs(y) >= 9007199254740992.0;
-    const double shift = y < 0.0 ? -4503599627370496.0 : 4503599627370496.0;
-    const double whole = fabs(y) >= 4503599627370496.0 ? y : (y + shift) - shift;
-    const double half = fabs(h) >= 4503599627370496.0 ? h : (h + shift) - shift;
-    const int is_whole = whole == y, is_odd = is_whole && half != h && !big;
-    const double r = MF_ISA(vexp)(y * MF_ISA(vlog)(a));
-    const double below = is_odd ? -r : is_whole || a == INFINITY || a == 0.0 ? r : NAN;
-    const double signed_r = mf_bits(x) >> 63 ? below : r;
-    return y == 0.0 || x == 1.0 ? 1.0 : a == 1.0 && fabs(y) == INFINITY ? 1.0 : signed_r;
+/* log(x) of x >= 0 as the sum of two numbers, good to 2**-66 of it: pow multiplies it by up to 2**62.
+ * log(m) = 2 artanh(s) of s = (m-1) / (m+1), its first terms with what they round off. */
+MF_INLINE MF_TARGET double MF_ISA(vlog_pair)(double x, double *lo) {
+    double m;
+    const double e = MF_ISA(vsplit)(x, &m), f = m - 1.0, t = m + 1.0, r = 1.0 / t;
+    const double s = f * r, st = s * t;
+    const double s_lo = ((f - st) - MF_PRODUCT_ERROR(s, t, st) - s * (m - (t - 1.0))) * r;
+    const double z = s * s, z_lo = MF_FMA(2.0 * s, s_lo, MF_PRODUCT_ERROR(s, s, z));
+    double p = MF_FMA(0.05861589311938259, z, 0.05853118169745603);
+    p = MF_FMA(p, z, 0.06667402346923655), p = MF_FMA(p, z, 0.07692297481259215);
+    p = MF_FMA(p, z, 0.09090909167696401), p = MF_FMA(p, z, 0.11111111110827943);
+    p = MF_FMA(p, z, 0.14285714285714682), p = MF_FMA(p, z, 0.2);
+    const double third = 0.3333333333333333, zp = z * p, c = third + zp;
+    const double c_lo = (third - c) + zp + 1.850371707708594e-17;
+    const double u = z * c, u_lo = MF_PRODUCT_ERROR(z, c, u) + MF_FMA(z, c_lo, z_lo * c);
+    const double v = s * u, v_lo = MF_PRODUCT_ERROR(s, u, v) + MF_FMA(s, u_lo, s_lo * u);
+    const double h = s + v, h_lo = (s - h) + v + (v_lo + s_lo);
+    const double e_part = e * 0.6931471805598903, sum = e_part + 2.0 * h;
+    const double sum_lo = (e_part - sum) + 2.0 * h + MF_FMA(e, 5.497923018708371e-14, 2.0 * h_lo);
+    const int inside = (x > 0.0) & (x < INFINITY);
+    *lo = inside ? sum_lo : 0.0;
+    return inside ? sum : x == 0.0 ? -INFINITY : x;
 }
 
-/* y * x**(y-1) and z * log(x) without branches; see eval.h for the cases */
+/* factor * x**(y + y_lo), factor being 1, `times` or log(x): multiplied in before the power of two,
+ * so that the power alone need not be in range. y_lo is what y was rounded by. */
+MF_INLINE MF_TARGET double MF_ISA(vpower)(double x, double y, double y_lo, int kind, double times) {
+    const double a = fabs(x), h = 0.5 * y;
+    /* beyond 2**53 every float is even */
+    const double shift = copysign(4503599627370496.0, y);
+    const double whole = MF_SELECT(fabs(y) < 4503599627370496.0, (y + shift) - shift, y);
+    const double half = MF_SELECT(fabs(h) < 4503599627370496.0, (h + shift) - shift, h);
+    const int is_whole = whole == y, is_odd = is_whole & (half != h) & (fabs(y) < 9007199254740992.0);
+    double l_lo;
+    const double l = MF_ISA(vlog_pair)(a, &l_lo), p = y * l;
+    const double p_lo = MF_PRODUCT_ERROR(y, l, p) + MF_FMA(y, l_lo, y_lo * l);
+    const double q = p < -1400.0 ? -1400.0 : p > 1400.0 ? 1400.0 : p, q_lo = q == p ? p_lo : 0.0;
+    uint64_t k;
+    const double part = MF_ISA(vexpm1_part)(q, &k);
+    const double e = 1.0 + (part + MF_FMA(q_lo, part, q_lo));
+    const double factor = kind == MF_TIMES_ONE ? 1.0 : kind == MF_TIMES_LOG ? l + l_lo : times;
+    const double r = MF_ISA(vscaled)(factor * (p < -1400.0 ? 0.0 : p > 1400.0 ? INFINITY : e), k);
+    const double real = MF_SELECT(is_whole | (a == INFINITY) | (a == 0.0), r, NAN);
+    const double signed_r = MF_SELECT(mf_bits(x) >> 63, MF_SELECT(is_odd, -r, real), r);
+    const int is_one = (y == 0.0) | (x == 1.0) | ((a == 1.0) & (fabs(y) == INFINITY));
+    return MF_SELECT(is_one, factor, signed_r);
+}
+
+MF_INLINE MF_TARGET double MF_ISA(vpow)(double x, double y) {
+    return MF_ISA(vpower)(x, y, 0.0, MF_TIMES_ONE, 1.0);
+}
+
+/* y * x**(y-1) and x**y * log(x) without branches; see eval.h for the cases */
 MF_INLINE MF_TARGET double MF_ISA(vpow_dx)(double x, double y) {
-    return y == 0.0 ? 0.0 : y * MF_ISA(vpow)(x, y - 1.0);
+    const double less = y - 1.0, b = less - y, less_lo = (y - (less - b)) - (1.0 + b);
+    return MF_SELECT(y == 0.0, 0.0, MF_ISA(vpower)(x, less, less_lo, MF_TIMES_NUMBER, y));
 }
 MF_INLINE MF_TARGET double MF_ISA(vpow_dy)(double x, double y, double z) {
-    return x == 0.0 && y >= 0.0 ? 0.0 : z * MF_ISA(vlog)(x);
+    (void)z;
+    const double d = MF_ISA(vpower)(x, y, 0.0, MF_TIMES_LOG, 1.0);
+    return MF_SELECT((x == 0.0) & (y >= 0.0), 0.0, x < 0.0 ? NAN : d);
 }
