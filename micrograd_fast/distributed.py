@@ -54,8 +54,8 @@ class DataParallel:
     that it uses, trained here; the workers' copies get their data at every step. retries: how
     often a step begins again after workers were lost.
 
-    Numbers agree with one process to 1e-12 relative. Raises TypeError for what is no batched
-    compiled function, ValueError for params that are no leaves or twice there.
+    Numbers agree with one process to 1e-12 of the size of the terms. Raises TypeError for what is
+    no batched compiled function, ValueError for params that are no leaves or twice there.
     """
 
     def __init__(

@@ -19,6 +19,8 @@ typedef void mf_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t n_k, const double *a
                         ptrdiff_t a_col, const double *b, ptrdiff_t b_row, double *c,
                         ptrdiff_t c_row);
 
+enum { MF_FAR_BLOCK = 32 }; /* lanes that tanh's derivative looks at together; see lanes.h */
+
 typedef struct {
     const char *name;
     /* lanes.h */

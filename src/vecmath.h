@@ -2,9 +2,9 @@
  * that a loop over them becomes SIMD code. Included once per instruction set by kernels.h, with
  * MF_FMA(a, b, c) as that set has it. exp is its Taylor series on |r| <= ln(2)/2 (the first term left
  * out is 4e-18), tanh comes of expm1 without a second division; log, sin and cos after S. Moshier's
- * Cephes library (rational approximations) with selects in the place of its branches. Errors against
- * the correctly rounded result, asserted by tests/test_vecmath.py: exp, log, tanh, sigmoid 4 ulp; sin,
- * cos 4 ulp of 1 for |x| < 1e6 (replay.h sends larger ones to libm); pow 5e-13 relative. inf, nan,
+ * Cephes library (rational approximations) with selects in the place of its branches; pow multiplies
+ * a logarithm of 66 bits. docs/accuracy.md has a table of errors, which tests/test_accuracy.py
+ * measures: 2 ulp or less. sin and cos are for |x| < 1e6: replay.h sends larger ones to libm. inf, nan,
  * zeros and overflow come out as C's libm has them. */
 #ifndef MF_VECMATH_H
 #define MF_VECMATH_H
@@ -192,7 +192,8 @@ MF_INLINE MF_TARGET double MF_ISA(vpower)(double x, double y, double y_lo, int k
     const double shift = copysign(4503599627370496.0, y);
     const double whole = MF_SELECT(fabs(y) < 4503599627370496.0, (y + shift) - shift, y);
     const double half = MF_SELECT(fabs(h) < 4503599627370496.0, (h + shift) - shift, h);
-    const int is_whole = whole == y, is_odd = is_whole & (half != h) & (fabs(y) < 9007199254740992.0);
+    const int is_whole = whole == y;
+    const int is_odd = is_whole & (half != h) & (fabs(y) < 9007199254740992.0);
     double l_lo;
     const double l = MF_ISA(vlog_pair)(a, &l_lo), p = y * l;
     const double p_lo = MF_PRODUCT_ERROR(y, l, p) + MF_FMA(y, l_lo, y_lo * l);
