@@ -1,11 +1,13 @@
 """Pictures: the nodes that micrograd's notebook draws, the guards, and what notebooks show."""
 
+import math
 import random
 import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -69,6 +71,35 @@ def test_labels_and_ops_of_any_text_are_shown_as_they_are():
     text = viz.to_dot(Value(2.0, (x,), 'op "q" \\n'))
     assert '{ a\\|b\\ \\{\\"c\\"\\}\\ \\<d\\>\\\\e | data 1.0000' in text
     assert '[label="op \\"q\\" \\\\n"]' in text
+
+
+@needs_dot
+@pytest.mark.parametrize(
+    "label, shown",
+    [
+        ("a&amp;b", "a&amp;b"),
+        ("&lt;x&gt; & y", "&lt;x&gt; & y"),
+        ("&#65;", "&#65;"),
+        ("nul\0l", "nul\u2400l"),
+        ("bell\x07", "bell\u2407"),
+        ("surrogate\ud800", "surrogate?"),
+        (None, None),
+        (5, "5"),
+        ("ünïcode \N{SNOWMAN}", "ünïcode \N{SNOWMAN}"),
+    ],
+)
+def test_graphviz_shows_a_label_letter_by_letter(label, shown):
+    def texts(root):
+        nodes = ElementTree.fromstring(viz.svg(root)).iter()
+        return [node.text.replace("\xa0", " ") for node in nodes if node.text]
+
+    x, y = Value(1.0), Value(2.0, label="y")
+    x.label = label
+    if shown is None:
+        assert not any("None" in text for text in texts(x + y))
+        return
+    assert shown in texts(x + y)
+    assert shown in texts(Value(1.0, (x, y), str(label)))
 
 
 def test_numbers_that_four_decimals_do_not_show_have_an_exponent():
@@ -204,6 +235,43 @@ def test_decision_boundary_of_scores_colours_by_the_largest():
     points = np.linspace(-1.0, 2.0, 4)
     expected = [np.argmax([v.data for v in model([a, b])]) for b in points for a in points]
     assert axes.collections[0].get_array().ravel().tolist() == expected
+
+
+def drawn(model, **options):
+    figures = pytest.importorskip("matplotlib.figure")
+    axes = figures.Figure().subplots()
+    X, y = np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([0, 1])
+    viz.decision_boundary(model, X, y, axes=axes, resolution=9, **options)
+    axes.figure.canvas.draw()
+    return axes
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+def test_a_boundary_with_one_odd_score_is_drawn_round_it(odd):
+    def score(x):
+        return Value(odd if x == [0.0, 0.0] else x[0] - 0.25)
+
+    line = drawn(score).collections[1].get_paths()[0].vertices
+    far = line[np.abs(line).max(axis=1) > 1.0]
+    assert len(far) and np.allclose(far[:, 0], 0.25)
+    # The colours are those of the other scores.
+    assert drawn(score).collections[0].get_clim() == pytest.approx((-2.25, 2.25))
+
+
+def test_a_class_with_a_nan_score_is_left_white():
+    def scores(x):
+        return [Value(x[0]), Value(math.nan if x == [0.0, 0.0] else -x[0])]
+
+    classes = drawn(scores).collections[0].get_array()
+    assert classes.mask.sum() == 1
+    assert classes.compressed().tolist().count(1) == 36
+
+
+def test_answers_that_are_all_nan_and_points_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="answer is nan on the whole plane"):
+        drawn(lambda x: Value(math.nan))
+    with pytest.raises(ValueError, match="X must be finite"):
+        viz.decision_boundary(lambda x: Value(1.0), [[math.nan, 1.0]], [1])
 
 
 def test_training_curve_plots_every_series_from_step_1():

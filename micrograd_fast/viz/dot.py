@@ -30,13 +30,19 @@ def check_direction(rankdir: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Text as a label shows it: a backslash is a backslash."""
-    return text.replace("\\", "\\\\")
+    """Text as a label shows it: a backslash is a backslash, an ampersand starts no entity."""
+    return _printable(text).replace("\\", "\\\\")
 
 
 def in_record(text: str) -> str:
     """The same within a record, where some characters draw lines."""
-    return "".join("\\" + c if c in "\\{}|<> " else c for c in text)
+    return "".join("\\" + c if c in "\\{}|<> " else c for c in _printable(text))
+
+
+def _printable(text: str) -> str:
+    """Control characters as the pictures that Unicode has of them, what is no text as '?'."""
+    text = "".join(chr(0x2400 + ord(c)) if c < " " and c != "\n" else c for c in text)
+    return text.replace("&", "&amp;").encode("utf-8", "replace").decode("utf-8")
 
 
 def node(name: str, label: str, **attributes: str) -> str:

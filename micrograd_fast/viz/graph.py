@@ -104,7 +104,7 @@ def _walk(root: Value, limit: int | None, depth: int | None) -> _Part:
         following: list[Value] = []
         for node in level:
             # A set's order changes from run to run; pictures should not.
-            children = sorted(node._prev, key=lambda v: (v.label, v._op, v.data, v.grad))
+            children = sorted(node._prev, key=lambda v: (_label(v), v._op, v.data, v.grad))
             if depth is not None and distance >= depth:
                 if children:
                     cut.add(node)
@@ -136,8 +136,8 @@ def _lines(part: _Part) -> Iterator[str]:
     number = {node: k for k, node in enumerate(part.nodes)}
     for node, k in number.items():
         fields = [f"data {_shown(node.data)}", f"grad {_shown(node.grad)}"]
-        if node.label:
-            fields.insert(0, dot_language.in_record(node.label))
+        if _label(node):
+            fields.insert(0, dot_language.in_record(_label(node)))
         yield dot_language.node(f"n{k}", "{ " + " | ".join(fields) + " }", shape="record")
         if not node._op:
             continue
@@ -149,6 +149,11 @@ def _lines(part: _Part) -> Iterator[str]:
     for node, operands in part.operands.items():
         for x in operands:
             yield f"n{number[x]} -> {'op' if node._op else 'n'}{number[node]}"
+
+
+def _label(node: Value) -> str:
+    """Labels are anything that a program hangs on a node; None is none."""
+    return "" if node.label is None else str(node.label)
 
 
 def _shown(number: float) -> str:

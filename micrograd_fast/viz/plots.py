@@ -26,10 +26,12 @@ def decision_boundary(
 
     model: called with [x0, x1] without gradients. One Value is a score: its sign is the class, its
     size the shade, and the line is where it is 0. A list of Values, one a class, colours by the
-    largest. X: shape (n, 2). y: shape (n,), the samples' classes. margin: how far beyond the
-    samples the plane goes. resolution: points along each side.
+    largest. Where an answer is nan the plane stays white. X: shape (n, 2). y: shape (n,), the
+    samples' classes. margin: how far beyond the samples the plane goes. resolution: points along
+    each side.
 
-    Raises ValueError for X and y of other shapes, ImportError where Matplotlib is missing.
+    Raises ValueError for X and y of other shapes, for X that is not finite and a model whose
+    answers are all nan, ImportError where Matplotlib is missing.
     """
     import numpy as np
 
@@ -37,6 +39,8 @@ def decision_boundary(
     X, y = np.asarray(X, dtype=float), np.asarray(y)
     if X.ndim != 2 or X.shape[1] != 2 or not len(X):
         raise ValueError(f"X must have the shape (n, 2), not {X.shape}")
+    if not np.isfinite(X).all():
+        raise ValueError("X must be finite: it says which part of the plane is drawn")
     if y.shape != (len(X),):
         raise ValueError(f"y must have the shape ({len(X)},), not {y.shape}")
     axes = _axes(axes)
@@ -44,12 +48,16 @@ def decision_boundary(
     xx, yy = np.meshgrid(*np.linspace(low, high, resolution).T)
     with no_grad():
         answers = [model(point) for point in np.c_[xx.ravel(), yy.ravel()].tolist()]
+    scores = np.array([a.data if isinstance(a, Value) else [v.data for v in a] for a in answers])
+    if np.isnan(scores).all():
+        raise ValueError("the model's answer is nan on the whole plane")
     if isinstance(answers[0], Value):
-        _shade_scores(axes, xx, yy, np.array([a.data for a in answers]).reshape(xx.shape))
+        _shade_scores(axes, xx, yy, scores.reshape(xx.shape))
         colours: dict[str, Any] = {"cmap": "RdBu"}
     else:
-        largest = np.array([np.argmax([v.data for v in a]) for a in answers])
-        last = max(int(largest.max()), len(answers[0]) - 1)
+        unknown = np.isnan(scores).any(axis=1)
+        largest = np.ma.masked_array(scores.argmax(axis=1), unknown)
+        last = len(answers[0]) - 1
         colours = {"cmap": "tab10", "vmin": 0, "vmax": 9 if last < 10 else last}
         axes.pcolormesh(xx, yy, largest.reshape(xx.shape), alpha=0.35, shading="auto", **colours)
     axes.scatter(X[:, 0], X[:, 1], c=y, s=36, edgecolors="black", zorder=3, **colours)
@@ -102,8 +110,10 @@ def _axes(axes: Axes | None) -> Axes:
 def _shade_scores(axes: Axes, xx: NDArray[Any], yy: NDArray[Any], scores: NDArray[Any]) -> None:
     import numpy as np
 
+    finite = np.abs(scores[np.isfinite(scores)])
     # The range is kept symmetric, so that the colour map turns at the boundary itself.
-    reach = max(float(np.abs(scores).max()), 1e-9)
+    reach = max(float(finite.max(initial=0.0)), 1e-9)
+    scores = np.ma.masked_invalid(np.clip(scores, -reach, reach))  # infinite ones are the darkest
     levels = np.linspace(-reach, reach, 21)
     axes.contourf(xx, yy, scores, levels=levels, cmap="RdBu", alpha=0.7)
     if scores.min() < 0.0 < scores.max():
