@@ -91,7 +91,7 @@ def test_labels_and_ops_of_any_text_are_shown_as_they_are():
 def test_graphviz_shows_a_label_letter_by_letter(label, shown):
     def texts(root):
         nodes = ElementTree.fromstring(viz.svg(root)).iter()
-        return [node.text.replace("\xa0", " ") for node in nodes if node.text]
+        return [node.text.replace("\xa0", " ").strip() for node in nodes if node.text]
 
     x, y = Value(1.0), Value(2.0, label="y")
     x.label = label
