@@ -7,7 +7,9 @@ from micrograd_fast._core import NoGrad, Value
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
+    from typing import Any, TypeVar, overload
+
+    from typing_extensions import Self
 
     F = TypeVar("F", bound=Callable[..., object])
 
@@ -23,18 +25,27 @@ class no_grad(NoGrad):
     """Context manager and decorator: ops compute data and record nothing.
 
     Results are leaves. It nests, holds for the thread that entered it, and ends with the block
-    however the block ends.
+    however the block ends. `@no_grad()` and `@no_grad` decorate functions, methods, generators
+    and coroutines; those of the last two kinds record again while they wait to be resumed.
+
+    Raises TypeError for what cannot be decorated.
     """
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(cls, function: None = None) -> Self: ...
+        @overload
+        def __new__(cls, function: F) -> F: ...  # type: ignore[misc]
+
+    def __new__(cls, function: F | None = None) -> Any:
+        block = super().__new__(cls)
+        return block if function is None else block(function)
+
     def __call__(self, function: F) -> F:
-        from functools import wraps
+        from micrograd_fast._decorate import without_grad
 
-        @wraps(function)
-        def without_grad(*args: object, **kwargs: object) -> object:
-            with no_grad():
-                return function(*args, **kwargs)
-
-        return without_grad  # type: ignore[return-value]
+        return without_grad(function, no_grad)
 
 
 def _repr_svg_(self: Value) -> str | None:
