@@ -7,10 +7,16 @@ One translation unit from several files, included from the ground up; each names
 what it needs from those above it. Private: import micrograd_fast.engine instead.
 """
 
+cdef extern from "no_frames.h":   # first: it changes what Cython's own code does
+    pass
+
 include "store.pxi"      # node records: allocation, counts, freeing
 include "state.pxi"      # what Python hangs on a node: Values by id, attributes, references
 include "order.pxi"      # topological order and backward
 include "value.pxi"      # Value: construction, attributes, pickling
+include "views.pxi"      # _prev and __dict__ as Python containers
+include "copies.pxi"     # copies and pickles, of subclasses too
+include "constructed.pxi" # results by a constructor that a program has replaced
 include "operators.pxi"  # what every operator does: operands in, one node out
 include "build.pxi"      # many nodes in one call: affine, sum, dot
 include "program.pxi"    # what a traced function computes, as plain data

@@ -47,7 +47,7 @@ cdef class NoGrad:
         mf_n_special -= 1
 
 
-mf_value_type_finish(<PyTypeObject *>Value, give_leaf, leaf_of, hold_any, is_held,
+mf_value_type_finish(<PyTypeObject *>Value, give_leaf, leaf_of, dict_of, replace_dict, is_held,
                      drop_node)
 cdef int register_activations() except -1:
     cdef int code
@@ -60,4 +60,6 @@ cdef int register_activations() except -1:
 
 register_activations()
 mf_operators_replaced()   # remembers the operators as they are now
+Value.__init_subclass__ = classmethod(subclassed)
+del subclassed   # nobody else calls it
 Value.__module__ = "micrograd_fast.engine"

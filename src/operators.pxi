@@ -55,7 +55,10 @@ cdef inline bint records() noexcept:
 
 cdef inline object result(double z, int32_t x, int32_t y, int op):
     """The Value of a new node over x and y, which the caller keeps alive."""
-    cdef Value value = blank_value()
+    cdef Value value
+    if mf_constructor_replaced() and by_constructor():
+        return constructed(z, x, y, op, (<bytes>mf_ops[op].label).decode())
+    value = blank_value()
     if not records():
         adopt(value, leaf_new(z))
         return value
@@ -103,6 +106,8 @@ cdef inline object binary(Value self, object other, int op):
         if error:
             raise_error(error, op, x, y)
         return result(z, self.id, (<Value>other).id, op)
+    if mf_constructor_replaced():
+        return binary_foreign(self, other, op, False)
     if PyFloat_Check(other):
         y = PyFloat_AS_DOUBLE(other)
     elif PyLong_CheckExact(other):
@@ -120,6 +125,8 @@ cdef object binary_foreign(Value self, object other, int op, bint swapped):
     cdef double x = node_data[self.id], number, z = 0.0
     cdef int error
     other = unwrapped(other)
+    if by_constructor() and is_number(other):
+        other = as_constructed(other)
     if isinstance(other, Value):
         number = node_data[(<Value>other).id]
     elif is_number(other):
@@ -147,10 +154,14 @@ cdef object named_binary(Value self, object other, int op):
 
 # ---- compositions ----
 
+cdef inline bint overridden(Value self) noexcept:
+    """Whether a user's class may have something to say about an operator on self."""
+    return type(self) is not Value or mf_operators_replaced()
+
+
 cdef inline bint by_python(Value self) noexcept:
     """Whether a composition over self must run step by step in Python."""
-    return (type(self) is not Value or mf_operators_replaced()
-            or not records() or nodes[self.id].flags & MF_F_HELD)
+    return overridden(self) or not records() or nodes[self.id].flags & MF_F_HELD
 
 
 cdef object negative(Value self):
@@ -183,7 +194,7 @@ cdef object subtract(Value self, object other):
     cdef Value value
     if type(other) is not Value:
         other = unwrapped(other)
-        if isinstance(other, Value) or type(self) is not Value or mf_operators_replaced():
+        if isinstance(other, Value) or overridden(self):
             return self + (-other)
         if not is_number(other):
             return NotImplemented
@@ -280,16 +291,28 @@ cdef object power(Value self, object other, object mod):
         return NotImplemented
     exponent = as_number(other, "exponent")
     checked_power(node_data[self.id], exponent, &z)
+    is_int = is_int and -2.0**53 < exponent < 2.0**53
+    if by_constructor():
+        return constructed_power(z, self, exponent, f"**{other}")
     if not records():
         return leaf_value(z)
     value = blank_value()
-    is_int = is_int and -2.0**53 < exponent < 2.0**53
     adopt(value, power_node(z, self.id, exponent, MF_F_INT_EXP if is_int else 0))
     if not is_int and not PyFloat_Check(other):
         state_for(value).op_text = f"**{other}"
     if nodes[self.id].flags & MF_F_HELD:
         hold_result(value)
     return value
+
+
+cdef object constructed_power(double z, Value self, double exponent, str text):
+    cdef int32_t leaf = leaf_new(exponent)
+    if leaf < 0:
+        raise MemoryError("no room for another node")
+    try:
+        return constructed(z, self.id, leaf, MF_POW, text)
+    finally:
+        node_release(leaf)
 
 
 cdef object power_of(Value self, object other, object mod):

@@ -12,14 +12,19 @@ cdef extern from "Python.h":
 
 cdef extern from "value_type.h":
     bint mf_operators_replaced()
+    bint mf_constructor_replaced()
+    bint mf_value_type_finalizes()
     ctypedef int (*mf_give_leaf_fn)(PyObject *) except -1
     ctypedef object (*mf_leaf_of_fn)(object)
-    ctypedef int (*mf_hold_fn)(PyObject *) except -1
+    ctypedef object (*mf_dict_of_fn)(object)
+    ctypedef int (*mf_replace_dict_fn)(object, object) except -1
     ctypedef int (*mf_is_held_fn)(PyObject *) noexcept
     ctypedef void (*mf_drop_node_fn)(PyObject *) noexcept
+    int mf_value_complete(object o) except -1
+    void mf_value_subclassed(PyTypeObject *t)
     int mf_value_type_finish(PyTypeObject *t, mf_give_leaf_fn give, mf_leaf_of_fn leaf,
-                             mf_hold_fn hold, mf_is_held_fn is_held,
-                             mf_drop_node_fn drop) except -1
+                             mf_dict_of_fn dict_of, mf_replace_dict_fn replace_dict,
+                             mf_is_held_fn is_held, mf_drop_node_fn drop) except -1
 
 cdef tuple PROPERTIES = ("data", "grad", "_prev", "_op", "_backward")
 
@@ -45,6 +50,7 @@ cdef class Value:
 
     def __init__(self, data, _children=(), _op="", label=""):
         cdef double number = as_number(data, "data")
+        mf_value_complete(self)
         if type(_op) is not str:
             raise TypeError(f"_op must be a str, not {type(_op).__name__!r}")
         init_node(self, number, tuple(_children), _op)
@@ -80,7 +86,7 @@ cdef class Value:
     @property
     def _prev(self):
         """The set of operands; the same objects each time, as long as somebody holds them."""
-        return {value_of(k) for k in operand_ids(self.id)}
+        return Operands([value_of(k) for k in operand_ids(self.id)])
 
     @property
     def _op(self):
@@ -139,6 +145,7 @@ cdef class Value:
         return leaf_value(node_data[self.id])
 
     def __setattr__(self, name, attribute):
+        mf_value_complete(self)
         # Held first: should that fail, nothing was set. What the properties refuse holds nothing.
         if PyObject_IS_GC(<PyObject *>attribute) and name not in PROPERTIES:
             hold(self)
@@ -190,33 +197,19 @@ cdef class Value:
     def __ge__(self, other):
         return compare(self, other, Py_GE)
 
-    def __reduce_ex__(self, protocol):
-        import copyreg
+    def __reduce__(self):
+        return reduced(self)
 
-        cdef mf_node *n = &nodes[self.id]
-        check_readable(self.id, "copying or pickling")
-        if n.op != MF_LEAF:
-            raise TypeError("only leaf Values can be copied or pickled, this one is the result of "
-                            f"{op_text(self) or 'a custom op'!r}: use v.detach()")
-        if n.flags & MF_F_HOOK:
-            raise TypeError("a Value with a custom _backward cannot be copied or pickled")
-        state = (node_data[self.id], node_grad[self.id], op_text(self), attributes_of(self))
-        return copyreg.__newobj__, (type(self),), state
+    def __reduce_ex__(self, protocol):
+        # A subclass's __reduce__ is asked, as object's __reduce_ex__ does.
+        return self.__reduce__() if differs(type(self), "__reduce__") else reduced(self)
+
+    def __getstate__(self):
+        """What a subclass's copy is made of, as micrograd's __dict__ would hold it."""
+        return state_of(self)
 
     def __setstate__(self, state):
-        if not isinstance(state, tuple) or len(state) != 4 or not isinstance(state[3], dict):
-            raise TypeError("the state of a Value is (data, grad, op, attributes)")
-        if nodes[self.id].op != MF_LEAF:
-            raise TypeError("only a leaf Value can take a state")
-        data, grad, text, attributes = state
-        cdef double number = as_number(data, "data"), gradient = as_number(grad, "grad")
-        if text:
-            self._op = text
-        for name, attribute in attributes.items():
-            setattr(self, name, attribute)
-        node_data[self.id] = number
-        node_grad[self.id] = gradient
-        nodes[self.id].flags &= ~MF_F_BLANK
+        set_state(self, state)
 
     # ---- operators: micrograd's compositions, node for node ----
 
@@ -224,13 +217,13 @@ cdef class Value:
         return binary(self, other, MF_ADD)
 
     def __radd__(self, other):
-        return self + other if mf_operators_replaced() else binary(self, other, MF_ADD)
+        return self + other if overridden(self) else binary(self, other, MF_ADD)
 
     def __mul__(self, other):
         return binary(self, other, MF_MUL)
 
     def __rmul__(self, other):
-        return self * other if mf_operators_replaced() else binary(self, other, MF_MUL)
+        return self * other if overridden(self) else binary(self, other, MF_MUL)
 
     def __neg__(self):
         return negative(self)
@@ -305,8 +298,11 @@ cdef class Value:
         return named_binary(self, other, MF_MINIMUM)
 
 
-cdef Value leaf_value(double data):
-    cdef Value value = blank_value()
+cdef object leaf_value(double data):
+    cdef Value value
+    if by_constructor():
+        return Value(data)
+    value = blank_value()
     adopt(value, leaf_new(data))
     return value
 
@@ -394,14 +390,9 @@ cdef int give_leaf(PyObject *blank) except -1:
     back as a plain Value, whichever way it was made: it is HELD."""
     adopt(<Value>blank, leaf_new(0.0))
     nodes[(<Value>blank).id].flags |= MF_F_BLANK
-    if type(<object>blank) is not Value:
+    if type(<object>blank) is not Value or mf_value_type_finalizes():
         nodes[(<Value>blank).id].flags |= MF_F_HELD
     return 0
-
-
-cdef int hold_any(PyObject *value) except -1:
-    """Lent to value_type.h."""
-    return hold(<Value>value)
 
 
 cdef int is_held(PyObject *value) noexcept:

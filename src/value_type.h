@@ -1,6 +1,6 @@
 /* The life of a Value as an object: allocation, attributes, weak references, collection, and how
  * Value(number) is called. Pure CPython API over the layout that value.pxi declares; the core lends
- * five functions and calls mf_value_type_finish once. Needs the GIL throughout.
+ * six functions and calls mf_value_type_finish once. Needs the GIL throughout.
  *
  * By hand because it is the hottest Python-side code there is: Cython 3.3 gives every instance of a
  * class with __dict__ a dict at birth (a fifth of an op's time), saves and restores the exception
@@ -22,7 +22,8 @@ typedef struct {
 
 typedef int (*mf_give_leaf_fn)(PyObject *blank);      /* 0, or -1 with an exception set */
 typedef PyObject *(*mf_leaf_of_fn)(PyObject *number); /* a new Value, or NULL */
-typedef int (*mf_hold_fn)(PyObject *value);           /* the same */
+typedef PyObject *(*mf_dict_of_fn)(PyObject *value);  /* a new reference, or NULL */
+typedef int (*mf_replace_dict_fn)(PyObject *value, PyObject *dict); /* 0 or -1 */
 typedef int (*mf_is_held_fn)(PyObject *value);        /* never fails */
 typedef void (*mf_drop_node_fn)(PyObject *value);
 
@@ -32,7 +33,8 @@ static PyTypeObject *mf_value_type;
 static initproc mf_value_init;
 static mf_give_leaf_fn mf_give_leaf;
 static mf_leaf_of_fn mf_leaf_of;
-static mf_hold_fn mf_hold;
+static mf_dict_of_fn mf_dict_of;
+static mf_replace_dict_fn mf_replace_dict;
 static mf_is_held_fn mf_is_held;
 static mf_drop_node_fn mf_drop_node;
 static PyObject *mf_spare[MF_MAX_SPARE];
@@ -57,7 +59,7 @@ static inline PyObject *mf_value_alloc(void) {
         _Py_NewReference(o);
         return o;
     }
-    o = mf_value_type->tp_alloc(mf_value_type, 0);
+    o = PyType_GenericAlloc(mf_value_type, 0);
     if (o == NULL) return NULL;
     PyObject_GC_UnTrack(o);
     return mf_value_clean(o);
@@ -67,19 +69,53 @@ static inline void mf_value_track(PyObject *o) {
     if (!PyObject_GC_IsTracked(o)) PyObject_GC_Track(o);
 }
 
-/* tp_new of Value and its subclasses: whatever a subclass leaves out of its __init__, no Value
- * that Python can see lacks a node. */
-static PyObject *mf_value_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    (void)args, (void)kwargs;
-    PyObject *o = type->tp_alloc(type, 0);
+/* tp_alloc of Value and, by mf_value_subclassed, of its subclasses: whatever a subclass leaves out
+ * of its __init__, and even where object.__new__ made it, a Value has a node from birth. */
+static PyObject *mf_value_born(PyTypeObject *type, Py_ssize_t n) {
+    PyObject *o = PyType_GenericAlloc(type, n);
     if (o == NULL) return NULL;
     if (mf_give_leaf(mf_value_clean(o)) < 0) Py_CLEAR(o);
     return o;
 }
 
+/* For each new subclass: CPython gives every class of Python's the generic tp_alloc. */
+static inline void mf_value_subclassed(PyTypeObject *type) { type->tp_alloc = mf_value_born; }
+
+/* The last resort, for objects of a class whose __init_subclass__ does not call super()'s, made by
+ * object.__new__: all zeros. Called where a Value is first used. */
+static inline int mf_value_complete(PyObject *o) {
+    if (((mf_value *)o)->state != NULL) return 0;
+    mf_value_subclassed(Py_TYPE(o));
+    return mf_give_leaf(mf_value_clean(o));
+}
+
+/* tp_new of Value and its subclasses. */
+static PyObject *mf_value_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)args, (void)kwargs;
+    mf_value_subclassed(type);
+    return type->tp_alloc(type, 0);
+}
+
+/* Value.__new__. Not the wrapper that CPython makes of a tp_new, which refuses to work once another
+ * __new__ was assigned, and that one could not call the old one. */
+static PyObject *mf_value_dunder_new(PyObject *unused, PyObject *args, PyObject *kwargs) {
+    (void)unused;
+    PyObject *type = PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0) : NULL;
+    if (type == NULL || !PyType_Check(type) ||
+        !PyType_IsSubtype((PyTypeObject *)type, mf_value_type)) {
+        PyErr_SetString(PyExc_TypeError, "Value.__new__ takes Value or a subclass of it first");
+        return NULL;
+    }
+    return mf_value_new((PyTypeObject *)type, args, kwargs);
+}
+
+static PyMethodDef mf_value_new_method = {
+    "__new__", (PyCFunction)(void (*)(void))mf_value_dunder_new, METH_VARARGS | METH_KEYWORDS,
+    "Create and return a new object.  See help(type) for accurate signature."};
+
 /* A spare keeps its references to its type and to None: it is a clean Value but for its count. */
 static inline void mf_value_free(PyObject *o, PyTypeObject *type) {
-    if (type == mf_value_type && mf_n_spare < MF_MAX_SPARE) {
+    if (type == mf_value_type && mf_n_spare < MF_MAX_SPARE && type->tp_finalize == NULL) {
         mf_spare[mf_n_spare++] = o;
         return;
     }
@@ -91,7 +127,12 @@ static inline void mf_value_free(PyObject *o, PyTypeObject *type) {
 static void mf_value_dealloc(PyObject *o) {
     mf_value *value = (mf_value *)o;
     PyTypeObject *type = Py_TYPE(o);
+    if (type == mf_value_type && type->tp_finalize != NULL) { /* Value.__del__ = f */
+        mf_value_track(o);
+        if (PyObject_CallFinalizerFromDealloc(o) < 0) return;
+    }
     PyObject_GC_UnTrack(o);
+    if (value->state == NULL) mf_value_clean(o);
     /* First of all: what runs from here on (callbacks of weak references, finalizers, whatever while
      * this object waits in the trashcan) must not find a dying Value as the one of its node. */
     mf_drop_node(o);
@@ -159,29 +200,31 @@ static PyObject *mf_value_vectorcall(PyObject *callable, PyObject *const *args, 
                                      PyObject *names) {
     PyTypeObject *type = (PyTypeObject *)callable;
     Py_ssize_t n = PyVectorcall_NARGS(nargsf);
-    if (n == 1 && names == NULL && type->tp_init == mf_value_init && type->tp_new == mf_value_new)
+    if (n == 1 && names == NULL && type->tp_init == mf_value_init && type->tp_new == mf_value_new &&
+        type->tp_finalize == NULL)
         return mf_leaf_of(args[0]);
     return mf_call_packed(callable, args, n, names);
 }
 
-/* Who has the dict may hang anything on the node unseen, references back into the graph too. */
 static PyObject *mf_get_dict(PyObject *o, void *unused) {
-    mf_value_track(o);
-    if (mf_hold(o) < 0) return NULL;
-    return PyObject_GenericGetDict(o, unused);
+    (void)unused;
+    return mf_dict_of(o);
 }
 
 static int mf_set_dict(PyObject *o, PyObject *dict, void *unused) {
-    mf_value_track(o);
-    return PyObject_GenericSetDict(o, dict, unused);
+    (void)unused;
+    if (dict != NULL) return mf_replace_dict(o, dict);
+    PyErr_SetString(PyExc_TypeError, "cannot delete __dict__");
+    return -1;
 }
 
 static PyGetSetDef mf_dict_getset = {"__dict__", mf_get_dict, mf_set_dict, NULL, NULL};
 
 /* Returns -1 with an exception set where Cython laid Value out in another way than mf_value. */
 static int mf_value_type_finish(PyTypeObject *type, mf_give_leaf_fn give_leaf,
-                                mf_leaf_of_fn leaf_of, mf_hold_fn hold,
-                                mf_is_held_fn is_held, mf_drop_node_fn drop_node) {
+                                mf_leaf_of_fn leaf_of, mf_dict_of_fn dict_of,
+                                mf_replace_dict_fn replace_dict, mf_is_held_fn is_held,
+                                mf_drop_node_fn drop_node) {
     if (type->tp_basicsize != (Py_ssize_t)sizeof(mf_value)) {
         PyErr_SetString(PyExc_ImportError, "micrograd_fast._core: unexpected layout of Value");
         return -1;
@@ -189,16 +232,23 @@ static int mf_value_type_finish(PyTypeObject *type, mf_give_leaf_fn give_leaf,
     PyObject *getter = PyDescr_NewGetSet(type, &mf_dict_getset);
     if (getter == NULL || PyDict_SetItemString(type->tp_dict, "__dict__", getter) < 0) return -1;
     Py_DECREF(getter);
+    PyObject *new_method = PyCFunction_New(&mf_value_new_method, NULL);
+    if (new_method == NULL || PyDict_SetItemString(type->tp_dict, "__new__", new_method) < 0)
+        return -1;
+    Py_DECREF(new_method);
     mf_value_type = type;
     mf_give_leaf = give_leaf;
     mf_leaf_of = leaf_of;
-    mf_hold = hold;
+    mf_dict_of = dict_of;
+    mf_replace_dict = replace_dict;
     mf_is_held = is_held;
     mf_drop_node = drop_node;
     mf_value_init = type->tp_init;
     type->tp_dictoffset = offsetof(mf_value, attributes);
     type->tp_weaklistoffset = offsetof(mf_value, weak_list);
+    type->tp_name = "Value"; /* what AttributeErrors say: a class of Python's has no dots there */
     type->tp_new = mf_value_new;
+    type->tp_alloc = mf_value_born;
     type->tp_vectorcall = mf_value_vectorcall;
     type->tp_dealloc = mf_value_dealloc;
     type->tp_traverse = mf_value_traverse;
@@ -207,11 +257,20 @@ static int mf_value_type_finish(PyTypeObject *type, mf_give_leaf_fn give_leaf,
     return 0;
 }
 
-/* Whether Python code may see the steps of a composition such as a - b: a + (b * -1). The answer
- * holds until the class changes, which its version tag tells. */
+/* Whether Value.__del__ was set. */
+static inline int mf_value_type_finalizes(void) { return mf_value_type->tp_finalize != NULL; }
+
+static int mf_other_constructor = 0; /* see mf_operators_replaced */
+
+enum { MF_N_WATCHED = 6, MF_N_OPERATORS = 4 };
+
+/* Whether Python code may see the steps of a composition such as a - b: a + (b * -1), because an
+ * operator or the constructor is no longer the one that Value came with. The answer holds until
+ * the class changes, which its version tag tells. */
 static int mf_operators_replaced(void) {
-    static const char *const names[4] = {"__add__", "__mul__", "__pow__", "__neg__"};
-    static PyObject *own[4];
+    static const char *const names[MF_N_WATCHED] = {"__add__", "__mul__",  "__pow__",
+                                                    "__neg__", "__init__", "__new__"};
+    static PyObject *own[MF_N_WATCHED];
     static unsigned int version = 0;
     static int replaced = 0;
 #if PY_VERSION_HEX < 0x030C0000
@@ -221,10 +280,12 @@ static int mf_operators_replaced(void) {
 #endif
     if (tagged && mf_value_type->tp_version_tag == version) return replaced;
     replaced = 0;
-    for (int k = 0; k < 4; k++) {
+    mf_other_constructor = mf_value_type_finalizes();
+    for (int k = 0; k < MF_N_WATCHED; k++) {
         PyObject *name = PyUnicode_InternFromString(names[k]);
         if (name == NULL) {
             PyErr_Clear();
+            mf_other_constructor = 1;
             return 1; /* no memory: the long way is always right */
         }
         PyObject *found = _PyType_Lookup(mf_value_type, name);
@@ -234,9 +295,21 @@ static int mf_operators_replaced(void) {
             own[k] = found;
         }
         replaced |= found != own[k];
+        mf_other_constructor |= k >= MF_N_OPERATORS && found != own[k];
     }
+    replaced |= mf_other_constructor;
     version = mf_value_type->tp_version_tag;
     return replaced;
+}
+
+/* Whether results must be made by calling Value. A slot that differs is only a hint: __new__ that
+ * was replaced and put back leaves its slot changed. */
+static inline int mf_constructor_replaced(void) {
+    const PyTypeObject *type = mf_value_type;
+    if (type->tp_init == mf_value_init && type->tp_new == mf_value_new && type->tp_finalize == NULL)
+        return 0;
+    mf_operators_replaced();
+    return mf_other_constructor;
 }
 
 #endif

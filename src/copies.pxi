@@ -1,0 +1,143 @@
+# Copies and pickles of leaf Values, and of what subclasses add to them. Needs value.pxi.
+#
+# A plain Value is (data, grad, op, attributes). Where a subclass has slots or one of pickle's
+# methods, the copy is made as Python would make that of a class whose __dict__ held data and grad,
+# as micrograd's does: they are in the state that __getstate__ gives, and __setstate__ may change
+# them; and they are set before it, so a state that leaves them out loses nothing.
+
+
+cdef object found(object cls, str name):
+    """What a class or its bases have under a name, unbound; None: nothing."""
+    cdef PyObject *attribute = _PyType_Lookup(<PyTypeObject *>cls, name)
+    return <object>attribute if attribute is not NULL else None
+
+
+cdef bint differs(object cls, str name):
+    return found(cls, name) is not found(Value, name)
+
+
+cdef int check_copyable(Value value) except -1:
+    cdef mf_node *n = &nodes[value.id]
+    check_readable(value.id, "copying or pickling")
+    if n.op != MF_LEAF:
+        raise TypeError("only leaf Values can be copied or pickled, this one is the result of "
+                        f"{op_text(value) or 'a custom op'!r}: use v.detach()")
+    if n.flags & MF_F_HOOK:
+        raise TypeError("a Value with a custom _backward cannot be copied or pickled")
+    return 0
+
+
+cdef object reduced(Value value):
+    """What pickle and copy ask for."""
+    import copyreg
+
+    check_copyable(value)
+    cls = type(value)
+    data, grad, text = node_data[value.id], node_grad[value.id], op_text(value)
+    args, kwargs = new_arguments(value)
+    plain = not (args or kwargs or differs(cls, "__getstate__") or differs(cls, "__setstate__"))
+    if plain and (cls is Value or not copyreg._slotnames(cls)):
+        return copyreg.__newobj__, (cls,), (data, grad, text, attributes_of(value))
+    return _restored, (cls, data, grad, text, args, kwargs), value.__getstate__()
+
+
+cdef tuple new_arguments(Value value):
+    """(args, kwargs) for __new__, by pickle's rules."""
+    cls = type(value)
+    if cls is Value:
+        return (), {}
+    if found(cls, "__getnewargs_ex__") is not None:
+        args, kwargs = value.__getnewargs_ex__()
+    elif found(cls, "__getnewargs__") is not None:
+        args, kwargs = value.__getnewargs__(), {}
+    else:
+        return (), {}
+    if not isinstance(args, tuple) or not isinstance(kwargs, dict):
+        raise TypeError(f"{cls.__name__}: __getnewargs__ must return a tuple, __getnewargs_ex__ a "
+                        "tuple and a dict")
+    return args, kwargs
+
+
+def _restored(cls, data, grad, op, tuple args, dict kwargs):
+    """The copy, as far as it goes without __setstate__."""
+    value = cls.__new__(cls, *args, **kwargs)
+    if isinstance(value, Value):
+        fill(<Value>value, data, grad, op)
+    return value
+
+
+cdef int fill(Value value, data, grad, op) except -1:
+    cdef double number = as_number(data, "data"), gradient = as_number(grad, "grad")
+    if nodes[value.id].op != MF_LEAF:
+        raise TypeError("only a leaf Value can take a state")
+    if op:
+        value._op = op
+    node_data[value.id] = number
+    node_grad[value.id] = gradient
+    nodes[value.id].flags &= ~MF_F_BLANK
+    return 0
+
+
+cdef object state_of(Value value):
+    """Value.__getstate__()"""
+    import copyreg
+
+    check_copyable(value)
+    state = {"data": node_data[value.id], "grad": node_grad[value.id], **attributes_of(value)}
+    if op_text(value):
+        state["_op"] = op_text(value)
+    slots = {}
+    for name in copyreg._slotnames(type(value)) or ():
+        if hasattr(value, name):
+            slots[name] = getattr(value, name)
+    return (state, slots) if slots else state
+
+
+cdef int set_state(Value value, state) except -1:
+    """Value.__setstate__(state): a plain Value's four, or what state_of gives."""
+    slots = {}
+    if isinstance(state, tuple) and len(state) == 4 and isinstance(state[3], dict):
+        data, grad, text, _ = state
+        fill(value, data, grad, text)
+        state = state[3]
+    elif isinstance(state, tuple) and len(state) == 2:
+        state, slots = state
+    if not isinstance(state or {}, dict) or not isinstance(slots or {}, dict):
+        raise TypeError("the state of a Value is (data, grad, op, attributes), a dict of "
+                        "attributes, or such a dict and one of slots")
+    if nodes[value.id].op != MF_LEAF:
+        raise TypeError("only a leaf Value can take a state")
+    for name, attribute in [*(state or {}).items(), *(slots or {}).items()]:
+        setattr(value, name, attribute)
+    nodes[value.id].flags &= ~MF_F_BLANK
+    return 0
+
+
+# ---- subclasses ----
+
+# Read and written in C, whatever a subclass says; _op is text for people alone.
+cdef tuple FIXED = ("data", "grad", "_prev", "_backward")
+
+
+def subclassed(cls, **kwargs):
+    """Value.__init_subclass__, see module.pxi."""
+    super(Value, cls).__init_subclass__(**kwargs)
+    mf_value_subclassed(<PyTypeObject *>cls)
+    check_subclass(cls)
+
+
+cdef int check_subclass(cls) except -1:
+    """Raises TypeError for a class that overrides what the engine would not ask it for."""
+    for name in FIXED:
+        if differs(cls, name):
+            raise TypeError(f"{cls.__name__}.{name} cannot be overridden: ops and backward() use "
+                            f"the number that the engine holds. Give it another name, or convert "
+                            f"where {name} is assigned")
+    for name in ("__setattr__", "__getattribute__"):
+        if found(cls, name) is not found(cls.__base__, name):
+            import warnings
+
+            warnings.warn(f"{cls.__name__}.{name} is called for what Python code reads and "
+                          "assigns, not for the data and grad that ops, backward() and optimizers "
+                          "use", RuntimeWarning, stacklevel=2)
+    return 0
