@@ -102,13 +102,18 @@ def take(values: Sequence[Scalar], index: Any) -> Any:
     """values[index], for 0 <= index < len(values); differentiable in the values.
 
     values may be lists of Values, all of one structure: then a list comes back. In a compiled
-    function the index may be an input, that is a Value.
+    function the index may be an input, that is a Value; elsewhere a Value whose data is a whole
+    number is that number.
 
     Raises IndexError out of range (a negative index is a mistake here, not the end of the list)
     and TypeError for an index that is no whole number.
     """
-    if isinstance(index, Value) and _core.tracing():
-        return _take_traced(values, index)
+    if isinstance(index, Value):
+        if _core.tracing():
+            return _take_traced(values, index)
+        if not index.data.is_integer():
+            raise IndexError(f"index {index.data} is not a whole number")
+        index = int(index.data)
     try:
         k = operator.index(index)
     except TypeError:

@@ -19,9 +19,19 @@ cdef bint is_foreign_number(object o) except -1:
         return False
     dtype = getattr(o, "dtype", None)
     if dtype is not None:
-        if getattr(o, "shape", ()) != () or getattr(dtype, "kind", "f") not in "biuf":
+        if getattr(dtype, "kind", "f") not in "biuf":
             return False
+        if getattr(o, "shape", ()) != ():
+            return one_item(o)
     return hasattr(type(o), "__float__") or hasattr(type(o), "__index__")
+
+
+cdef bint one_item(object array) except -1:
+    """Whether an array with a shape stands for the one number in it. A masked array may have none,
+    and a pandas Series of one row has it under a label."""
+    if getattr(array, "size", 0) != 1 or not hasattr(array, "item"):
+        return False
+    return not hasattr(array, "mask") and not hasattr(array, "iloc")
 
 
 cdef inline double as_number(object o, str what) except? -1.0:
@@ -31,7 +41,7 @@ cdef inline double as_number(object o, str what) except? -1.0:
     if PyLong_Check(o):
         return PyLong_AsDouble(o)
     if is_number(o):
-        return PyFloat_AsDouble(o)
+        return PyFloat_AsDouble(o.item() if getattr(o, "shape", ()) != () else o)
     if isinstance(o, Value):
         raise TypeError(f"{what} must be a number, not a Value: use its .data, or detach()")
     shape = f" of shape {o.shape}" if hasattr(o, "dtype") and hasattr(o, "shape") else ""
@@ -39,14 +49,15 @@ cdef inline double as_number(object o, str what) except? -1.0:
 
 
 cdef inline object unwrapped(object o):
-    """The Value in a 0-d object array, else o."""
+    """The Value in a 0-d object array, the number in an array of one item; else o."""
     return o if PyFloat_Check(o) or PyLong_CheckExact(o) else unwrapped_array(o)
 
 
 cdef object unwrapped_array(object o):
-    if getattr(o, "shape", None) == () and getattr(getattr(o, "dtype", None), "kind", "") == "O":
-        return o.item()
-    return o
+    shape, kind = getattr(o, "shape", None), getattr(getattr(o, "dtype", None), "kind", "?")
+    if shape is None or kind not in "Obiuf":
+        return o
+    return o.item() if (shape == () if kind == "O" else shape != () and one_item(o)) else o
 
 
 cdef inline bint records() noexcept:
@@ -236,10 +247,11 @@ cdef object divide(Value self, object other):
             return self * other**-1
         if not is_number(other):
             return NotImplemented
-        return self * reciprocal(as_number(other, "operand"))
+        return self * reciprocal(as_number(other, "operand"), node_data[self.id])
+    if not overridden(self):
+        z = reciprocal(node_data[(<Value>other).id], node_data[self.id])
     if by_python(self) or by_python(<Value>other):
         return self * other**-1
-    checked_power(node_data[(<Value>other).id], -1.0, &z)
     value = blank_value()
     adopt_over(value, self.id, power_node(z, (<Value>other).id, -1.0, MF_F_INT_EXP), MF_MUL)
     return value
@@ -252,10 +264,14 @@ cdef int checked_power(double x, double y, double *z) except -1:
     return 0
 
 
-cdef double reciprocal(double number) except? -1.0:
-    """number**-1, which is not 1/number to the last bit."""
+cdef double reciprocal(double number, double x) except? -1.0:
+    """number**-1, which is not 1/number to the last bit; errors speak of x / number."""
     cdef double z = 0.0
-    checked_power(number, -1.0, &z)
+    cdef int error = mf_forward(MF_POW, number, -1.0, &z)
+    if error and not (mf_n_special and mf_tracing_here()):
+        if error == MF_ZERODIV:
+            raise ZeroDivisionError(f"{x!r} / {number!r}: division by zero")
+        raise OverflowError(f"{x!r} / {number!r}: 1 / {number!r} is too large for a float")
     return z
 
 
@@ -264,6 +280,9 @@ cdef object divide_into(Value self, object other):
     other = unwrapped(other)
     if not is_number(other) and not isinstance(other, Value):
         return NotImplemented
+    if not overridden(self):
+        reciprocal(node_data[self.id], (node_data[(<Value>other).id] if isinstance(other, Value)
+                                        else as_number(other, "operand")))
     return other * self**-1
 
 

@@ -175,6 +175,11 @@ cdef class Value:
             check_readable(self.id, "bool()")
         return True
 
+    def __index__(self):
+        raise TypeError("a Value is no int, to pick from a sequence or to repeat one: v.data is its "
+                        "number, and mg.take(values, v) stands for values[v], in compiled functions "
+                        "too")
+
     def __hash__(self):
         return (<PyTypeObject *>object).tp_hash(self)
 
@@ -382,6 +387,8 @@ cdef object compare(Value self, object other, int op):
         return PyObject_RichCompare(node_data[self.id], node_data[(<Value>other).id], op)
     if not is_number(other):
         return NotImplemented
+    if not PyLong_Check(other):   # an int is compared exactly, however large
+        other = as_number(other, "operand")
     return PyObject_RichCompare(node_data[self.id], other, op)
 
 

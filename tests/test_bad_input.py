@@ -43,7 +43,17 @@ FOREIGN = [
     np.array(None, dtype=object),
 ]
 # Operands they may be, elementwise; data they cannot be.
-SHAPED = [np.array([1.0]), np.zeros((2, 3)), np.array([]), np.zeros((1, 1))]
+SHAPED = [
+    np.zeros(2),
+    np.zeros((2, 3)),
+    np.array([]),
+    np.zeros((1, 0)),
+    np.array([None]),
+    np.array(["1.0"]),
+    np.array([1j]),
+    np.ma.array([1.0]),
+    np.ma.array([1.0], mask=[True]),
+]
 VALUES = [Value(1.0), load_engine("micrograd").Value(1.0)]
 HUGE = [10**400, -(10**400)]
 

@@ -282,7 +282,7 @@ def test_prev_gives_back_the_very_objects_the_user_holds(engine):
     assert {id(v) for v in out._prev} == {id(s), id(x)}
     assert {hash(v) for v in out._prev} == {hash(s), hash(x)}
     assert (x * x)._prev == {x}
-    assert type(out._prev) is set
+    assert isinstance(out._prev, set)
     assert engine.Value(1.0)._prev == set()
 
 
