@@ -16,7 +16,7 @@ include "order.pxi"      # topological order and backward
 include "value.pxi"      # Value: construction, attributes, pickling
 include "views.pxi"      # _prev and __dict__ as Python containers
 include "copies.pxi"     # copies and pickles, of subclasses too
-include "constructed.pxi" # results by a constructor that a program has replaced
+include "constructed.pxi"  # results by a constructor that a program has replaced
 include "operators.pxi"  # what every operator does: operands in, one node out
 include "build.pxi"      # many nodes in one call: affine, sum, dot
 include "program.pxi"    # what a traced function computes, as plain data

@@ -102,9 +102,10 @@ cdef int set_state(Value value, state) except -1:
         state = state[3]
     elif isinstance(state, tuple) and len(state) == 2:
         state, slots = state
-    if not isinstance(state or {}, dict) or not isinstance(slots or {}, dict):
-        raise TypeError("the state of a Value is (data, grad, op, attributes), a dict of "
-                        "attributes, or such a dict and one of slots")
+    for part in (state, slots):
+        if part is not None and not isinstance(part, dict):
+            raise TypeError("the state of a Value is (data, grad, op, attributes), a dict of "
+                            "attributes, or such a dict and one of slots")
     if nodes[value.id].op != MF_LEAF:
         raise TypeError("only a leaf Value can take a state")
     for name, attribute in [*(state or {}).items(), *(slots or {}).items()]:
@@ -139,5 +140,5 @@ cdef int check_subclass(cls) except -1:
 
             warnings.warn(f"{cls.__name__}.{name} is called for what Python code reads and "
                           "assigns, not for the data and grad that ops, backward() and optimizers "
-                          "use", RuntimeWarning, stacklevel=2)
+                          "use", RuntimeWarning, stacklevel=1)
     return 0

@@ -175,6 +175,19 @@ cdef inline bint by_python(Value self) noexcept:
     return overridden(self) or not records() or nodes[self.id].flags & MF_F_HELD
 
 
+cdef object reflected(Value self, object other, int op):
+    """other op self, which is self op other in micrograd: so a user's class is asked.
+
+    Not where other is a Value: classes in C give a subclass on the right the first word,
+    micrograd's does so only where the subclass overrides the reflected operator itself.
+    """
+    if not overridden(self):
+        return binary(self, other, op)
+    if type(other) is Value and not differs(type(self), "__radd__" if op == MF_ADD else "__rmul__"):
+        return binary(self, other, op)
+    return self + other if op == MF_ADD else self * other
+
+
 cdef object negative(Value self):
     return self * -1 if by_python(self) else times(self, -1.0)
 

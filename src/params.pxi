@@ -21,17 +21,18 @@ cdef class Parameters:
 
     def __cinit__(self, *args):
         self.nodes = IdRuns()
+        self.values = ()
 
     def __init__(self, values):
         cdef IdRuns by_position = IdRuns()
         cdef Py_ssize_t k
         if isinstance(values, Value):
             raise TypeError("params must be a list of Values, not one Value")
-        self.values = tuple(values)
-        if not self.values:
+        cdef tuple found = tuple(values)   # ours once all is well
+        if not found:
             raise ValueError("params is empty: there is nothing to optimize")
         seen = {}   # by node: a subclass may compare and hash as it likes
-        for k, p in enumerate(self.values):
+        for k, p in enumerate(found):
             if not isinstance(p, Value):
                 raise TypeError(f"params[{k}] must be a Value, not {type(p).__name__!r}")
             if nodes[(<Value>p).id].op != MF_LEAF:
@@ -40,10 +41,15 @@ cdef class Parameters:
             if (<Value>p).id in seen:
                 raise ValueError(f"params[{k}] is the same Value as params[{seen[(<Value>p).id]}]")
             seen[(<Value>p).id] = k
-        for k, p in enumerate(self.values):
+        for k, p in enumerate(found):
             nodes[(<Value>p).id].flags &= ~MF_F_BLANK   # from now on it stays the node that it is
             by_position.add((<Value>p).id, <int32_t>k)
-        self.nodes = by_position
+        self.values, self.nodes = found, by_position
+
+    cdef int check(self, str what) except -1:
+        if mf_n_special and self.values:
+            check_readable((<Value>self.values[0]).id, what)
+        return 0
 
     def __len__(self):
         return len(self.values)
@@ -53,8 +59,7 @@ cdef class Parameters:
 
     def zero_grad(self):
         """Sets every grad to 0."""
-        if mf_n_special:
-            check_readable((<Value>self.values[0]).id, "zero_grad()")
+        self.check("zero_grad()")
         self.nodes.clear_grads()
 
     def sgd_step(self, array.array velocity, bint started, double lr, double momentum,
@@ -66,8 +71,7 @@ cdef class Parameters:
         cdef double *data
         cdef const double *grad
         cdef id_run run
-        if mf_n_special:
-            check_readable((<Value>self.values[0]).id, "an optimizer's step()")
+        self.check("an optimizer's step()")
         if momentum != 0.0:
             v = checked_buffer(self, velocity)
         for k in range(self.nodes.block.n):
@@ -98,8 +102,7 @@ cdef class Parameters:
         cdef int32_t n
         cdef id_run run
         cdef mf_adam a
-        if mf_n_special:
-            check_readable((<Value>self.values[0]).id, "an optimizer's step()")
+        self.check("an optimizer's step()")
         cdef double *m = checked_buffer(self, mean)
         cdef double *v = checked_buffer(self, square)
         cdef double *top = checked_buffer(self, largest) if largest is not None else NULL

@@ -157,6 +157,8 @@ cdef class Plan:
     cdef bint has_idle
 
     def __init__(self, Program program not None, list captured not None, list kinds not None):
+        if self.program is not None:   # calls may be running on it
+            raise TypeError("a Plan is made once")
         program.verify()
         if len(kinds) != program.n_inputs or len(captured) != program.n_params:
             raise ValueError("the program has other inputs or captured nodes than given")

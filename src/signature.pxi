@@ -99,12 +99,16 @@ cdef class Specialization:
         cdef captured_slot read
         cdef Block found = Block(sizeof(captured_slot))
         cdef int32_t k
+        if self.plan is not None:
+            raise TypeError("a Specialization is made once")
         self.plan = plan
         self.args = args
         self.kwargs = kwargs
         self.batch = batch
         self.rebuild = rebuild
         self.captured = tuple(plan.captured)
+        if len(self.captured) != plan.captured_slots.n:
+            raise ValueError("the plan's list of captured Values was changed")
         for k in range(plan.captured_slots.n):
             # From now on each stays the node that it is: ids may be kept.
             nodes[(<Value>self.captured[k]).id].flags &= ~MF_F_BLANK

@@ -176,9 +176,9 @@ cdef class Value:
         return True
 
     def __index__(self):
-        raise TypeError("a Value is no int, to pick from a sequence or to repeat one: v.data is its "
-                        "number, and mg.take(values, v) stands for values[v], in compiled functions "
-                        "too")
+        raise TypeError("a Value is no int, to pick from a sequence or to repeat one: v.data is "
+                        "its number, and mg.take(values, v) stands for values[v], in compiled "
+                        "functions too")
 
     def __hash__(self):
         return (<PyTypeObject *>object).tp_hash(self)
@@ -222,13 +222,13 @@ cdef class Value:
         return binary(self, other, MF_ADD)
 
     def __radd__(self, other):
-        return self + other if overridden(self) else binary(self, other, MF_ADD)
+        return reflected(self, other, MF_ADD)
 
     def __mul__(self, other):
         return binary(self, other, MF_MUL)
 
     def __rmul__(self, other):
-        return self * other if overridden(self) else binary(self, other, MF_MUL)
+        return reflected(self, other, MF_MUL)
 
     def __neg__(self):
         return negative(self)

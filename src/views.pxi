@@ -1,5 +1,6 @@
 # What a Value shows of itself as Python containers: _prev as a set, __dict__ as a dict. Both are
-# whole objects of those types for whoever reads; a write that would be lost is refused or passed on.
+# whole objects of those types for whoever reads; a write that would be lost is refused, or goes to
+# where it counts.
 
 from cpython.weakref cimport PyWeakref_NewRef
 
