@@ -15,10 +15,10 @@ cdef class TermStep(Step):
     cdef Value out
     cdef Value term   # a node over the op's own operands
 
-    cdef int run(self) except -1:
+    cdef int run(self, Walk walk) except -1:
         node_data[self.term.id] = node_data[self.out.id]
         node_grad[self.term.id] = node_grad[self.out.id]
-        return local_backward(self.term.id)
+        return local_backward(self.term.id, walk)
 
 
 cdef object constructed(double z, int32_t x, int32_t y, int op, str text):
