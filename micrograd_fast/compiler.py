@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from micrograd_fast import _core, arguments
+from micrograd_fast import _core, arguments, batches
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -22,6 +22,8 @@ __all__ = ["Batch", "CompiledFunction", "TraceError", "TraceWarning", "compile"]
 Batch = _core.Batch
 TraceError = _core.TraceError
 TraceWarning = _core.TraceWarning
+
+_core.set_elementwise(batches.elementwise)
 
 TRACES_IN_A_ROW = 16  # from then on somebody should know
 

@@ -1,5 +1,10 @@
-# Batch: the results of a batched call. Needs call.pxi and results.pxi.
+# Batch: the results of a batched call, or some of them. Needs call.pxi and results.pxi.
+#
+# What a slice or a list of samples picks is a Batch over the same call: its numbers are a copy, its
+# rows say which samples of the call they are. Arithmetic is a batched function of one op, which
+# batches.py compiles and lends.
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.number cimport PyNumber_Index
 
 
@@ -19,17 +24,29 @@ cdef double row_sum(const double *a, Py_ssize_t n, Py_ssize_t stride) noexcept n
     return total + (((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])))
 
 
+cdef object elementwise = None   # lent: elementwise(op, *operands), a Batch
+
+
+def set_elementwise(function) -> None:
+    """Lends what does arithmetic on Batches, see micrograd_fast/batches.py."""
+    global elementwise
+    elementwise = function
+
+
 cdef class Batch:
     """The results of a batched call: one row a sample.
 
     `data` is a float64 array, samples first: shape (B,) where the function returns one Value, else
     (B, k) for its k Values in order. sum() and mean() over the samples, and single samples by
-    index, are Values of the eager graph.
+    index, are Values of the eager graph. A slice, a list of samples or a mask gives a Batch of
+    these samples; arithmetic goes sample by sample, with Batches, numbers, Values and arrays.
     """
     cdef Call call               # None: made under no_grad
     cdef bytearray outputs       # float64, the numbers of data
     cdef object array            # data, made when it is asked for
     cdef Value hub_value         # likewise
+    cdef Batch whole             # all samples of the call, where these are some
+    cdef bytes rows              # and which of them these are, Py_ssize_t; else None
     cdef object rebuild
     cdef Py_ssize_t n_samples
     cdef int32_t n_outputs
@@ -62,15 +79,21 @@ cdef class Batch:
 
     cdef Value hub(self):
         """The node between the results and what the call read."""
+        if self.whole is not None:
+            return self.whole.hub()
         if self.hub_value is None:
             self.hub_value = hub_of(self.call)
         return self.hub_value
 
     cdef Value value(self, double data, int32_t output, Py_ssize_t sample, double count):
+        cdef bytes rows = self.rows
         if self.call is None or not records():
             return leaf_value(data)
-        operands = self.call.operands() if self.call.fused and sample < 0 else [self.hub()]
-        return step_result(self.call, operands, data, output, sample, count)
+        if sample >= 0 and rows is not None:
+            sample, rows = numbers_of(rows)[sample], None
+        if self.call.fused and sample < 0 and rows is None:
+            return step_result(self.call, self.call.operands(), data, output, -1, count)
+        return step_result(self.call, [self.hub()], data, output, sample, count, rows)
 
     cdef object reduced(self, bint mean):
         cdef const double *numbers = self.numbers()
@@ -79,6 +102,42 @@ cdef class Batch:
         values = [self.value(row_sum(numbers + k, self.n_samples, self.n_outputs) / count,
                              k, -1, count) for k in range(self.n_outputs)]
         return values[0] if self.rebuild is None else self.rebuild(values)
+
+    cdef object sample(self, object index):
+        cdef const double *numbers = self.numbers()
+        cdef Py_ssize_t k
+        cdef int32_t j
+        if not -self.n_samples <= index < self.n_samples:
+            raise IndexError(f"sample {index} is out of range for a batch of {self.n_samples}")
+        k = index if index >= 0 else index + self.n_samples
+        values = [self.value(numbers[k * self.n_outputs + j], j, k, 1.0)
+                  for j in range(self.n_outputs)]
+        return values[0] if self.rebuild is None else self.rebuild(values)
+
+    cdef Batch some(self, object samples):
+        """The Batch of these samples, ints from -n to n - 1."""
+        cdef Batch part = Batch.__new__(Batch)
+        cdef const double *numbers = self.numbers()
+        cdef const Py_ssize_t *own = numbers_of(self.rows)
+        cdef Py_ssize_t n = len(samples), b, k
+        cdef size_t size = 8 * <size_t>self.n_outputs
+        cdef bytes rows = PyBytes_FromStringAndSize(NULL, n * <Py_ssize_t>sizeof(Py_ssize_t))
+        cdef Py_ssize_t *row = <Py_ssize_t *><char *>rows
+        part.outputs = PyByteArray_FromStringAndSize(NULL, bytes_of(n, self.n_outputs))
+        for b in range(n):
+            index = samples[b]
+            if not -self.n_samples <= index < self.n_samples:
+                raise IndexError(f"sample {index} is out of range for a batch of {self.n_samples}")
+            k = index if index >= 0 else index + self.n_samples
+            memcpy(<char *>part.outputs + b * size, numbers + k * self.n_outputs, size)
+            row[b] = own[k] if own is not NULL else k
+        part.call = self.call
+        part.whole = self.whole if self.whole is not None else self
+        part.rows = rows
+        part.rebuild = self.rebuild
+        part.n_samples = n
+        part.n_outputs = self.n_outputs
+        return part
 
     @property
     def data(self):
@@ -91,32 +150,52 @@ cdef class Batch:
                                        self.outputs)
         return self.array
 
-    def sum(self):
-        """The sum over the samples: a Value, or the function's structure of Values."""
+    def sum(self, axis=None, dtype=None, out=None):
+        """The sum over the samples: a Value, or the function's structure of Values.
+
+        The arguments are those that numpy.sum gives; only axis, 0 or None, is taken.
+        """
+        check_reduction("sum", axis, dtype, out)
         return self.reduced(False)
 
-    def mean(self):
+    def mean(self, axis=None, dtype=None, out=None):
         """The mean over the samples: a Value, or the function's structure of Values.
 
-        nan for an empty batch, as NumPy's.
+        nan for an empty batch, as NumPy's. The arguments are those that numpy.mean gives; only
+        axis, 0 or None, is taken.
         """
+        check_reduction("mean", axis, dtype, out)
         return self.reduced(True)
+
+    def __array__(self, dtype=None, copy=None):
+        data = self.data
+        if dtype is not None and data.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"a Batch's numbers are float64, as {dtype} they must be copied")
+            return data.astype(dtype)
+        return data.copy() if copy else data
+
+    def __array_ufunc__(self, function, method, *operands, **options):
+        if method != "__call__" or options:
+            raise TypeError(f"numpy.{function.__name__}.{method} does not go through the graph of "
+                            "a Batch: .sum() and .mean() do, .data is an array")
+        return elementwise(function.__name__, *operands)
 
     def __len__(self):
         return self.n_samples
 
-    def __getitem__(self, sample):
-        """One sample's result. Raises IndexError out of range."""
-        cdef const double *numbers = self.numbers()
-        cdef object index = PyNumber_Index(sample)
-        cdef Py_ssize_t k
-        cdef int32_t j
-        if not -self.n_samples <= index < self.n_samples:
-            raise IndexError(f"sample {index} is out of range for a batch of {self.n_samples}")
-        k = index if index >= 0 else index + self.n_samples
-        values = [self.value(numbers[k * self.n_outputs + j], j, k, 1.0)
-                  for j in range(self.n_outputs)]
-        return values[0] if self.rebuild is None else self.rebuild(values)
+    def __getitem__(self, index):
+        """One sample's result, or a Batch of those that a slice, a list of ints or a mask picks.
+
+        Raises IndexError out of range, TypeError for another index.
+        """
+        if isinstance(index, slice):
+            return self.some(range(*index.indices(self.n_samples)))
+        try:
+            number = PyNumber_Index(index)
+        except TypeError:
+            return self.some(picked_samples(index, self.n_samples))
+        return self.sample(number)
 
     def __iter__(self):
         return map(self.__getitem__, range(self.n_samples))
@@ -125,6 +204,74 @@ cdef class Batch:
         shape = ", ".join(str(n) for n in (self.n_samples, *self.shape()))
         return (f"Batch of {self.n_samples} samples, data of shape "
                 f"({shape + ',' if self.rebuild is None else shape})")
+
+    def __neg__(self):
+        return elementwise("negative", self)
+
+    def __pos__(self):
+        return self
+
+    def __abs__(self):
+        return elementwise("absolute", self)
+
+    def __add__(self, other):
+        return elementwise("add", self, other)
+
+    def __radd__(self, other):
+        return elementwise("add", other, self)
+
+    def __sub__(self, other):
+        return elementwise("subtract", self, other)
+
+    def __rsub__(self, other):
+        return elementwise("subtract", other, self)
+
+    def __mul__(self, other):
+        return elementwise("multiply", self, other)
+
+    def __rmul__(self, other):
+        return elementwise("multiply", other, self)
+
+    def __truediv__(self, other):
+        return elementwise("divide", self, other)
+
+    def __rtruediv__(self, other):
+        return elementwise("divide", other, self)
+
+    def __pow__(self, other, modulus):
+        if modulus is not None:
+            raise TypeError("pow() of a Batch takes no modulus")
+        return elementwise("power", self, other)
+
+    def __rpow__(self, other, modulus):
+        return elementwise("power", other, self)
+
+
+cdef object picked_samples(object index, Py_ssize_t n):
+    """The samples that a list or array of ints or bools names."""
+    import numpy
+
+    if not isinstance(index, (list, numpy.ndarray)):
+        raise TypeError("a Batch is indexed by sample: an int, a slice, a list or array of ints or "
+                        f"bools, not {type(index).__name__!r}; .data is an array")
+    array = numpy.asarray(index)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "biu"):
+        raise TypeError("a Batch is indexed by a list or array of ints or bools, one a sample, not "
+                        f"by one of shape {array.shape} and dtype {array.dtype}")
+    if array.dtype.kind == "b":
+        if len(array) != n:
+            raise IndexError(f"a mask of {len(array)} bools for a batch of {n} samples")
+        return numpy.flatnonzero(array).tolist()
+    return array.tolist()
+
+
+cdef int check_reduction(str name, object axis, object dtype, object out) except -1:
+    if dtype is not None or out is not None:
+        raise TypeError(f"{name}() of a Batch gives Values: no dtype and no out")
+    if axis is not None and (isinstance(axis, bool) or axis != 0):
+        raise ValueError(f"{name}() of a Batch goes over the samples, axis 0, not {axis!r}: .data "
+                         "is an array")
+    return 0
 
 
 Batch.__module__ = "micrograd_fast.compiler"

@@ -46,6 +46,7 @@ cdef class Call:
     cdef int32_t *value_slots
     cdef list values            # Value arguments, or None
     cdef list sinks             # per array: the Call that it is a result of, or None; None: no such
+    cdef list sink_rows         # per array: which samples of that they are, or None: all in order
     cdef list hubs              # of those
     cdef double *rows           # copies of the arrays, one after the other; NULL: none
     # Of a fused run that put gradients off, see deferred.pxi.
@@ -193,8 +194,10 @@ cdef class Call:
         if self.keeps:
             if self.sinks is None:
                 self.sinks = [None] * self.special.n_arrays
+                self.sink_rows = [None] * self.special.n_arrays
                 self.hubs = []
             self.sinks[self.n_fed_arrays] = batch.call
+            self.sink_rows[self.n_fed_arrays] = batch.rows
             self.hubs.append(batch.hub())
         # Its numbers must stay where they are while the call runs.
         PyObject_GetBuffer(batch.outputs, &self.arrays[self.n_fed_arrays].view, 0)

@@ -7,18 +7,19 @@ cdef class Seed(Step):
     cdef Call call
     cdef int32_t id
     cdef int32_t output
-    cdef Py_ssize_t sample   # -1: all
+    cdef Py_ssize_t sample   # -1: all, or these:
+    cdef bytes rows          # Py_ssize_t, see Batch; or None
     cdef double count     # a mean is over so many
 
     cdef int run(self, Walk walk) except -1:
         cdef double g = node_grad[self.id] / self.count
         if self.call.n_samples == 0:
             return 0
-        if self.sample < 0 and self.call.fused:
+        if self.sample < 0 and self.rows is None and self.call.fused:
             return self.call.pass_on_own(g)
         if walk is None:
-            return spread_by_hand(self.call, self.sample, self.output, g)
-        return seeds_of(walk, self.call).add(self.call, self.sample, self.output, g)
+            return spread_by_hand(self.call, self.sample, self.rows, self.output, g)
+        return seeds_of(walk, self.call).add(self.call, self.sample, self.rows, self.output, g)
 
 
 @cython.internal
@@ -53,7 +54,7 @@ cdef Value hub_of(Call call):
 
 
 cdef Value step_result(Call call, list operands, double data, int32_t output, Py_ssize_t sample,
-                       double count):
+                       double count, bytes rows=None):
     """A result of a call as a Value."""
     cdef Seed seed = Seed.__new__(Seed)
     cdef Value value = stepped(data, operands, seed)
@@ -61,6 +62,7 @@ cdef Value step_result(Call call, list operands, double data, int32_t output, Py
     seed.id = value.id
     seed.output = output
     seed.sample = sample
+    seed.rows = rows
     seed.count = count
     return value
 

@@ -16,9 +16,17 @@ cdef class Seeds:
         free(self.each)
         free(self.alike)
 
-    cdef int add(self, Call call, Py_ssize_t sample, int32_t output, double seed) except -1:
-        """That output of a sample (-1: of each) counts seed more."""
+    cdef int add(self, Call call, Py_ssize_t sample, bytes rows, int32_t output,
+                 double seed) except -1:
+        """That output of a sample (-1: of these rows, or of each if None) counts seed more."""
         cdef int32_t n_outputs = call.special.plan.plan.n_outputs
+        cdef const Py_ssize_t *row = numbers_of(rows)
+        cdef Py_ssize_t k
+        if row is not NULL:
+            self.make_each(call)
+            for k in range(len(rows) // <Py_ssize_t>sizeof(Py_ssize_t)):
+                self.each[row[k] * n_outputs + output] += seed
+            return 0
         if sample >= 0:
             self.make_each(call)
             self.each[sample * n_outputs + output] += seed
@@ -32,6 +40,10 @@ cdef class Seeds:
         if self.each is NULL:
             self.each = zeros(<uint64_t>call.n_samples * call.special.plan.plan.n_outputs)
         return 0
+
+
+cdef inline const Py_ssize_t *numbers_of(bytes rows) noexcept:
+    return <const Py_ssize_t *><const char *>rows if rows is not None else NULL
 
 
 cdef Seeds seeds_of(Walk walk, Call call):
@@ -65,11 +77,12 @@ cdef int spread(Call call, Walk walk) except -1:
     return run_seeded(call, seeds.each, walk)
 
 
-cdef int spread_by_hand(Call call, Py_ssize_t sample, int32_t output, double seed) except -1:
+cdef int spread_by_hand(Call call, Py_ssize_t sample, bytes rows, int32_t output,
+                        double seed) except -1:
     """A result's _backward, called outside of its turn: its share goes all the way to what the call
     read, and the calls whose results that was. Nothing waits for a hub."""
     cdef Walk own = Walk()
-    seeds_of(own, call).add(call, sample, output, seed)
+    seeds_of(own, call).add(call, sample, rows, output, seed)
     while own.seeds:
         spread(<Call>next(iter(own.seeds)), own)
     return 0
@@ -175,17 +188,22 @@ cdef int seed_sinks(Call call, const double *column_grads, const Py_ssize_t *pic
     cdef Seeds seeds
     cdef const fed_array *a
     cdef const double *g
+    cdef const Py_ssize_t *rows
     cdef int32_t k, j
-    cdef Py_ssize_t b
+    cdef Py_ssize_t b, sample
     for k in range(call.n_fed_arrays):
         if call.sinks[k] is None:
             continue
         sink = <Call>call.sinks[k]
+        rows = numbers_of(call.sink_rows[k])
         seeds = seeds_of(walk, sink)
         seeds.make_each(sink)
         a = &call.arrays[k]
         for b in range(n):
             g = column_grads + n * a.first_lane + b * a.width
+            sample = picked[b] if picked is not NULL else b
+            if rows is not NULL:
+                sample = rows[sample]
             for j in range(a.width):
-                seeds.each[(picked[b] if picked is not NULL else b) * a.width + j] += g[j]
+                seeds.each[sample * a.width + j] += g[j]
     return 0
