@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "eval.h"
+#include "flush.h"
 
 /* p = shrink p - step mean / (scale sqrt(square) + eps), with the running means of
  * g = sign grad + decay p and of g g. */

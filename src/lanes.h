@@ -177,8 +177,8 @@ static MF_TARGET void MF_ISA(adam)(ptrdiff_t n, const mf_adam *a, const double *
     const double beta1 = a->beta1, beta2 = a->beta2, sign = a->sign, decay = a->decay;
     MF_LANES {
         const double gl = decay == 0.0 ? sign * g[l] : sign * g[l] + decay * p[l];
-        mean[l] = beta1 * mean[l] + (1.0 - beta1) * gl;
-        square[l] = beta2 * square[l] + (1.0 - beta2) * gl * gl;
+        mean[l] = mf_flushed(beta1 * mean[l] + (1.0 - beta1) * gl);
+        square[l] = mf_flushed(beta2 * square[l] + (1.0 - beta2) * gl * gl);
     }
     if (largest != NULL) MF_LANES largest[l] = mf_maximum(largest[l], square[l]); /* nan stays */
     const double *restrict s = largest != NULL ? largest : square;

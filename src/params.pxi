@@ -71,9 +71,11 @@ cdef class Parameters:
         cdef double *data
         cdef const double *grad
         cdef id_run run
+        cdef unsigned before
         self.check("an optimizer's step()")
         if momentum != 0.0:
             v = checked_buffer(self, velocity)
+        before = mf_flush_on()   # nothing below raises or runs other code
         for k in range(self.nodes.block.n):
             run = self.nodes.runs()[k]
             data, grad = node_data + run.id, node_grad + run.id
@@ -86,10 +88,11 @@ cdef class Parameters:
                 if weight_decay != 0.0:   # 0 times an infinite parameter would be nan
                     g += weight_decay * data[j]
                 if v is not NULL:
-                    v[run.first + j] = (momentum * v[run.first + j] + (1.0 - dampening) * g
-                                        if started else g)
+                    v[run.first + j] = mf_flushed(
+                        momentum * v[run.first + j] + (1.0 - dampening) * g if started else g)
                     g = g + momentum * v[run.first + j] if nesterov else v[run.first + j]
                 data[j] -= lr * g
+        mf_flush_off(before)
 
     def adam_step(self, array.array mean, array.array square, array.array largest, double step,
                   double lr, double beta1, double beta2, double eps, double weight_decay,
@@ -112,6 +115,7 @@ cdef class Parameters:
         a.shrink = 1.0 - lr * weight_decay if decoupled else 1.0
         a.step = lr / (1.0 - beta1**step)
         a.scale = 1.0 / sqrt(1.0 - beta2**step)
+        cdef unsigned before = mf_flush_on()   # as above
         for k in range(self.nodes.block.n):
             run = self.nodes.runs()[k]
             while run.n > 0:
@@ -119,6 +123,7 @@ cdef class Parameters:
                 kernels.adam(n, &a, node_grad + run.id, node_data + run.id, m + run.first,
                              v + run.first, top + run.first if top is not NULL else NULL)
                 run.id, run.first, run.n = run.id + n, run.first + n, run.n - n
+        mf_flush_off(before)
 
 
 cdef double *checked_buffer(Parameters params, array.array buffer) except NULL:

@@ -4,6 +4,11 @@
 # What depends on a sample is a row of lanes; everything else is uniform and computed once a call.
 # Values that no gradient is asked for are known beforehand and cost nothing on the way back.
 
+cdef extern from "flush.h" nogil:
+    unsigned mf_flush_on()
+    void mf_flush_off(unsigned before)
+    double mf_flushed(double x)
+
 cdef extern from "replay.h" nogil:
     enum:
         MF_NO_SLOT

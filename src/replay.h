@@ -493,6 +493,17 @@ static void mf_seed_tile(const mf_run *r) {
     }
 }
 
+/* Adjoints that fade out below the normal numbers become 0; the values are exact. */
+static void mf_backward_tile(const mf_run *r) {
+    const mf_plan *p = r->plan;
+    const unsigned before = mf_flush_on();
+    mf_seed_tile(r);
+    for (int32_t k = p->n_steps - 1; k >= p->n_uniform_steps; k--)
+        if (p->steps[k].wants_gradient) mf_lane_backward(r, &p->steps[k]);
+    mf_store_column_grads(r);
+    mf_flush_off(before);
+}
+
 static int mf_replay_tile(const mf_run *r) {
     const mf_plan *p = r->plan;
     mf_load_columns(r);
@@ -506,11 +517,7 @@ static int mf_replay_tile(const mf_run *r) {
         for (ptrdiff_t l = 0; l < r->n; l++)
             r->job->outputs[(r->from + l) * p->n_outputs + k] = z[step ? l : 0];
     }
-    if (!r->job->backward) return MF_REPLAY_OK;
-    mf_seed_tile(r);
-    for (int32_t k = p->n_steps - 1; k >= p->n_uniform_steps; k--)
-        if (p->steps[k].wants_gradient) mf_lane_backward(r, &p->steps[k]);
-    mf_store_column_grads(r);
+    if (r->job->backward) mf_backward_tile(r);
     return MF_REPLAY_OK;
 }
 
@@ -553,8 +560,11 @@ static int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf
 static void mf_replay_finish(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                              const mf_job *job) {
     mf_run r = {p, kernels, job, *ws, 0, 0, 0, 0};
-    for (int32_t k = p->n_uniform_steps - 1; job->backward && k >= 0; k--)
+    if (!job->backward || p->n_uniform_steps == 0) return;
+    const unsigned before = mf_flush_on();
+    for (int32_t k = p->n_uniform_steps - 1; k >= 0; k--)
         if (p->steps[k].wants_gradient) mf_uniform_backward(&r, &p->steps[k]);
+    mf_flush_off(before);
 }
 
 static int mf_replay(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,

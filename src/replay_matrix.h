@@ -94,6 +94,7 @@ static void mf_add_weights(const mf_plan *p, const mf_kernels *kernels, const mf
                            const mf_job *job, double scale, double *node_grads) {
     const ptrdiff_t stride = mf_whole_blocks(job->n_samples);
     const mf_run r = {p, kernels, job, *ws, job->n_samples, stride, 0, 0};
+    const unsigned before = mf_flush_on();
     for (int32_t k = p->n_uniform_steps; k < p->n_steps; k++) {
         const mf_step *s = &p->steps[k];
         const ptrdiff_t n = s->count * stride;
@@ -103,6 +104,7 @@ static void mf_add_weights(const mf_plan *p, const mf_kernels *kernels, const mf
         for (ptrdiff_t l = 0; l < n; l++) g[l] *= scale;
         mf_weights_backward(&r, s, kernels->matrix_add, node_grads + s->w_node);
     }
+    mf_flush_off(before);
 }
 
 /* ---- the same over uniform numbers ---- */
