@@ -330,8 +330,9 @@ def _variety(name: str, column: list[Any]) -> tuple[int, str]:
     if tag in NESTED:
         if len({(len(key[1]), *key[2:]) for key in distinct}) > 1:
             return n, f"{name} is a {tag} that had {n} structures: numbers in an array have one"
-        parts = zip(*[key[1] for key in column], strict=True)
-        return max(_variety(f"{name}[{k}]", list(part)) for k, part in enumerate(parts))
+        words = first[2] if tag == "dict" else range(len(first[1]))
+        parts = zip(words, *[key[1] for key in column], strict=True)
+        return max(_variety(f"{name}[{word!r}]", part) for word, *part in parts)
     if tag == "static" and {key[1] for key in distinct} == {int}:
         return n, (
             f"{name} is an int that had {n} values, each a constant of a trace of its own: give it "

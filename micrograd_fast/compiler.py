@@ -175,25 +175,26 @@ class CompiledFunction(_core.Dispatcher):
             trace, args, kwargs = self._read(args, kwargs, wanted)
             if len(trace.plan.program.outputs) != 1:
                 raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
-            self._traces.latest[wanted] = trace
-            found = self._traces.run(wanted, args, kwargs, leaves)
-            if found is None:
+            ran = trace.special.run(args, kwargs, leaves)
+            if ran is None:
                 raise TypeError("an argument changed while it was read")
+            self._traces.latest[wanted] = trace
+            found = trace, *ran
         trace, block, gradients = found
+        if leaves is None and not self._batch:
+            x, (inputs, _) = args[0], gradients
+            return memoryview(block).cast("d")[0], _floats(inputs[: x.size]).reshape(x.shape)
         values = _floats(block)
         if leaves is not None:
             n_samples = len(values)
             if n_samples == 0:
                 return float("nan"), _floats(gradients)
             return values.mean().item(), _floats(gradients) / n_samples
-        inputs, columns = gradients
-        if not self._batch:
-            return values.item(), _floats(inputs[: args[0].size]).reshape(args[0].shape)
         special = trace.special
         read = [*zip(special.args, args, strict=True)]
         read += [(key, kwargs[word]) for word, key in special.kwargs]
         shapes = [shape for key, arg in read for shape in arguments.shapes_wanted(key, arg)]
-        shaped = [_floats(c).reshape(shape) for c, shape in zip(columns, shapes, strict=True)]
+        shaped = [_floats(c).reshape(shape) for c, shape in zip(gradients[1], shapes, strict=True)]
         return values, shaped[0] if len(shaped) == 1 else tuple(shaped)
 
     def program(self, *args: Any, **kwargs: Any) -> str:

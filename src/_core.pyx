@@ -19,6 +19,7 @@ include "copies.pxi"     # copies and pickles, of subclasses too
 include "constructed.pxi"  # results by a constructor that a program has replaced
 include "operators.pxi"  # what every operator does: operands in, one node out
 include "build.pxi"      # many nodes in one call: affine, sum, dot
+include "idmap.pxi"      # a number for each of some nodes
 include "program.pxi"    # what a traced function computes, as plain data
 include "passes.pxi"     # Program in, faster Program out
 include "trace.pxi"      # a function of Values run once, its nodes made a Program

@@ -1,5 +1,5 @@
 # Tracing: a function of Values runs once, on inputs that stand for numbers to come, and the nodes
-# that it makes become a Program. Needs all of the eager files and program.pxi.
+# that it makes become a Program. Needs all of the eager files, program.pxi and idmap.pxi.
 #
 # While a thread traces, every record that it makes is TRACED (node.h). Leaves made then are
 # constants; nodes that were there before are captured: read at every call, given gradient. Whatever
@@ -102,6 +102,7 @@ cdef class Trace:
     cdef list captured
     cdef bint running
     cdef Rest rest
+    cdef int64_t n_bytes
     cdef int no_grad_depth   # of the caller, who may not want a gradient: the program may
 
     def __cinit__(self):
@@ -145,7 +146,7 @@ cdef class Trace:
             if not isinstance(v, Value):
                 raise TypeError(f"outputs must be Values, one is {type(v).__name__!r}")
         cdef Program program = Program(len(self.inputs))
-        cdef bytearray seen = bytearray(4 * n_nodes)   # value id + 1 by node id
+        cdef IdMap value_ids = IdMap()   # value id + 1 by node id
         cdef int32_t *ids = NULL
         cdef int64_t k, cap = 0
         cdef int32_t root = many_new(0.0, (*outputs, Value(0.0)), MF_LINK)
@@ -153,39 +154,44 @@ cdef class Trace:
         if root < 0:
             raise MemoryError("no room to trace the function")
         nodes[root].flags |= MF_F_TRACED
-        seen.extend(bytes(4 * (n_nodes - len(seen) // 4)))
-        cdef int32_t *value_ids = <int32_t *><char *>seen
         try:
             for k, value in enumerate(self.inputs):
-                value_ids[(<Value>value).id] = program.emit(MF_INPUT, <int32_t>k, MF_NONE, 0) + 1
+                value_ids.at((<Value>value).id)[0] = program.emit(MF_INPUT, <int32_t>k, MF_NONE, 0) + 1
             walk = topological_order(root, &ids, &cap, True)
             if walk.n_ordered < 0:
                 raise MemoryError("no room to order the traced function")
             for k in range(walk.n_ordered):
-                if nodes[ids[k]].op != MF_LINK and value_ids[ids[k]] == 0:
-                    value_ids[ids[k]] = self.emit_node(program, ids[k], value_ids) + 1
+                if nodes[ids[k]].op != MF_LINK and value_ids.at(ids[k])[0] == 0:
+                    value_ids.at(ids[k])[0] = self.emit_node(program, ids[k], value_ids) + 1
             program.outputs = tuple([self.value_id(program, (<Value>v).id, value_ids)
                                      for v in outputs])
         finally:
+            self.n_bytes = value_ids.n_bytes + cap * sizeof(int32_t)
             free(ids)
             node_release(root)
         program.n_params = len(self.captured)
         return program, self.captured
 
-    cdef int32_t value_id(self, Program program, int32_t id, int32_t *value_ids) except -1:
+    @property
+    def workspace_bytes(self) -> int:
+        """What program() took of memory while it ran, the program aside."""
+        return self.n_bytes
+
+    cdef int32_t value_id(self, Program program, int32_t id, IdMap value_ids) except -1:
         """The program's value for a node: emitted before, a constant, or captured now."""
-        if value_ids[id] == 0:
+        cdef int32_t *value = value_ids.at(id)
+        if value[0] == 0:
             if not nodes[id].flags & MF_F_TRACED:
-                value_ids[id] = program.emit(MF_CAPTURED, len(self.captured), MF_NONE, 0) + 1
+                value[0] = program.emit(MF_CAPTURED, len(self.captured), MF_NONE, 0) + 1
                 self.captured.append(value_of(id))
             elif nodes[id].op == MF_LEAF:
-                value_ids[id] = program.emit_number(node_data[id]) + 1
+                value[0] = program.emit_number(node_data[id]) + 1
             else:
                 raise TraceError("a Value from another trace was used: a compiled function must "
                                  "not keep Values from call to call")
-        return value_ids[id] - 1
+        return value[0] - 1
 
-    cdef int32_t emit_node(self, Program program, int32_t id, int32_t *value_ids) except -1:
+    cdef int32_t emit_node(self, Program program, int32_t id, IdMap value_ids) except -1:
         cdef mf_node *n = &nodes[id]
         cdef int32_t x, y = MF_NONE, start
         if n.op == MF_CUSTOM or n.op == MF_CALL or n.op == MF_INPUT:
