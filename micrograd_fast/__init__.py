@@ -37,6 +37,18 @@ if TYPE_CHECKING:
     from micrograd_fast import viz as viz
 
 
+# What people know from other libraries, and what it is here.
+ELSEWHERE = {
+    "grad": "mg.compile(f).value_and_grad(x) gives f and its gradient, y.backward() fills v.grad",
+    "value_and_grad": "with f = compile(function), it is f.value_and_grad(x)",
+    "jit": "it is mg.compile",
+    "vmap": "it is mg.compile(f, batch=True)",
+    "where": "mg.take(values, index) chooses, as do mg.maximum, mg.minimum and v.relu()",
+    "Tensor": "there are scalars alone, mg.Value, and lists of them",
+    "tensor": "there are scalars alone, mg.Value, and lists of them",
+}
+
+
 def __dir__() -> list[str]:
     return [*__all__, "engine", "viz"]
 
@@ -53,6 +65,8 @@ def __getattr__(name: str) -> object:
             text += f": it is in {module.__name__}"
             break
     else:
-        if not name.startswith("_") and hasattr(Value, name):
+        if name in ELSEWHERE:
+            text += f": {ELSEWHERE[name]}"
+        elif not name.startswith("_") and hasattr(Value, name):
             text += f": it is a method, Value.{name}"
     raise AttributeError(text, name=name)

@@ -1,7 +1,7 @@
 # A number for each of some nodes, 0 at first: room for the ids that are used and their neighbours,
 # however large the store is or was. Needs store.pxi.
 #
-# Three levels: an id's upper 11 bits choose a folder, the next 10 a page in it, the last 10 a number.
+# An id's upper 11 bits choose a folder, the next 10 a page in it, the last 10 a number there.
 
 cdef enum:
     MAP_BITS = 10

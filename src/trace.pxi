@@ -147,6 +147,7 @@ cdef class Trace:
                 raise TypeError(f"outputs must be Values, one is {type(v).__name__!r}")
         cdef Program program = Program(len(self.inputs))
         cdef IdMap value_ids = IdMap()   # value id + 1 by node id
+        cdef int32_t *emitted
         cdef int32_t *ids = NULL
         cdef int64_t k, cap = 0
         cdef int32_t root = many_new(0.0, (*outputs, Value(0.0)), MF_LINK)
@@ -156,7 +157,8 @@ cdef class Trace:
         nodes[root].flags |= MF_F_TRACED
         try:
             for k, value in enumerate(self.inputs):
-                value_ids.at((<Value>value).id)[0] = program.emit(MF_INPUT, <int32_t>k, MF_NONE, 0) + 1
+                emitted = value_ids.at((<Value>value).id)
+                emitted[0] = program.emit(MF_INPUT, <int32_t>k, MF_NONE, 0) + 1
             walk = topological_order(root, &ids, &cap, True)
             if walk.n_ordered < 0:
                 raise MemoryError("no room to order the traced function")
