@@ -1,6 +1,7 @@
 """What compiled functions take, at the first call and later, outside and inside of a trace."""
 
 import collections
+import enum
 import types
 
 import numpy as np
@@ -426,3 +427,93 @@ def test_complex_numbers_in_arrays_are_refused_inside_as_outside():
     for array in (np.ones(2) * 1j, np.array(["a"])):
         with pytest.raises(TypeError, match="argument 1 has dtype"):
             mg.compile(lambda x, array=array: inner(x, array))(1.0)
+
+
+# ---- the first call and later ones read alike ----
+
+
+class Text(str):
+    pass
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+def pool():
+    """Things that look alike and are not, and some that are."""
+    masked = np.ma.masked_array([1.0, 2.0], mask=[False, True])
+    batch = mg.compile(lambda x: x * 1.0, batch=True)(np.array([1.0, 2.0]))
+    rows = mg.compile(lambda x: [x, x], batch=True)(np.array([1.0, 2.0]))
+    with mg.no_grad():
+        plain_batch = mg.compile(lambda x: x * 1.0, batch=True)(np.array([1.0, 2.0]))
+    one = [1.0, 1, True, "1", None, Off(1.0), Level.LOW, Text("1"), Value(1.0), 1j, 10**400, int]
+    one += [np.dtype(code).type(1) for code in "?bBhHiIlLqQefdg"]
+    one += [np.array(1.0), np.array(1), np.ma.masked, np.str_("1"), float("nan"), -0.0]
+    two = [1.0, 2.0]
+    many = [
+        two,
+        tuple(two),
+        [1, 2],
+        [1, 2.0],
+        [True, False],
+        [],
+        [two, two],
+        {"a": two[0], "b": 2.0},
+    ]
+    many += [{"b": 2.0, "a": 1.0}, {0: 1.0, 1: 2.0}, {}, collections.OrderedDict(a=1.0, b=2.0)]
+    many += [np.array(two), np.array(two, dtype="f4"), np.array([1, 2]), np.array(two)[::-1]]
+    many += [np.array(two).astype(">f8"), masked, np.ma.masked_array(two), np.array([two, two])]
+    many += [np.array([two, two]).T, np.array([[1.0], [2.0]]), np.zeros(0), np.zeros((2, 0))]
+    many += [np.array(["1", "2"]), np.array([1.0, None]), Frame(np.array(two)), batch, rows]
+    many += [plain_batch, [Value(1.0), Value(2.0)], [np.array(two)], {"a": np.array(two), "b": 2.0}]
+    return one + many
+
+
+def outcome(call, *args):
+    """What a call gives, as plain numbers, or what it raises."""
+    try:
+        out = call(*args)
+    except Exception as error:
+        return type(error), str(error)
+    if isinstance(out, tuple):
+        values, gradients = out
+        parts = gradients if isinstance(gradients, tuple) else (gradients,)
+        return repr(values), [(g.shape, g.tolist()) for g in parts]
+    return repr(out.data.tolist() if isinstance(out, mg.Batch) else out.data)
+
+
+def total(thing):
+    """A number of all numbers in what arrives, in which each has its place."""
+    if isinstance(thing, (list, tuple)):
+        return sum((total(v) * (k + 2) for k, v in enumerate(thing)), Value(0.5))
+    if isinstance(thing, dict):
+        return sum((total(v) * (k + 3) for k, v in enumerate(thing.values())), Value(0.25))
+    if isinstance(thing, (str, type(None), type)):
+        return Value(7.0)
+    return thing * (1.0 if isinstance(thing, Value) else 10.0)
+
+
+CALLS = {
+    "single": (False, lambda f: f, ()),
+    "batched": (True, lambda f: f, (np.array([5.0, 6.0]),)),
+    "gradient": (False, lambda f: f.value_and_grad, ()),
+    "batched gradient": (True, lambda f: f.value_and_grad, (np.array([5.0, 6.0]),)),
+}
+
+
+@pytest.mark.parametrize("which", CALLS)
+def test_no_call_depends_on_the_one_before_it(which):
+    batch, calling, beside = CALLS[which]
+
+    def fresh():
+        return calling(mg.compile(lambda *args: total(list(args)), batch=batch))
+
+    things = pool()
+    alone = [outcome(fresh(), *beside, thing) for thing in things]
+    for first in things:
+        for second, expected in zip(things, alone, strict=True):
+            call = fresh()
+            outcome(call, *beside, first)
+            assert outcome(call, *beside, second) == expected, (first, second)
+            assert outcome(call, *beside, second) == expected, (first, second)

@@ -8,12 +8,14 @@ test_compile_training.py compare with eager.
 
 import copy
 import functools
+import gc
 import inspect
 import math
 import os
 import pickle
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +187,24 @@ def test_a_method_of_a_class_with_slots_compiles():
     a = Slotted()
     a.w = Value(2.0)
     assert a.scaled(3.0).data == 6.0
+
+
+@pytest.mark.parametrize("call", ["scaled", "rows", "value_and_grad"])
+def test_an_object_with_compiled_methods_goes_without_the_collector(call):
+    """Nothing that a trace keeps may hold the object whose method it is."""
+    a = Scale(2.0)
+    gc.collect()
+    gc.disable()
+    try:
+        if call == "value_and_grad":
+            a.rows.value_and_grad(X, params=[a.w])
+        else:
+            getattr(a, call)(X if call == "rows" else 1.0)
+        alive, w = weakref.ref(a), weakref.ref(a.w)
+        del a
+        assert (alive(), w()) == (None, None)
+    finally:
+        gc.enable()
 
 
 def test_an_overridden_method_may_call_the_one_it_overrides():
