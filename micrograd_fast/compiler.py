@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from micrograd_fast import _core, arguments, batches
+from micrograd_fast import _core, arguments, batches, observe
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -40,17 +40,23 @@ def _floats(numbers: bytearray | memoryview | list[float]) -> Any:
 
 
 class _Trace:
-    """A trace for one signature: what was traced, and what serves the calls."""
+    """A trace for one signature: what was traced, and what serves the calls.
 
-    def __init__(self, function: Any, name: str, key: Any, batch: bool) -> None:
+    reason: why it was made, in words, where another went before it.
+    """
+
+    def __init__(self, function: Any, name: str, key: Any, batch: bool, reason: str = "") -> None:
         trace = _core.Trace()
         args, kwargs = key
+        self.reason = reason
         try:
-            with trace:
-                result = function(
-                    *[arguments.placeholders(k, trace) for k in args],
-                    **{word: arguments.placeholders(k, trace) for word, k in kwargs},
-                )
+            result, watched = observe.run(
+                function,
+                name,
+                trace,
+                [arguments.placeholders(k, trace) for k in args],
+                {word: arguments.placeholders(k, trace) for word, k in kwargs},
+            )
         except TypeError as error:
             hint = arguments.hint(key, batch) if type(error) is TypeError else ""
             if hint:
@@ -66,6 +72,12 @@ class _Trace:
         self.plan = _core.Plan(_core.optimized(self.traced), captured, kinds)
         rebuild = None if tree is Value else lambda values: arguments.unflatten(tree, iter(values))
         self.special = _core.Specialization(self.plan, args, kwargs, batch, rebuild)
+        self.special.watch = watched
+
+    def change(self) -> str:
+        """What has changed of all that the trace read, in words, or nothing."""
+        watched = self.special.watch
+        return (watched.change() if watched is not None else None) or ""
 
 
 class CompiledFunction(_core.Dispatcher):
@@ -117,8 +129,11 @@ class CompiledFunction(_core.Dispatcher):
         reader.check(self.__name__)
         key = (tuple([k for k, _ in read]), tuple([(w, k) for w, (k, _) in named.items()]))
         trace = self._traces.get(key)
-        if trace is None:
-            trace = _Trace(self.__wrapped__, self.__name__, key, self._batch)
+        reason = "" if trace is None else trace.change()
+        if trace is None or reason:
+            if trace is not None:
+                self._traces.forget(key, trace)
+            trace = _Trace(self.__wrapped__, self.__name__, key, self._batch, reason)
             self._keep(key, trace)
         return trace, tuple([a for _, a in read]), {w: a for w, (_, a) in named.items()}
 
@@ -133,7 +148,11 @@ class CompiledFunction(_core.Dispatcher):
                 if full
                 else f"was traced at each of {TRACES_IN_A_ROW} calls in a row"
             )
-            why = arguments.changing(list(traces.by_key)[-TRACES_IN_A_ROW:])
+            why = (
+                f"{trace.reason}; what changes at every call is best given as an argument"
+                if trace.reason
+                else arguments.changing(list(traces.by_key)[-TRACES_IN_A_ROW:])
+            )
             _core.warn_of_trace(f"{self.__name__} {what}: {why}")
 
     def _prepared(self, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:

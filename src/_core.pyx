@@ -24,6 +24,7 @@ include "program.pxi"    # what a traced function computes, as plain data
 include "passes.pxi"     # Program in, faster Program out
 include "trace.pxi"      # a function of Values run once, its nodes made a Program
 include "asides.pxi"     # code that runs during a trace and is no part of it
+include "watch.pxi"      # what a trace read, looked at before each replay
 include "schedule.pxi"   # which values are rows, how early each is known
 include "plan.pxi"       # a Program laid out in slots for replay.h
 include "layout.pxi"     # the slots, and equal ops of a level as one step
@@ -36,6 +37,7 @@ include "arrays.pxi"     # numbers of callers' arrays
 include "call.pxi"       # calls of compiled functions: arguments, runs, gradients
 include "seeds.pxi"      # what results count for in a backward(), and the run for it
 include "dispatch.pxi"   # which trace serves a call
+include "reach.pxi"      # finds what a function may read
 include "results.pxi"    # the nodes of what calls return
 include "batch.pxi"      # the results of a batched call
 include "params.pxi"     # lists of parameters: zero_grad and optimizer steps

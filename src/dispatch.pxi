@@ -69,6 +69,22 @@ cdef class Traces:
         self.by_key[key] = trace
         return len(self.by_key) > MAX_TRACES and self.drop_oldest()
 
+    def forget(self, key, trace) -> None:
+        """Lets a trace go that get() found and that what it read has left behind."""
+        self.hits -= 1
+        if self.by_key.get(key) is trace:
+            del self.by_key[key]
+        self.let_go(trace)
+
+    cdef int let_go(self, trace) except -1:
+        """Of a trace that is no more in by_key."""
+        self.recent = [s for s in self.recent if s is not trace.special]
+        if self.latest_used is trace.special:
+            self.latest_used = None
+        for wanted in [w for w, t in list(self.latest.items()) if t is trace]:
+            self.latest.pop(wanted, None)
+        return 0
+
     cdef bint drop_oldest(self) except -1:
         cdef Specialization special
         cdef int64_t oldest
@@ -83,11 +99,7 @@ cdef class Traces:
         trace = self.by_key.pop(found, None)
         if trace is None:   # another thread was here
             return False
-        self.recent = [s for s in self.recent if s is not trace.special]
-        if self.latest_used is trace.special:
-            self.latest_used = None
-        for wanted in [w for w, t in list(self.latest.items()) if t is trace]:
-            self.latest.pop(wanted, None)
+        self.let_go(trace)
         return True
 
     def run(self, wanted, tuple args, dict kwargs, list leaves):
@@ -159,7 +171,7 @@ cdef class Dispatcher:
             return self._inline(args, kwargs)
         if traces.latest_used is not None:
             call = traces.latest_used.fed(args, kwargs, grad)
-        if call is None:
+        if call is None or traces.latest_used.is_stale():
             call = self.fed_by_another(traces, args, kwargs, grad)
         else:
             traces.hits += 1
@@ -173,7 +185,7 @@ cdef class Dispatcher:
             traces.use(traces.latest_used)
         for special in traces.recent:
             call = None if special is traces.latest_used else special.fed(args, kwargs, grad)
-            if call is not None:
+            if call is not None and not special.is_stale():
                 traces.hits += 1
                 break
         else:

@@ -79,6 +79,7 @@ cdef class Specialization:
     cdef readonly tuple args         # keys of the positional arguments
     cdef readonly tuple kwargs       # (word, key) of the others
     cdef readonly bint batch
+    cdef public Watched watch        # what the trace read; None: nothing is looked at
     cdef object rebuild
     cdef tuple captured
     cdef IdRuns reads                # the captured nodes still used, by their uniform slots
@@ -150,6 +151,10 @@ cdef class Specialization:
             self.n_lanes += size
         return 0
 
+    cdef inline bint is_stale(self) except -1:
+        """Whether something that the trace read has changed since."""
+        return self.watch is not None and not self.watch.holds()
+
     cdef list captured_results(self):
         """The captured Values that pass gradient on themselves: results of ops, which does not
         change, and leaves with a custom _backward; looked up again after one was set anywhere."""
@@ -185,13 +190,13 @@ cdef class Specialization:
         With leaves, Values, the gradients are theirs; without, they are (those of the inputs, a
         block of float64 for each array of a batched function that asked for its own). They are
         those of the sum of the one output; with backward=False they are None. Instead of all that,
-        None for arguments that do not fit.
+        None for arguments that do not fit, and where what the trace read has changed.
         Raises IndexError for a bad index of take, ValueError for a leaf that the function uses
         through the result of an op.
         """
         cdef Call call = self.fed(args, kwargs, False)
         cdef bytearray outputs, columns = None
-        if call is None:
+        if call is None or self.is_stale():
             return None
         if backward and self.plan.plan.n_outputs != 1:
             raise TypeError("only a function of one result has a gradient")
