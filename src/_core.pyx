@@ -27,6 +27,7 @@ include "asides.pxi"     # code that runs during a trace and is no part of it
 include "watch.pxi"      # what a trace read, looked at before each replay
 include "schedule.pxi"   # which values are rows, how early each is known
 include "plan.pxi"       # a Program laid out in slots for replay.h
+include "plan_verify.pxi"  # every plan is verified before it runs
 include "layout.pxi"     # the slots, and equal ops of a level as one step
 include "grouping.pxi"   # dots over the same inputs as one matrix step
 include "runs.pxi"       # many nodes at once: data read, grads added and cleared

@@ -385,6 +385,8 @@ cdef class Call:
 
     cdef int pass_on_own(self, double scale) except -1:
         """The same with the gradients of a fused run."""
+        if scale == 0.0:   # which reaches nothing, whatever the gradients are
+            return 0
         if self.holds:
             self.pass_on(scale, self.grads, self.special.kept)
             mf_add_weights(&self.special.plan.plan, kernels, &self.held, &self.held_job, scale,

@@ -43,6 +43,7 @@ cdef IdRuns put_off(Plan plan, IdRuns reads):
         for j in range(run.n):
             if not is_put_off.data[run.first + j]:
                 kept.add(run.id + j, run.first + j)
+    verify_plan(plan, reads)
     return kept
 
 

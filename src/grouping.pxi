@@ -6,7 +6,7 @@
 # that both come about by themselves; where they do not, a gather step brings them together.
 
 cdef struct dot_entry:
-    uint64_t hash      # of the second factors
+    uint64_t hash      # of the second factors, and whether the first ones are rows
     int32_t k
     int32_t n
     int32_t first      # n first factors in Grouping.factors, then n second factors; as slots
@@ -91,7 +91,7 @@ cdef class Grouping:
             for j in range(i.n):
                 self.factors.add_int(slots[p.args[i.x + 2 * j + side]])
         self.turn_parameters(&e, i)
-        e.hash = hash_slots(self.first_factors(&e) + e.n, e.n)
+        e.hash = hash_slots(self.first_factors(&e) + e.n, e.n) + (self.first_factors(&e)[0] >= 0)
         return self.entries.add(&e)
 
     cdef int turn_parameters(self, const dot_entry *e, const instruction *i) except -1:
@@ -164,6 +164,7 @@ cdef class Grouping:
 
     cdef bint same_inputs(self, const dot_entry *a, const dot_entry *b) noexcept:
         return (a.hash == b.hash and a.n == b.n
+                and (self.first_factors(a)[0] >= 0) == (self.first_factors(b)[0] >= 0)
                 and memcmp(self.first_factors(a) + a.n, self.first_factors(b) + b.n,
                            a.n * sizeof(int32_t)) == 0)
 
@@ -183,13 +184,17 @@ cdef class Grouping:
         cdef dot_entry *e
         cdef int32_t *x
         cdef int32_t k, m
+        cdef bint wants
         for k in range(self.groups.n):
             group = <dot_group *>self.groups.data + k
             e = entries + group.start
             x = self.first_factors(e) + e.n
             if group.n < 4 or e.n < 4 or group.w >= 0 or regular(x, e.n) == 1:
                 continue
-            self.gather(x, e.n, self.layout.facts.row[e.k])
+            wants = False
+            for m in range(group.n):
+                wants = wants or self.layout.facts.wants[e[m].k]
+            self.gather(x, e.n, self.layout.facts.row[e.k], wants)
             group.x = x[0]
             for m in range(1, group.n):
                 memcpy(self.first_factors(e + m) + e.n, x, e.n * sizeof(int32_t))
@@ -227,7 +232,8 @@ cdef class Grouping:
         if a.n != b.n or e.n != f.n or a.w != b.w or not self.is_matrix(f, b.n):
             return False
         for m in range(a.n):
-            if e[m].bias != f[m].bias:
+            if (e[m].bias != f[m].bias
+                    or self.layout.facts.wants[e[m].k] != self.layout.facts.wants[f[m].k]):
                 return False
             if memcmp(self.first_factors(e + m), self.first_factors(f + m), e.n * sizeof(int32_t)):
                 return False
@@ -270,6 +276,8 @@ cdef class Grouping:
             if (regular(self.first_factors(e + m), e.n) != col
                     or position(self.first_factors(e + m)[0])
                     - position(self.first_factors(e + m - 1)[0]) != row
+                    # Backward runs for all results of a step, or for none.
+                    or self.layout.facts.wants[e[m].k] != self.layout.facts.wants[e.k]
                     or (e[m].bias >= 0) != (e.bias >= 0)
                     or (e[m].bias == MF_NO_SLOT) != (e.bias == MF_NO_SLOT)
                     or position(e[m].bias) - position(e[m - 1].bias) != bias_move
@@ -277,8 +285,9 @@ cdef class Grouping:
                 return m
         return n
 
-    cdef int gather(self, int32_t *slots, int32_t n, bint row) except -1:
-        """Copies n slots into adjacent new ones; `slots` names those afterwards."""
+    cdef int gather(self, int32_t *slots, int32_t n, bint row, bint wants) except -1:
+        """Copies n slots into adjacent new ones; `slots` names those afterwards. wants: whether
+        gradient comes back to the copies."""
         cdef mf_step step
         cdef int32_t j
         memset(&step, 0, sizeof(step))
@@ -288,7 +297,7 @@ cdef class Grouping:
         step.args = self.layout.plan.args.n
         for j in range(n):
             self.layout.plan.args.add_int(slots[j])
-            step.wants_gradient = step.wants_gradient or self.layout.wants(slots[j])
+            step.wants_gradient = step.wants_gradient or wants and self.layout.wants(slots[j])
         for j in range(n):
             slots[j] = self.layout.new_slot(row, step.wants_gradient)
         step.z = slots[0]
@@ -298,7 +307,7 @@ cdef class Grouping:
         """The factors W of n dots side by side."""
         cdef int32_t m
         for m in range(n):
-            self.gather(self.first_factors(e + m), e.n, False)
+            self.gather(self.first_factors(e + m), e.n, False, self.layout.facts.wants[e[m].k])
         return 0
 
     cdef int place_matrix(self, const dot_entry *entries, const dot_group *group,

@@ -8,6 +8,7 @@
 
 #include "eval.h"
 #include "flush.h"
+#include "reach.h"
 
 /* p = shrink p - step mean / (scale sqrt(square) + eps), with the running means of
  * g = sign grad + decay p and of g g. */
@@ -36,6 +37,10 @@ typedef struct {
     void (*multiply_add)(ptrdiff_t n, const double *x, const double *y, double *z);
     double (*inner)(ptrdiff_t n, const double *x, const double *y);
     double (*row_sum)(ptrdiff_t n, const double *x);
+    void (*axpy_reached)(ptrdiff_t n, double w, const double *x, double *z);
+    void (*multiply_add_reached)(ptrdiff_t n, const double *x, const double *y, double *z);
+    double (*inner_reached)(ptrdiff_t n, const double *x, const double *y);
+    int (*all_finite)(ptrdiff_t n, const double *x);
     void (*fill)(ptrdiff_t n, double x, double *z);
     void (*adam)(ptrdiff_t n, const mf_adam *a, const double *g, double *p, double *mean,
                  double *square, double *largest);
@@ -62,7 +67,8 @@ typedef struct {
     static const mf_kernels MF_ISA(kernels) = {                                              \
         isa, MF_ISA(forward), MF_ISA(backward_x), MF_ISA(backward_y), MF_ISA(axpy4),         \
         MF_ISA(axpy), MF_ISA(multiply_add), MF_ISA(inner), MF_ISA(row_sum),                  \
-        MF_ISA(fill), MF_ISA(adam), MF_ISA(matrix_add), MF_ISA(matrix_set),                  \
+        MF_ISA(axpy_reached), MF_ISA(multiply_add_reached), MF_ISA(inner_reached),           \
+        MF_ISA(all_finite), MF_ISA(fill), MF_ISA(adam), MF_ISA(matrix_add), MF_ISA(matrix_set),                  \
         MF_ISA(vector_add), MF_ISA(transpose), MF_ISA(multiply_adds), MF_ISA(multiply_adds_a_round)};
 
 /* ---- portable: vectors of two where the compiler has them, else of one ---- */

@@ -43,13 +43,13 @@ static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, ptrdiff_t n,
     }
 }
 
-/* One partial times g, added to a row or summed into a uniform operand's adjoint. */
-#define MF_PARTIAL(d_, is_row, load)                                             \
-    if (is_row) { MF_LANES { load; const double z = pz[l]; (void)x, (void)y, (void)z; d[l] += (d_) * g[l]; } } \
+/* One partial times g, added to a row or summed into a uniform operand's adjoint: see reach.h. */
+#define MF_PARTIAL(code, d_, is_row, load)                                       \
+    if (is_row) { MF_LANES { load; const double z = pz[l]; (void)x, (void)y, (void)z; d[l] += mf_contribution(code, d_, g[l]); } } \
     else {                                                                       \
         double s = 0.0;                                                          \
         MF_SIMD_SUM(s)                                                           \
-        MF_LANES { load; const double z = pz[l]; (void)x, (void)y, (void)z; s += (d_) * g[l]; } \
+        MF_LANES { load; const double z = pz[l]; (void)x, (void)y, (void)z; s += mf_contribution(code, d_, g[l]); } \
         d[0] += s;                                                               \
     }
 
@@ -64,14 +64,14 @@ static MF_TARGET void MF_ISA(op_backward_x)(int op, int xs, int ys, ptrdiff_t n,
                                             double *restrict d) {
     (void)py, (void)ys;
     switch (op) {
-#define MF_BACKWARD_MF_UNARY(dx_) MF_PARTIAL(dx_, xs, MF_UNARY_X)
-#define MF_BACKWARD_MF_BINARY(dx_)                        \
-    if (xs && ys) { MF_PARTIAL(dx_, 1, MF_ROWS) }         \
-    else if (xs) { MF_PARTIAL(dx_, 1, MF_ROW_X) }         \
-    else { MF_PARTIAL(dx_, 0, MF_ROW_Y) }
-#define MF_BACKWARD_MF_PARAM(dx_) MF_BACKWARD_MF_BINARY(dx_)
+#define MF_BACKWARD_MF_UNARY(code, dx_) MF_PARTIAL(code, dx_, xs, MF_UNARY_X)
+#define MF_BACKWARD_MF_BINARY(code, dx_)                        \
+    if (xs && ys) { MF_PARTIAL(code, dx_, 1, MF_ROWS) }         \
+    else if (xs) { MF_PARTIAL(code, dx_, 1, MF_ROW_X) }         \
+    else { MF_PARTIAL(code, dx_, 0, MF_ROW_Y) }
+#define MF_BACKWARD_MF_PARAM(code, dx_) MF_BACKWARD_MF_BINARY(code, dx_)
 #define OP(code, n_, l_, kind, z_, dx_, ...) \
-    case MF_##code: MF_BACKWARD_##kind(dx_) return;
+    case MF_##code: MF_BACKWARD_##kind(MF_##code, dx_) return;
 #define PROGRAM_OP OP
 #include "ops.h"
 #undef OP
@@ -118,14 +118,14 @@ static MF_TARGET void MF_ISA(backward_y)(int op, int xs, int ys, ptrdiff_t n,
                                          const double *restrict pz, const double *restrict g,
                                          double *restrict d) {
     switch (op) {
-#define MF_BACKWARD_MF_UNARY(dy_) break;
-#define MF_BACKWARD_MF_PARAM(dy_) break;
-#define MF_BACKWARD_MF_BINARY(dy_)                        \
-    if (xs && ys) { MF_PARTIAL(dy_, 1, MF_ROWS) }         \
-    else if (ys) { MF_PARTIAL(dy_, 1, MF_ROW_Y) }         \
-    else { MF_PARTIAL(dy_, 0, MF_ROW_X) }
+#define MF_BACKWARD_MF_UNARY(code, dy_) break;
+#define MF_BACKWARD_MF_PARAM(code, dy_) break;
+#define MF_BACKWARD_MF_BINARY(code, dy_)                        \
+    if (xs && ys) { MF_PARTIAL(code, dy_, 1, MF_ROWS) }         \
+    else if (ys) { MF_PARTIAL(code, dy_, 1, MF_ROW_Y) }         \
+    else { MF_PARTIAL(code, dy_, 0, MF_ROW_X) }
 #define OP(code, n_, l_, kind, z_, dx_, dy_, ...) \
-    case MF_##code: MF_BACKWARD_##kind(dy_) return;
+    case MF_##code: MF_BACKWARD_##kind(MF_##code, dy_) return;
 #include "ops.h"
 #undef OP
 #undef PROGRAM_OP
@@ -165,6 +165,26 @@ static MF_TARGET double MF_ISA(row_sum)(ptrdiff_t n, const double *restrict x) {
     double s = 0.0;
     MF_SIMD_SUM(s)
     MF_LANES s += x[l];
+    return s;
+}
+
+/* The same where numbers may be infinite, for adjoints x of axpy, y of the others: one that is 0 adds
+ * nothing. */
+static MF_TARGET void MF_ISA(axpy_reached)(ptrdiff_t n, double w, const double *restrict x,
+                                           double *restrict z) {
+    MF_LANES { const double p = MF_FMA(w, x[l], z[l]); z[l] = x[l] == 0.0 ? z[l] : p; }
+}
+
+static MF_TARGET void MF_ISA(multiply_add_reached)(ptrdiff_t n, const double *restrict x,
+                                                   const double *restrict y, double *restrict z) {
+    MF_LANES { const double p = MF_FMA(x[l], y[l], z[l]); z[l] = y[l] == 0.0 ? z[l] : p; }
+}
+
+static MF_TARGET double MF_ISA(inner_reached)(ptrdiff_t n, const double *restrict x,
+                                              const double *restrict y) {
+    double s = 0.0;
+    MF_SIMD_SUM(s)
+    MF_LANES { const double p = x[l] * y[l]; s += y[l] == 0.0 ? 0.0 : p; }
     return s;
 }
 

@@ -5,7 +5,7 @@
 
 cdef struct candidate:   # an instruction of a level that may share a step with others
     int32_t k
-    int32_t key          # op, and which operands a gradient is asked for
+    int32_t key          # op, whether it has a backward step, which operands want a gradient
     int32_t x, y         # slots of operands
 
 
@@ -178,7 +178,7 @@ cdef class Layout:
                 c.k = members[m]
                 c.x = self.slots[i.x]
                 c.y = self.slots[i.y] if has_y(i.op) else MF_NO_SLOT
-                c.key = 4 * i.op + 2 * self.wants(c.x)
+                c.key = 8 * i.op + 4 * self.facts.wants[c.k] + 2 * self.wants(c.x)
                 if c.y != MF_NO_SLOT:
                     c.key += self.wants(c.y)
                 self.candidates.add(&c)

@@ -159,6 +159,20 @@ static MF_TARGET void MF_ISA(transpose)(ptrdiff_t n, ptrdiff_t n_k, const double
     }
 }
 
+/* Whether n numbers are finite: times 0 they are 0, else nan. */
+static MF_TARGET int MF_ISA(all_finite)(ptrdiff_t n, const double *x) {
+    const MF_VEC zero = MF_SPREAD(0.0);
+    MF_VEC even = zero, odd = zero;
+    double rest = 0.0;
+    ptrdiff_t k = 0;
+    for (; k + 2 * MF_WIDTH <= n; k += 2 * MF_WIDTH) {
+        even = MF_VFMA(MF_LOAD(x + k), zero, even);
+        odd = MF_VFMA(MF_LOAD(x + k + MF_WIDTH), zero, odd);
+    }
+    for (; k < n; k++) rest += x[k] * 0.0;
+    return rest + MF_VSUM(even) + MF_VSUM(odd) == 0.0;
+}
+
 /* n rounds of multiply-adds in registers, eight vectors at a time: as fast as this machine can. Returns
  * a number that depends on all of them. */
 static MF_TARGET double MF_ISA(multiply_adds)(ptrdiff_t n) {

@@ -39,6 +39,7 @@ cdef extern from "replay.h" nogil:
         const mf_step *steps
         int32_t n_uniform_steps, n_steps
         const int32_t *args
+        int32_t n_args
         int32_t n_rows, n_uniforms
         const uint8_t *row_wants
         const uint8_t *uniform_wants
@@ -215,6 +216,7 @@ cdef class Plan:
         self.plan.n_steps = self.steps.n
         self.plan.steps = <mf_step *>self.steps.data
         self.plan.args = <int32_t *>self.args.data
+        self.plan.n_args = self.args.n
         self.plan.n_rows = self.row_wants.n
         self.plan.n_uniforms = self.uniform_wants.n
         self.plan.row_wants = <uint8_t *>self.row_wants.data
@@ -227,7 +229,7 @@ cdef class Plan:
         self.plan.n_outputs = self.outputs.n
         self.plan.tile = self.best_tile()
         self.plan.partly_used = self.outputs.n > 1 or self.has_step(MF_TAKE)
-        return 0
+        return verify_plan(self, None)
 
     cdef int32_t best_tile(self) except -1:
         """Lanes a row; and the room that matrix steps need for a transposed operand. A matrix is
@@ -277,7 +279,7 @@ cdef class Plan:
         for m in range(self.uniform_wants.n):
             summed.add(&flag)
         for i in range(self.lane_steps.n):
-            if s[i].op != MF_MATRIX or not s[i].wants_w:
+            if s[i].op != MF_MATRIX or not s[i].wants_w or not s[i].wants_gradient:
                 continue
             s[i].sole_user = True
             for m in range(s[i].count):
@@ -301,6 +303,10 @@ cdef class Plan:
                 "rows": self.plan.n_rows, "uniform slots": self.plan.n_uniforms,
                 "tile": self.plan.tile if self.plan.n_rows else 1,
                 "workspace bytes": 8 * (workspace_doubles(&self.plan) + 2 * self.plan.n_uniforms)}
+
+    def _parts(self) -> dict:
+        """Test hook: all that the executor knows, as plain data that _plan_fault takes."""
+        return plan_parts(self)
 
     def listing(self) -> str:
         """A line a step: the slots that it fills, r0 a row, u0 a uniform number, and from what."""

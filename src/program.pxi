@@ -20,6 +20,8 @@ cdef dict PROGRAM_ONLY = {MF_INPUT: "input", MF_CAPTURED: "captured", MF_NUMBER:
 cdef str program_op_name(int32_t op):
     if op in PROGRAM_ONLY:
         return PROGRAM_ONLY[op]
+    if not 0 <= op < MF_N_OPS:   # of a plan that is not valid
+        return f"op {op}"
     return mf_ops[op].name.decode()
 
 

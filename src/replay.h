@@ -51,6 +51,7 @@ typedef struct {
     const mf_step *steps; /* uniform steps first */
     int32_t n_uniform_steps, n_steps;
     const int32_t *args;
+    int32_t n_args;
     int32_t n_rows, n_uniforms;
     const uint8_t *row_wants, *uniform_wants;
     const mf_range *wanted_rows; /* whose adjoints start at zero */
@@ -117,12 +118,6 @@ static inline ptrdiff_t mf_whole_blocks(ptrdiff_t lanes) {
     return (lanes + MF_LANE_BLOCK - 1) / MF_LANE_BLOCK * MF_LANE_BLOCK;
 }
 
-static int mf_has_zero(ptrdiff_t n, const double *g) {
-    int found = 0;
-    for (ptrdiff_t l = 0; l < n; l++) found |= g[l] == 0.0;
-    return found;
-}
-
 static int mf_all_zero(ptrdiff_t n, const double *g) {
     for (ptrdiff_t l = 0; l < n; l++)
         if (g[l] != 0.0) return 0;
@@ -151,28 +146,20 @@ static void mf_lanes_forward(const mf_run *r, int op, int xs, int ys, ptrdiff_t 
     for (ptrdiff_t l = 0; l < n; l++) mf_forward(op, x[l], 0.0, &z[l]);
 }
 
-/* Whether both partials are finite whatever the numbers are. */
-static int mf_tame(int op) {
-    return op == MF_ADD || op == MF_SUB || op == MF_NEG || op == MF_RELU || op == MF_ABS ||
-           op == MF_MAXIMUM || op == MF_MINIMUM;
-}
-
 /* Adds the partial by x, or by y, times g to d: a row where that operand is one (xs, ys), else a
- * number. What backward does not reach has g = 0, which must not meet an infinite partial. */
+ * number. */
 static void mf_lanes_backward(const mf_run *r, int op, int of_y, int xs, int ys, ptrdiff_t n,
                               const double *x, const double *y, const double *z, const double *g,
                               double *d) {
-    const int guarded = r->plan->partly_used && !mf_tame(op) && mf_has_zero(n, g);
-    if (!guarded && !mf_needs_libm(op, n, x)) {
+    if (!mf_needs_libm(op, n, x)) {
         (of_y ? r->kernels->backward_y : r->kernels->backward_x)(op, xs, ys, n, x, y, z, g, d);
         return;
     }
     const int is_row = of_y ? ys : xs;
     for (ptrdiff_t l = 0; l < n; l++) {
         double dx = 0.0, dy = 0.0;
-        if (guarded && g[l] == 0.0) continue;
         mf_partials(op, x[xs ? l : 0], y == NULL ? 0.0 : y[ys ? l : 0], z[l], &dx, &dy);
-        d[is_row ? l : 0] += (of_y ? dy : dx) * g[l];
+        d[is_row ? l : 0] += mf_contribution(op, of_y ? dy : dx, g[l]);
     }
 }
 
@@ -202,8 +189,8 @@ static void mf_uniform_op_backward(const mf_run *r, const mf_step *s) {
     }
     double dx = 0.0, dy = 0.0;
     mf_partials(s->op, *x, has_y ? *y : 0.0, *z, &dx, &dy);
-    if (wants_x) *mf_grad_at(r, s->x, 0) += dx * *g;
-    if (wants_y) *mf_grad_at(r, s->y, 0) += dy * *g;
+    if (wants_x) *mf_grad_at(r, s->x, 0) += mf_contribution(s->op, dx, *g);
+    if (wants_y) *mf_grad_at(r, s->y, 0) += mf_contribution(s->op, dy, *g);
 }
 
 /* z[0] = x op y[0], z[1] = z[0] op y[1], ... */
@@ -219,10 +206,9 @@ static void mf_uniform_chain_backward(const mf_run *r, const mf_step *s) {
     double dx = 0.0, dy = 0.0;
     for (int32_t j = s->count - 1; j >= 0; j--) {
         const int32_t x = j ? s->z - (j - 1) : s->x;
-        if (r->plan->partly_used && g[j] == 0.0) continue;
         mf_partials(s->link, u[~x], u[~a[j]], z[j], &dx, &dy);
-        if (mf_wants(r, x)) r->ws.uniform_grads[~x] += dx * g[j];
-        if (mf_wants(r, a[j])) r->ws.uniform_grads[~a[j]] += dy * g[j];
+        if (mf_wants(r, x)) r->ws.uniform_grads[~x] += mf_contribution(s->link, dx, g[j]);
+        if (mf_wants(r, a[j])) r->ws.uniform_grads[~a[j]] += mf_contribution(s->link, dy, g[j]);
     }
 }
 
@@ -256,7 +242,7 @@ static void mf_uniform_backward(const mf_run *r, const mf_step *s) {
     double *u = r->ws.uniforms, *d = r->ws.uniform_grads;
     const double g = d[~s->z];
     const int32_t *a = r->plan->args + s->args;
-    if (r->plan->partly_used && s->count == 1 && s->op != MF_MATRIX && g == 0.0) return;
+    if (s->count == 1 && s->op != MF_MATRIX && g == 0.0) return;
     switch (s->op) {
     case MF_MATRIX: mf_uniform_matrix_backward(r, s); break;
     case MF_INNER: mf_inner_backward(r, s); break;
@@ -340,6 +326,20 @@ static void mf_chain_backward(const mf_run *r, const mf_step *s) {
     }
 }
 
+/* What takes adjoints from a dot's result to its factors. */
+typedef struct {
+    void (*axpy)(ptrdiff_t n, double w, const double *x, double *z);
+    void (*multiply_add)(ptrdiff_t n, const double *x, const double *y, double *z);
+    double (*inner)(ptrdiff_t n, const double *x, const double *y);
+} mf_factor_kernels;
+
+/* A factor that is not finite makes the result so: where that is finite, adjoints of 0 add 0. */
+static mf_factor_kernels mf_factor_kernels_for(const mf_run *r, ptrdiff_t n, const double *z) {
+    const mf_kernels *k = r->kernels;
+    if (k->all_finite(n, z)) return (mf_factor_kernels){k->axpy, k->multiply_add, k->inner};
+    return (mf_factor_kernels){k->axpy_reached, k->multiply_add_reached, k->inner_reached};
+}
+
 /* args of a dot: n_rows pairs (uniform, row), then n_pairs pairs (row, row) */
 static void mf_dot_forward(const mf_run *r, const mf_step *s) {
     const int32_t *a = r->plan->args + s->args;
@@ -364,18 +364,18 @@ static void mf_dot_forward(const mf_run *r, const mf_step *s) {
 
 static void mf_dot_backward(const mf_run *r, const mf_step *s) {
     const int32_t *a = r->plan->args + s->args;
-    const mf_kernels *k = r->kernels;
+    const mf_factor_kernels k = mf_factor_kernels_for(r, r->stride, mf_at(r, s->z, 0));
     const double *g = mf_grad_at(r, s->z, 0);
     mf_bias_backward(r, s->y, g);
     for (int32_t j = 0; j < s->n_rows; j++) {
         const int32_t w = a[2 * j], x = a[2 * j + 1];
-        if (mf_wants(r, x)) k->axpy(r->stride, r->ws.uniforms[~w], g, mf_grad_at(r, x, 0));
-        if (mf_wants(r, w)) r->ws.uniform_grads[~w] += k->inner(r->n, mf_at(r, x, 0), g);
+        if (mf_wants(r, x)) k.axpy(r->stride, r->ws.uniforms[~w], g, mf_grad_at(r, x, 0));
+        if (mf_wants(r, w)) r->ws.uniform_grads[~w] += k.inner(r->n, mf_at(r, x, 0), g);
     }
     for (int32_t j = s->n_rows; j < s->n_rows + s->n_pairs; j++) {
         const int32_t w = a[2 * j], x = a[2 * j + 1];
-        if (mf_wants(r, w)) k->multiply_add(r->stride, mf_at(r, x, 0), g, mf_grad_at(r, w, 0));
-        if (mf_wants(r, x)) k->multiply_add(r->stride, mf_at(r, w, 0), g, mf_grad_at(r, x, 0));
+        if (mf_wants(r, w)) k.multiply_add(r->stride, mf_at(r, x, 0), g, mf_grad_at(r, w, 0));
+        if (mf_wants(r, x)) k.multiply_add(r->stride, mf_at(r, w, 0), g, mf_grad_at(r, x, 0));
     }
 }
 

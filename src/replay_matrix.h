@@ -5,7 +5,9 @@
  *
  *   adjoint of x += W^T g      adjoint of W += g x^T      adjoint of bias += g
  *
- * Included by replay.h, which has the types. */
+ * A factor that is not finite makes its results so; where one is not finite, adjoints of 0 are left
+ * out product by product, since 0 times infinity is not 0 (reach.h). Included by replay.h, which has
+ * the types. */
 
 /* A row that starts from a bias: nothing, a number or another row. */
 static void mf_start_row(const mf_run *r, int32_t bias, double *z) {
@@ -60,11 +62,50 @@ static void mf_clear_weights(const mf_run *r, const mf_step *s) {
             r->ws.uniform_grads[s->w + m * s->w_row + j * s->w_col] = 0.0;
 }
 
-/* By `product`, which adds or sets, the adjoints of the weights at dw. */
-static void mf_weights_backward(const mf_run *r, const mf_step *s, mf_product *product,
+/* Whether all factors of a matrix step are finite, by n of its results, x_step apart, that have row 0
+ * of W in common and m, w_step apart, with one x: of the whole matrix the check took 2 % of moons. */
+static int mf_factors_finite(const mf_run *r, const double *z, ptrdiff_t n, ptrdiff_t x_step,
+                             ptrdiff_t m, ptrdiff_t w_step) {
+    double s = 0.0;
+    for (ptrdiff_t i = 0; i < m; i++) s += z[i * w_step] * 0.0; /* nan where one is not finite */
+    if (x_step == 1) return s == 0.0 && r->kernels->all_finite(n, z);
+    for (ptrdiff_t l = 0; l < n; l++) s += z[l * x_step] * 0.0;
+    return s == 0.0;
+}
+
+static int mf_is_finite(const mf_run *r, const mf_step *s) {
+    return mf_factors_finite(r, mf_at(r, s->z, 0), r->stride, 1, s->count, r->stride);
+}
+
+/* As W^T g would. */
+static void mf_inputs_backward_reached(const mf_run *r, const mf_step *s) {
+    const double *w = r->ws.uniforms + s->w;
+    for (ptrdiff_t i = 0; i < s->count; i++)
+        for (ptrdiff_t j = 0; j < s->n; j++)
+            r->kernels->axpy_reached(r->stride, w[i * s->w_row + j * s->w_col],
+                                     mf_grad_at(r, s->z, i), mf_grad_at(r, s->x, j));
+}
+
+/* As g x^T would. */
+static void mf_weights_backward_reached(const mf_run *r, const mf_step *s, int sets, double *dw) {
+    for (ptrdiff_t i = 0; i < s->count; i++)
+        for (ptrdiff_t j = 0; j < s->n; j++) {
+            double *d = dw + i * s->w_row + j * s->w_col;
+            *d = (sets ? 0.0 : *d) + r->kernels->inner_reached(r->n, mf_at(r, s->x, j),
+                                                               mf_grad_at(r, s->z, i));
+        }
+}
+
+/* Adds to the adjoints of the weights at dw, or sets them. */
+static void mf_weights_backward(const mf_run *r, const mf_step *s, int finite, int sets,
                                 double *dw) {
     const double *g = mf_grad_at(r, s->z, 0), *x = mf_at(r, s->x, 0);
+    mf_product *const product = sets ? r->kernels->matrix_set : r->kernels->matrix_add;
     ptrdiff_t row;
+    if (!finite) {
+        mf_weights_backward_reached(r, s, sets, dw);
+        return;
+    }
     if (s->w_col == 1) {
         const double *xt = mf_samples_first(r, x, s->x, s->n, &row);
         product(s->count, s->n, r->n, g, r->stride, 1, xt, row, dw, s->w_row);
@@ -78,14 +119,16 @@ static void mf_matrix_backward(const mf_run *r, const mf_step *s) {
     const mf_kernels *k = r->kernels;
     const double *w = r->ws.uniforms + s->w, *g = mf_grad_at(r, s->z, 0);
     const ptrdiff_t m = s->count;
+    const int finite = mf_is_finite(r, s);
     for (int32_t i = 0; i < m; i++) mf_bias_backward(r, mf_bias_of(s, i), mf_grad_at(r, s->z, i));
-    if (s->wants_x)
+    if (s->wants_x && !finite)
+        mf_inputs_backward_reached(r, s);
+    else if (s->wants_x)
         k->matrix_add(s->n, r->stride, m, w, s->w_col, s->w_row, g, r->stride,
                       mf_grad_at(r, s->x, 0), r->stride);
     if (!s->wants_w || (r->job->defers && s->puts_off)) return;
     /* Written, not added to: 6 % of a step of mnist_size, whose weights are most of its memory. */
-    mf_weights_backward(r, s, s->sole_user && r->is_first ? k->matrix_set : k->matrix_add,
-                        r->ws.uniform_grads + s->w);
+    mf_weights_backward(r, s, finite, s->sole_user && r->is_first, r->ws.uniform_grads + s->w);
 }
 
 /* What a job over one tile put off: adds scale times the adjoints of the weights to the grads of
@@ -102,7 +145,7 @@ static void mf_add_weights(const mf_plan *p, const mf_kernels *kernels, const mf
         double *g = mf_grad_at(&r, s->z, 0);
         if (p->partly_used && mf_all_zero(n, g)) continue;
         for (ptrdiff_t l = 0; l < n; l++) g[l] *= scale;
-        mf_weights_backward(&r, s, kernels->matrix_add, node_grads + s->w_node);
+        mf_weights_backward(&r, s, mf_is_finite(&r, s), 0, node_grads + s->w_node);
     }
     mf_flush_off(before);
 }
@@ -124,6 +167,19 @@ static void mf_uniform_matrix_forward(const mf_run *r, const mf_step *s) {
         r->kernels->vector_add(m, n, w, s->w_row, x + (ptrdiff_t)v * s->x_step, z + v * m);
 }
 
+/* What both products would, one adjoint after the other. */
+static void mf_uniform_matrix_backward_reached(const mf_run *r, const mf_step *s) {
+    const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, s->z, 0);
+    double *dw = r->ws.uniform_grads + s->w, *dx = mf_grad_at(r, s->x, 0);
+    for (ptrdiff_t v = 0; v < s->n_vectors; v++, x += s->x_step, dx += s->x_step)
+        for (ptrdiff_t i = 0; i < s->count; i++, g++)
+            for (ptrdiff_t j = 0; *g != 0.0 && j < s->n; j++) {
+                const ptrdiff_t at = i * s->w_row + j * s->w_col;
+                if (s->wants_x) dx[j] += w[at] * *g;
+                if (s->wants_w) dw[at] += x[j] * *g;
+            }
+}
+
 static void mf_uniform_matrix_backward(const mf_run *r, const mf_step *s) {
     const mf_kernels *k = r->kernels;
     const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, s->z, 0);
@@ -133,6 +189,10 @@ static void mf_uniform_matrix_backward(const mf_run *r, const mf_step *s) {
     for (ptrdiff_t v = 0; s->y != MF_NO_SLOT && v < n_vectors; v++)
         for (ptrdiff_t i = 0; i < m; i++)
             r->ws.uniform_grads[~s->y + i * s->y_move] += g[v * m + i];
+    if (!mf_factors_finite(r, mf_at(r, s->z, 0), n_vectors, m, m, 1)) {
+        mf_uniform_matrix_backward_reached(r, s);
+        return;
+    }
     if (s->w_col == 1) {
         if (s->wants_x) k->matrix_add(n_vectors, n, m, g, m, 1, w, s->w_row, dx, step);
         if (s->wants_w) k->matrix_add(m, n, n_vectors, g, 1, m, x, step, dw, s->w_row);

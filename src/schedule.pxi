@@ -8,8 +8,9 @@
 
 @cython.internal
 cdef class Facts:
-    """By value of a program: whether it is a row, whether a gradient is asked for, its level; of
-    a value that stands at the end of a chain, how many members the chain has."""
+    """By value of a program: whether it is a row, whether backward has anything to do for it (it
+    depends on what a gradient is asked for, and an output on it other than through detach or as an
+    index), its level; of a value that stands at the end of a chain, how many members that has."""
     cdef bytearray rows_block, wants_block, levels_block, chains_block
     cdef char *row
     cdef char *wants
@@ -25,12 +26,13 @@ cdef class Facts:
         self.wants = self.wants_block
         self.level = <int32_t *><char *>self.levels_block
         self.find_kinds(p, kinds)
+        self.find_reached(p)
         self.chains_block = chain_lengths(p, self.row)
         self.chain = <int32_t *><char *>self.chains_block
         self.find_levels(p)
 
     cdef int find_kinds(self, Program p, list kinds) except -1:
-        """What is a row, and what gradient is asked for."""
+        """What is a row, and what depends on something that a gradient is asked for."""
         cdef int32_t k, j
         cdef instruction i
         cdef bint row, wants
@@ -52,6 +54,27 @@ cdef class Facts:
                         wants = wants or self.wants[operand(p, &i, j)]
             self.row[k] = row
             self.wants[k] = wants and i.op != MF_DETACH
+        return 0
+
+    cdef int find_reached(self, Program p) except -1:
+        """Takes `wants` from what no output depends on in a way that gradient goes: backward would
+        bring it zeros. What is given keeps it, its gradient is read."""
+        cdef bytearray reached_block = bytearray(p.n_code + 1)
+        cdef char *reached = reached_block
+        cdef int32_t k, j, first
+        cdef instruction i
+        for v in p.outputs:
+            reached[<int32_t>v] = True
+        for k in range(p.n_code - 1, -1, -1):
+            i = p.code[k]
+            if i.op == MF_INPUT or i.op == MF_CAPTURED:
+                continue
+            self.wants[k] = self.wants[k] and reached[k]
+            if not self.wants[k]:
+                continue
+            first = i.op == MF_TAKE   # operand 0 is the index
+            for j in range(first, n_operands(&i)):
+                reached[operand(p, &i, j)] = True
         return 0
 
     cdef int find_levels(self, Program p) except -1:
@@ -123,33 +146,34 @@ def separate_dots(Program program not None, list kinds not None) -> Program:
     cdef Rewriting r
     cdef int32_t k
     cdef int32_t counts[3]
-    cdef bint mixed = False
+    cdef bint any_mixed = False
     if len(kinds) != program.n_inputs:
         raise ValueError("kinds must name a kind for each input of the program")
     facts = Facts(program, kinds)
     for k in range(program.n_code):
-        mixed = mixed or count_kinds(program, facts, k, counts) > 1
-    if not mixed:
+        any_mixed = any_mixed or is_mixed(program, facts, k, counts)
+    if not any_mixed:
         return program
     r = Rewriting(program)
     for k in range(program.n_code):
-        if count_kinds(program, facts, k, counts) > 1:
+        if is_mixed(program, facts, k, counts):
             r.moved[k] = separated(r, facts, &program.code[k], counts)
         else:
             r.moved[k] = r.copy(k)
     return r.finish()
 
 
-cdef int count_kinds(Program p, Facts facts, int32_t k, int32_t *counts) noexcept:
-    """How many kinds of products a dot adds up; counts: how many products have 0, 1 or 2 rows."""
+cdef bint is_mixed(Program p, Facts facts, int32_t k, int32_t *counts) noexcept:
+    """Whether a dot over lanes adds up products of several kinds, or of uniform numbers alone: its
+    bias is then the row. counts: how many products have 0, 1 or 2 rows."""
     cdef const instruction *i = &p.code[k]
     cdef int32_t j
     counts[0] = counts[1] = counts[2] = 0
     if i.op != MF_DOT or not facts.row[k]:
-        return 0
+        return False
     for j in range(i.x, i.x + 2 * i.n, 2):
         counts[facts.row[p.args[j]] + facts.row[p.args[j + 1]]] += 1
-    return (counts[0] > 0) + (counts[1] > 0) + (counts[2] > 0)
+    return counts[0] > 0 or (counts[1] > 0 and counts[2] > 0)
 
 
 cdef int32_t separated(Rewriting r, Facts facts, const instruction *i,
