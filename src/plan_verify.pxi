@@ -1,8 +1,8 @@
 # Every plan is verified before it runs, and again when steps put gradients off. Needs plan.pxi;
 # verify.h says what makes a plan valid.
 #
-# A fault is a fault of the compiler, whatever the traced function does: RuntimeError. The pass costs
-# less than 1 % of tracing and compiling, so it is not left to debug builds.
+# A fault is one of the compiler, whatever the traced function does: RuntimeError. The pass costs about
+# 2 % of tracing and compiling, so it is not left to debug builds.
 
 cdef extern from "verify.h" nogil:
     enum:

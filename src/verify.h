@@ -53,113 +53,133 @@ static inline int64_t mf_n_results(const mf_step *s) {
 
 /* ---- operands ---- */
 
-/* Called with each operand of a result: its place (-1: no such slot), the kinds that the executor takes
- * it for, whether it gets gradient. What it returns but 0 ends the walk. */
-typedef int mf_visit(mf_check *c, int64_t place, int kinds, int gets_gradient);
+/* Operands at a regular distance; n 0: there are no such slots, or of another kind than the executor
+ * takes them for. */
+typedef struct {
+    int64_t first, n, move; /* places */
+    int gets_gradient;
+} mf_span;
 
-static inline int mf_visit_kind(mf_check *c, int32_t slot, int64_t j, int kinds, mf_visit *visit) {
-    if (!(kinds & (slot >= 0 ? MF_ROW : MF_UNIFORM))) return visit(c, -1, kinds, 0);
-    return visit(c, mf_place_of(c, slot, j), kinds, 1);
+/* What it returns but 0 ends the walk. */
+typedef int mf_visit(mf_check *c, mf_span span);
+
+static inline int mf_visit_span(mf_check *c, int is_row, int64_t first, int64_t n, int64_t move,
+                                int gets_gradient, mf_visit *visit) {
+    const int fits = mf_place(c, is_row, first) >= 0 && mf_place(c, is_row, first + (n - 1) * move) >= 0;
+    return visit(c, (mf_span){mf_place(c, is_row, first), fits ? n : 0, move, gets_gradient});
 }
 
-static inline int mf_visit_bias(mf_check *c, int64_t j, int kinds, mf_visit *visit) {
-    const mf_step *s = c->step;
-    return s->y == MF_NO_SLOT ? 0 : mf_visit_kind(c, s->y, j * s->y_move, kinds, visit);
+/* n slots from `slot` + `from` on. */
+static inline int mf_visit_slots(mf_check *c, int32_t slot, int64_t from, int64_t n, int64_t move,
+                                 int kinds, mf_visit *visit) {
+    if (!(kinds & (slot >= 0 ? MF_ROW : MF_UNIFORM))) return visit(c, (mf_span){0, 0, 0, 0});
+    return mf_visit_span(c, slot >= 0, (slot >= 0 ? (int64_t)slot : ~(int64_t)slot) + from, n, move, 1,
+                         visit);
 }
 
-/* Of row m of W and of vector v. */
-static inline int mf_visit_matrix(mf_check *c, int64_t i, int own, mf_visit *visit) {
+static inline int mf_visit_bias(mf_check *c, int64_t from, int64_t n, int kinds, mf_visit *visit) {
     const mf_step *s = c->step;
-    const int64_t m = i % s->count, v = i / s->count;
-    int found = mf_visit_bias(c, m, c->over_lanes ? MF_ROW | MF_UNIFORM : MF_UNIFORM, visit);
-    for (int64_t j = 0; !found && j < s->n; j++) {
-        const int64_t at = s->w + m * s->w_row + j * s->w_col;
-        found = visit(c, mf_place(c, 0, at), MF_UNIFORM, 1);
-        if (!found) found = mf_visit_kind(c, s->x, v * s->x_step + j, own, visit);
-    }
+    if (s->y == MF_NO_SLOT) return 0;
+    return mf_visit_slots(c, s->y, from * s->y_move, n, s->y_move, kinds, visit);
+}
+
+/* Results first .. first + n - 1 are of vector first / count, or all of all. */
+static inline int mf_visit_matrix(mf_check *c, int64_t first, int64_t n, int own, mf_visit *visit) {
+    const mf_step *s = c->step;
+    const int64_t m = first % s->count, rows = n < s->count ? n : s->count;
+    int found = mf_visit_bias(c, m, rows, own | MF_UNIFORM, visit);
+    for (int64_t i = m; !found && i < m + rows; i++)
+        found = mf_visit_span(c, 0, s->w + i * s->w_row, s->n, s->w_col, 1, visit);
+    for (int64_t i = first; !found && i < first + n; i += s->count)
+        found = mf_visit_slots(c, s->x, i / s->count * s->x_step, s->n, 1, own, visit);
     return found;
 }
 
-static inline int mf_visit_args(mf_check *c, int32_t n, int kinds, mf_visit *visit) {
+static inline int mf_visit_args(mf_check *c, int64_t first, int64_t n, int kinds, mf_visit *visit) {
     const int32_t *a = c->plan->args + c->step->args;
     int found = 0;
-    for (int32_t j = 0; !found && j < n; j++) found = mf_visit_kind(c, a[j], 0, kinds, visit);
+    for (int64_t j = first; !found && j < first + n; j++)
+        found = mf_visit_slots(c, a[j], 0, 1, 0, kinds, visit);
     return found;
 }
 
 /* Pairs of a dot: uniform and row, then two of the step's own kind. */
 static inline int mf_visit_dot(mf_check *c, int own, int any, mf_visit *visit) {
     const mf_step *s = c->step;
-    const int32_t *a = c->plan->args + s->args;
-    int found = mf_visit_bias(c, 0, any, visit);
-    for (int32_t j = 0; !found && j < s->n_rows + s->n_pairs; j++) {
-        found = mf_visit_kind(c, a[2 * j], 0, j < s->n_rows ? MF_UNIFORM : own, visit);
-        if (!found) found = mf_visit_kind(c, a[2 * j + 1], 0, own, visit);
+    int found = mf_visit_bias(c, 0, 1, any, visit);
+    for (int32_t j = 0; !found && j < 2 * s->n_rows; j++)
+        found = mf_visit_args(c, j, 1, j % 2 ? own : MF_UNIFORM, visit);
+    return found ? found : mf_visit_args(c, 2 * (int64_t)s->n_rows, 2 * (int64_t)s->n_pairs, own, visit);
+}
+
+static inline int mf_visit_chain(mf_check *c, int64_t first, int64_t n, int own, int any,
+                                 mf_visit *visit) {
+    const mf_step *s = c->step;
+    int found = 0;
+    for (int64_t i = first; !found && i < first + n; i++) {
+        found = i ? mf_visit_slots(c, s->z, i - 1, 1, 0, own, visit)
+                  : mf_visit_slots(c, s->x, 0, 1, 0, any, visit);
+        if (!found) found = mf_visit_args(c, i, 1, any, visit);
     }
     return found;
 }
 
-/* Operands of result i of the step. */
-static inline int mf_visit_operands(mf_check *c, int64_t i, mf_visit *visit) {
+/* Operands of n results of the step: of one, or of all. */
+static inline int mf_visit_operands(mf_check *c, int64_t first, int64_t n, mf_visit *visit) {
     const mf_step *s = c->step;
     const int own = c->over_lanes ? MF_ROW : MF_UNIFORM, any = own | MF_UNIFORM;
     int found = 0;
     switch (s->op) {
-    case MF_MATRIX: return mf_visit_matrix(c, i, own, visit);
+    case MF_MATRIX: return mf_visit_matrix(c, first, n, own, visit);
     case MF_DOT: return mf_visit_dot(c, own, any, visit);
-    case MF_GATHER: return mf_visit_kind(c, c->plan->args[s->args + i], 0, any, visit);
+    case MF_GATHER: return mf_visit_args(c, first, n, any, visit);
+    case MF_CHAIN: return mf_visit_chain(c, first, n, own, any, visit);
     case MF_DETACH: /* a row or number, but no gradient */
-        return visit(c, (s->x >= 0) == c->over_lanes ? mf_place_of(c, s->x, i * s->x_move) : -1,
-                     own, 0);
-    case MF_TAKE:
-        found = visit(c, s->y >= 0 && !c->over_lanes ? -1 : mf_place_of(c, s->y, 0), any, 0);
-        return found ? found : mf_visit_args(c, s->n_rows, any, visit);
+        if ((s->x >= 0) != c->over_lanes) return visit(c, (mf_span){0, 0, 0, 0});
+        return mf_visit_span(c, s->x >= 0, (s->x >= 0 ? (int64_t)s->x : ~(int64_t)s->x) + first * s->x_move,
+                             n, s->x_move, 0, visit);
+    case MF_TAKE: /* nor by the index */
+        if (s->y >= 0 && !c->over_lanes) return visit(c, (mf_span){0, 0, 0, 0});
+        found = mf_visit_span(c, s->y >= 0, s->y >= 0 ? (int64_t)s->y : ~(int64_t)s->y, 1, 0, 0, visit);
+        return found ? found : mf_visit_args(c, 0, s->n_rows, any, visit);
     case MF_INNER:
-        found = mf_visit_bias(c, 0, own, visit);
-        for (int64_t j = 0; !found && j < s->n; j++) {
-            found = visit(c, mf_place(c, 0, s->w + j * s->w_col), MF_UNIFORM, 1);
-            if (!found) found = mf_visit_kind(c, s->x, j, own, visit);
-        }
-        return found;
-    case MF_CHAIN:
-        found = i ? visit(c, mf_place_of(c, s->z, i - 1), own, 1)
-                  : mf_visit_kind(c, s->x, 0, any, visit);
-        return found ? found
-                     : mf_visit_kind(c, c->plan->args[s->args + i], 0, any, visit);
+        found = mf_visit_bias(c, 0, 1, own, visit);
+        if (!found) found = mf_visit_span(c, 0, s->w, s->n, s->w_col, 1, visit);
+        return found ? found : mf_visit_slots(c, s->x, 0, s->n, 1, own, visit);
     default:
-        found = mf_visit_kind(c, s->x, i * s->x_move, any, visit);
+        found = mf_visit_slots(c, s->x, first * s->x_move, n, s->x_move, any, visit);
         if (found || mf_is_unary(s->op)) return found;
-        return mf_visit_kind(c, s->y, i * s->y_move, any, visit);
+        return mf_visit_slots(c, s->y, first * s->y_move, n, s->y_move, any, visit);
     }
 }
 
 static inline int mf_visit_all(mf_check *c, mf_visit *visit) {
-    int found = 0;
-    for (int64_t i = 0; !found && i < mf_n_results(c->step); i++)
-        found = mf_visit_operands(c, i, visit);
-    return found;
+    return mf_visit_operands(c, 0, mf_n_results(c->step), visit);
 }
 
-static int mf_is_unknown(mf_check *c, int64_t place, int kinds, int gets_gradient) {
-    (void)kinds, (void)gets_gradient;
-    return place < 0 || !(c->slots[place] & MF_SLOT_KNOWN);
+static int mf_is_unknown(mf_check *c, mf_span span) {
+    for (int64_t k = 0; k < span.n; k++)
+        if (!(c->slots[span.first + k * span.move] & MF_SLOT_KNOWN)) return 1;
+    return span.n == 0;
 }
 
-static int mf_does_want(mf_check *c, int64_t place, int kinds, int gets_gradient) {
-    (void)kinds;
-    return gets_gradient && mf_slot_wants(c, place);
-}
-
-static int mf_mark_reached(mf_check *c, int64_t place, int kinds, int gets_gradient) {
-    (void)kinds;
-    if (gets_gradient) c->slots[place] |= MF_SLOT_REACHED;
+static int mf_does_want(mf_check *c, mf_span span) {
+    for (int64_t k = 0; span.gets_gradient && k < span.n; k++)
+        if (mf_slot_wants(c, span.first + k * span.move)) return 1;
     return 0;
 }
 
-static int mf_mark_read(mf_check *c, int64_t place, int kinds, int gets_gradient) {
-    (void)kinds;
-    if (gets_gradient)
-        c->slots[place] |= c->slots[place] & MF_SLOT_READ ? MF_SLOT_SHARED : MF_SLOT_READ;
+static int mf_mark_reached(mf_check *c, mf_span span) {
+    for (int64_t k = 0; span.gets_gradient && k < span.n; k++)
+        c->slots[span.first + k * span.move] |= MF_SLOT_REACHED;
+    return 0;
+}
+
+static int mf_mark_read(mf_check *c, mf_span span) {
+    for (int64_t k = 0; span.gets_gradient && k < span.n; k++) {
+        uint8_t *flags = &c->slots[span.first + k * span.move];
+        *flags |= *flags & MF_SLOT_READ ? MF_SLOT_SHARED : MF_SLOT_READ;
+    }
     return 0;
 }
 
@@ -229,6 +249,9 @@ static const char *mf_shape_fault(const mf_check *c) {
 
 /* ---- the parts of a plan ---- */
 
+static const char *const mf_unreadable =
+    "it reads what is of another kind, outside of the workspace, or not yet written";
+
 /* Forward: what the step reads was written, what it writes was not. */
 static const char *mf_forward_fault(mf_check *c) {
     const mf_step *s = c->step;
@@ -238,11 +261,9 @@ static const char *mf_forward_fault(mf_check *c) {
     if ((s->z >= 0) != c->over_lanes) return "its results are of the other kind";
     if (mf_place_of(c, s->z, 0) < 0 || mf_place_of(c, s->z, n - 1) < 0)
         return "its results lie outside of the workspace";
-    if (s->op != MF_CHAIN && mf_visit_all(c, mf_is_unknown))
-        return "it reads what is of another kind, outside, or not yet written";
+    if (s->op != MF_CHAIN && mf_visit_all(c, mf_is_unknown)) return mf_unreadable;
     for (int64_t i = 0; i < n; i++) {
-        if (s->op == MF_CHAIN && mf_visit_operands(c, i, mf_is_unknown))
-            return "it reads what is of another kind, outside, or not yet written";
+        if (s->op == MF_CHAIN && mf_visit_operands(c, i, 1, mf_is_unknown)) return mf_unreadable;
         uint8_t *flags = &c->slots[mf_place_of(c, s->z, i)];
         if (*flags & MF_SLOT_KNOWN) return "it writes what was written before";
         *flags |= MF_SLOT_KNOWN;
@@ -250,43 +271,51 @@ static const char *mf_forward_fault(mf_check *c) {
     return NULL;
 }
 
-static int mf_any_wants(const mf_check *c, int32_t slot, int64_t first, int32_t n, int32_t move) {
-    for (int64_t j = 0; j < n; j++)
-        if (mf_slot_wants(c, mf_place_of(c, slot, first + j * move))) return 1;
-    return 0;
+static int mf_any_wants(mf_check *c, int32_t slot, int64_t from, int64_t n, int64_t move) {
+    return mf_visit_slots(c, slot, from, n, move, MF_ROW | MF_UNIFORM, mf_does_want);
 }
 
 /* wants_w and wants_x of a matrix or an inner product, which the executor goes by. */
-static int mf_factors_fit(const mf_check *c) {
+static int mf_factors_fit(mf_check *c) {
     const mf_step *s = c->step;
     int w = 0, x = 0;
     if (s->op != MF_MATRIX && s->op != MF_INNER) return 1;
-    for (int32_t m = 0; m < s->count; m++)
-        w = w || mf_any_wants(c, ~s->w, (int64_t)m * s->w_row, s->n, s->w_col);
-    for (int32_t v = 0; v < (s->op == MF_MATRIX ? s->n_vectors : 1); v++)
-        x = x || mf_any_wants(c, s->x, (int64_t)v * s->x_step, s->n, 1);
+    for (int64_t m = 0; !w && m < s->count; m++)
+        w = mf_any_wants(c, ~s->w, m * s->w_row, s->n, s->w_col);
+    for (int64_t v = 0; !x && v < (s->op == MF_MATRIX ? s->n_vectors : 1); v++)
+        x = mf_any_wants(c, s->x, v * s->x_step, s->n, 1);
     return !!s->wants_w == w && !!s->wants_x == x;
 }
 
-/* Backward, last step first: the step passes gradient on where something is to get it, and only
- * then; adjoints of rows that it reads start from zero. */
-static const char *mf_backward_fault(mf_check *c) {
+/* Whether gradient reaches a result that has operands to pass it on to, but does not want it. */
+static int mf_keeps_gradient(mf_check *c) {
     const mf_step *s = c->step;
-    int reached = 0, wanting = 0;
-    if (!mf_factors_fit(c)) return "its flags do not say which factors want gradient";
     for (int64_t i = 0; i < mf_n_results(s); i++) {
         const int64_t place = mf_place_of(c, s->z, i);
-        const int reached_here = c->slots[place] & MF_SLOT_REACHED, wants = mf_slot_wants(c, place);
-        const int wanting_here = mf_visit_operands(c, i, mf_does_want);
+        if (mf_slot_wants(c, place) || !(c->slots[place] & MF_SLOT_REACHED)) continue;
+        /* All members of a chain are on the way from its end. */
+        const int64_t first = s->op == MF_CHAIN ? 0 : i, n = s->op == MF_CHAIN ? i + 1 : 1;
+        if (mf_visit_operands(c, first, n, mf_does_want)) return 1;
+    }
+    return 0;
+}
+
+/* Backward, last step first: the step passes gradient on where something is to get it, and only
+ * then. */
+static const char *mf_backward_fault(mf_check *c) {
+    const mf_step *s = c->step;
+    int reached = 0;
+    for (int64_t i = 0; i < mf_n_results(s); i++) {
+        const int64_t place = mf_place_of(c, s->z, i);
+        const int wants = mf_slot_wants(c, place);
         if (c->over_lanes ? wants != !!s->wants_gradient : wants && !s->wants_gradient)
             return "its results do not want gradient as it does";
-        if (reached_here && wanting_here && !wants) return "it keeps gradient from its operands";
-        reached |= reached_here;
-        wanting |= wanting_here;
+        reached |= c->slots[place] & MF_SLOT_REACHED;
     }
-    if (!s->wants_gradient)   /* of a chain, the end is reached and any member may want */
-        return s->op == MF_CHAIN && reached && wanting ? "it keeps gradient from its operands" : NULL;
-    if (!reached || !wanting) return "it has no gradient to pass on";
+    if (!mf_factors_fit(c)) return "its flags do not say which factors want gradient";
+    if (reached && mf_keeps_gradient(c)) return "it keeps gradient from its operands";
+    if (!s->wants_gradient) return NULL;
+    if (!reached || !mf_visit_all(c, mf_does_want)) return "it has no gradient to pass on";
     mf_visit_all(c, mf_mark_reached);
     return NULL;
 }
@@ -341,7 +370,7 @@ static const char *mf_outputs_fault(mf_check *c) {
         const int64_t place = mf_place_of(c, p->outputs[k], 0);
         if (place < 0 || !(c->slots[place] & MF_SLOT_KNOWN)) return "an output is never written";
         c->slots[place] |= MF_SLOT_REACHED;
-        mf_mark_read(c, place, 0, 1);
+        mf_mark_read(c, (mf_span){place, 1, 0, 1});
     }
     return NULL;
 }
