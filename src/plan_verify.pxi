@@ -1,7 +1,7 @@
 # Every plan is verified before it runs, and again when steps put gradients off. Needs plan.pxi;
 # verify.h says what makes a plan valid.
 #
-# A fault is one of the compiler, whatever the traced function does: RuntimeError. The pass costs about
+# A fault is one of the compiler, whatever the traced function does: RuntimeError. The pass costs
 # 2 % of tracing and compiling, so it is not left to debug builds.
 
 cdef extern from "verify.h" nogil:
