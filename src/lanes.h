@@ -98,9 +98,11 @@ static MF_TARGET void MF_ISA(saturating_backward)(int op, ptrdiff_t n, const dou
         if (MF_ISA(reaches)(m, op == MF_TANH ? 3.0 : 6.0, x))
             MF_ISA(op_backward_x)(op, 1, 0, m, x, NULL, z, g, d);
         else if (op == MF_TANH)
-            for (ptrdiff_t l = 0; l < m; l++) d[l] += (1.0 - z[l]) * (1.0 + z[l]) * g[l];
+            for (ptrdiff_t l = 0; l < m; l++)
+                d[l] += mf_contribution(MF_TANH, (1.0 - z[l]) * (1.0 + z[l]), g[l]);
         else
-            for (ptrdiff_t l = 0; l < m; l++) d[l] += z[l] * (1.0 - z[l]) * g[l];
+            for (ptrdiff_t l = 0; l < m; l++)
+                d[l] += mf_contribution(MF_SIGMOID, z[l] * (1.0 - z[l]), g[l]);
     }
 }
 
