@@ -12,11 +12,13 @@ cdef extern from "no_frames.h":   # first: it changes what Cython's own code doe
 
 include "store.pxi"      # node records: allocation, counts, freeing
 include "state.pxi"      # what Python hangs on a node: Values by id, attributes, references
+include "cycles.pxi"     # what the garbage collector is shown of them
 include "order.pxi"      # topological order and backward
 include "value.pxi"      # Value: construction, attributes, pickling
 include "views.pxi"      # _prev and __dict__ as Python containers
 include "copies.pxi"     # copies and pickles, of subclasses too
 include "constructed.pxi"  # results by a constructor that a program has replaced
+include "custom.pxi"     # nodes that the user makes: steps in Python, local gradients
 include "operators.pxi"  # what every operator does: operands in, one node out
 include "build.pxi"      # many nodes in one call: affine, sum, dot
 include "idmap.pxi"      # a number for each of some nodes

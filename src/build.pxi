@@ -1,10 +1,10 @@
 # Many nodes in one call: the graphs that Python's operators would build, without a Value for every
 # step. Needs store.pxi, state.pxi, value.pxi and operators.pxi.
 #
-# Each function first looks at its operands; where an operand is HELD, an operator was replaced or
-# ops do not record, it runs the same formula through Python's operators instead. Between the look
-# and the last node no Python code runs, so nothing can change the lists: the result's Value, whose
-# allocation may collect garbage, is made before.
+# Each function first looks at its operands; where an operand is of a subclass, an operator was
+# replaced or ops do not record, it runs the same formula through the operators of Python instead.
+# Between the look and the last node no Python code runs, so nothing can change the lists: the
+# Value of the result, whose allocation may collect garbage, is made before.
 
 from itertools import islice
 
@@ -18,8 +18,6 @@ cdef bint plain_values(object values, Py_ssize_t n) except -1:
     for k in range(n):
         if type(<object>items[k]) is not Value:
             return False
-        if nodes[(<Value>items[k]).id].flags & MF_F_HELD:
-            return False
     return True
 
 
@@ -29,9 +27,8 @@ cdef bint plain_operands(object values, Py_ssize_t n) except -1:
     cdef Py_ssize_t k
     for k in range(n):
         if type(<object>items[k]) is Value:
-            if nodes[(<Value>items[k]).id].flags & MF_F_HELD:
-                return False
-        elif PyLong_Check(<object>items[k]):
+            continue
+        if PyLong_Check(<object>items[k]):
             PyLong_AsDouble(<object>items[k])
         elif not PyFloat_Check(<object>items[k]):
             return False
@@ -163,8 +160,7 @@ def affine(w, x, b, str activation=None):
     cdef int32_t sum_id
     if activation is not None:
         op = activation_op(activation)
-    if (n == 0 or (op == 0 and activation is not None) or type(b) is not Value
-            or nodes[(<Value>b).id].flags & MF_F_HELD or not c_may_build()
+    if (n == 0 or type(b) is not Value or not c_may_build()
             or not plain_values(ws, n) or not plain_operands(xs, n)):
         made = affine_in_python(ws, xs, b, activation)
         check_widths(ws, x, xs)
@@ -180,7 +176,8 @@ def affine(w, x, b, str activation=None):
             raise_error(error, op, z, 0.0)
         sum_id = then(sum_id, MF_NONE, op)
     adopt(value, sum_id)
-    return value
+    # An activation of the user's, or one that he put in the place of a method.
+    return value if op or activation is None else getattr(value, activation)()
 
 
 def dot(w, x):

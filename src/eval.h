@@ -242,7 +242,7 @@ static inline int mf_node_backward(const mf_node *nodes, const double *data, dou
         MF_LOAD_##kind(n);                                         \
         (void)x, (void)y, (void)z;                                 \
         const int error = (bfails);                                \
-        if (error && !(nodes[n->x].flags & MF_F_NUMBER)) return error; \
+        if (error && !mf_is_number(&nodes[n->x])) return error;    \
         const double dy = (dy_);                                   \
         grad[n->x] += (dx_) * g;                                   \
         (void)dy;                                                  \
@@ -251,7 +251,11 @@ static inline int mf_node_backward(const mf_node *nodes, const double *data, dou
     }
 #include "ops.h"
 #undef OP
-    default: return MF_OK; /* leaf, custom, link: nothing of their own */
+    case MF_CUSTOM: /* without x: local gradients as numbers, on the links to the children */
+        for (int32_t link = n->x < 0 ? n->y : MF_NONE; link >= 0; link = nodes[link].y)
+            grad[nodes[link].x] += data[link] * g;
+        return MF_OK;
+    default: return MF_OK; /* leaf, link: nothing of their own */
     }
 }
 #undef PROGRAM_OP

@@ -47,8 +47,8 @@ cdef class NoGrad:
         mf_n_special -= 1
 
 
-mf_value_type_finish(<PyTypeObject *>Value, give_leaf, leaf_of, dict_of, replace_dict, is_held,
-                     drop_node)
+mf_value_type_finish(<PyTypeObject *>Value, <PyTypeObject *>NodeState, give_leaf, leaf_of,
+                     custom_of, dict_of, replace_dict, is_held, drop_node)
 cdef int register_activations() except -1:
     cdef int code
     for code in range(MF_FIRST_OP, MF_N_EAGER_OPS):

@@ -45,15 +45,22 @@ static inline int32_t mf_next_handle(const void *handle) {
 }
 
 enum {
-    MF_F_HELD = 1,     /* the node's Value must live as long as the node: users hold references */
+    MF_F_HELD = 1,     /* the node's Value must live as long as the node: it is pinned while in use */
     MF_F_HOOK = 2,     /* a custom _backward waits in the Value's state */
     MF_F_ORPHAN = 4,   /* attributes of a dropped Value wait in the side table */
     MF_F_INT_EXP = 8,  /* a power whose exponent was written as an int: `**2`, not `**2.0` */
     MF_F_ASCENDING = 16, /* every node under this one has a smaller id than its users */
-    MF_F_BLANK = 64,     /* of a Value that __new__ made and no __init__ has filled yet */
-    MF_F_NUMBER = 128,   /* a leaf that is the number on the left of `2 ** v`: nobody asked for its gradient */
-    MF_F_TRACED = 32     /* made while a function was traced, or from such a node: data means nothing */
+    MF_F_TRACED = 32,  /* made while a function was traced, or from such a node: data means nothing */
+    /* The same bits mean one thing of a leaf and another of a result. */
+    MF_F_NUMBER = 8,   /* a leaf: the number on the left of `2 ** v`: nobody asked for its gradient */
+    MF_F_BLANK = 64,   /* a leaf: of a Value that __new__ made and no __init__ has filled yet */
+    MF_F_PASSED = 64,  /* a result: references of a Value above were drawn past it (cycles.pxi) */
+    MF_F_ABOVE = 128   /* a HELD node is somewhere under it; never of a leaf */
 };
+
+static inline int mf_is_number(const mf_node *n) {
+    return n->x < 0 && n->y < 0 && n->flags & MF_F_NUMBER; /* a leaf: not a power's MF_F_INT_EXP */
+}
 
 /* Work that an op may not record as usual (no_grad, tracing) is per thread; the plain counter
  * over all threads keeps the usual path to one predictable test. */

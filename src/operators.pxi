@@ -3,7 +3,7 @@
 #
 # sub, div and neg are micrograd's compositions over add, mul and pow. They are built here without
 # Values in between, unless something wants to see those: an operator replaced on the class, a
-# subclass, a HELD operand, or a mode that does not record. Then Python's own operators do it.
+# subclass, or a mode that does not record. Then Python's own operators do it.
 
 from cpython.float cimport PyFloat_AsDouble, PyFloat_Check, PyFloat_CheckExact, PyFloat_AS_DOUBLE
 from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact
@@ -74,8 +74,6 @@ cdef inline object result(double z, int32_t x, int32_t y, int op):
         adopt(value, leaf_new(z))
         return value
     adopt(value, node_new(z, x, y, op))
-    if (nodes[x].flags | (nodes[y].flags if y >= 0 else 0)) & MF_F_HELD:
-        hold_result(value)
     return value
 
 
@@ -94,8 +92,6 @@ cdef inline object result_with_number(double z, int32_t x, double number, int op
     id = node_new(z, leaf, x, op) if swapped else node_new(z, x, leaf, op)
     node_release(leaf)
     adopt(value, id)
-    if nodes[x].flags & MF_F_HELD:
-        hold_result(value)
     return value
 
 
@@ -172,7 +168,7 @@ cdef inline bint overridden(Value self) noexcept:
 
 cdef inline bint by_python(Value self) noexcept:
     """Whether a composition over self must run step by step in Python."""
-    return overridden(self) or not records() or nodes[self.id].flags & MF_F_HELD
+    return overridden(self) or not records()
 
 
 cdef object reflected(Value self, object other, int op):
@@ -332,8 +328,6 @@ cdef object power(Value self, object other, object mod):
     adopt(value, power_node(z, self.id, exponent, MF_F_INT_EXP if is_int else 0))
     if not is_int and not PyFloat_Check(other):
         state_for(value).op_text = f"**{other}"
-    if nodes[self.id].flags & MF_F_HELD:
-        hold_result(value)
     return value
 
 

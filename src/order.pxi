@@ -3,13 +3,17 @@
 # Where ids ascend from operands to users, as they do unless old records were reused in between,
 # descending ids are the order: two passes over the records, no workspace. Otherwise an iterative
 # depth-first walk makes one: a chain of ten million nodes needs no C stack. Leaves are not ordered
-# (nothing flows on from them) unless a custom _backward waits there.
+# (nothing flows on from them) unless a custom _backward waits there, or is given to one meanwhile.
 
 cdef int32_t *order = NULL     # one workspace, kept; a nested backward makes its own
 cdef int64_t cap_order = 0
 cdef uint16_t epoch = 0        # of the latest walk; a node whose mark equals it was visited
 
 cdef list walks = []           # that are under way and meet hooks: nested, or in other threads
+cdef enum:                     # what a walk goes to
+    WALK_RESULTS = 0           # all but leaves without a step
+    WALK_TRACED = 1            # what was there before the trace is a leaf to it
+    WALK_ALL = 2
 
 cdef struct walk_result:
     int64_t n_ordered          # MF_NONE: no memory
@@ -46,18 +50,17 @@ cdef bint grow_order(int32_t **ids, int64_t *cap, int64_t n_ordered,
     return True
 
 
-cdef inline bint to_visit(int32_t id, uint16_t walk, bint traced=False) noexcept nogil:
-    """traced: what was there before the trace is a leaf to it."""
+cdef inline bint to_visit(int32_t id, uint16_t walk, int what=WALK_RESULTS) noexcept nogil:
     if id < 0 or nodes[id].mark == walk:
         return False
-    if traced:
+    if what == WALK_TRACED:
         return nodes[id].op != MF_LEAF and nodes[id].flags & MF_F_TRACED
-    return nodes[id].op != MF_LEAF or nodes[id].flags & MF_F_HOOK
+    return nodes[id].op != MF_LEAF or nodes[id].flags & MF_F_HOOK or what == WALK_ALL
 
 
 cdef walk_result topological_order(int32_t root, int32_t **ids, int64_t *cap,
-                                   bint traced) noexcept nogil:
-    """Fills ids with the nodes under root, operands before users; see to_visit for traced."""
+                                   int what) noexcept nogil:
+    """Fills ids with the nodes under root, operands before users; what: WALK_..."""
     cdef uint16_t walk = next_epoch()
     cdef int64_t n_ordered = 0, n_stack = 0
     cdef int32_t id = root, child
@@ -72,9 +75,9 @@ cdef walk_result topological_order(int32_t root, int32_t **ids, int64_t *cap,
             return result
         n = &nodes[id]
         child = n.x
-        if not to_visit(child, walk, traced):
+        if not to_visit(child, walk, what):
             child = n.y
-            if not to_visit(child, walk, traced):
+            if not to_visit(child, walk, what):
                 child = MF_NONE
         if child >= 0:
             n_stack += 1
@@ -91,7 +94,7 @@ cdef walk_result topological_order(int32_t root, int32_t **ids, int64_t *cap,
                 return result
             id = ids[0][cap[0] - n_stack]
             child = nodes[id].y
-            if to_visit(child, walk, traced):
+            if to_visit(child, walk, what):
                 id = child
                 break
             n_stack -= 1
@@ -138,14 +141,12 @@ cdef int local_backward(int32_t id, Walk walk) except -1:
     return 0
 
 
-cdef int steps_of_walk(const int32_t *ids, int64_t n) except -1:
+cdef int steps_of_walk(int32_t root, int32_t **ids, int64_t *cap, int64_t n) except -1:
     """Backward over a graph with hooks."""
     cdef Walk walk = Walk()
-    cdef int64_t k
     walks.append(walk)
     try:
-        for k in range(n - 1, -1, -1):
-            local_backward(ids[k], walk)
+        run_steps(root, ids, cap, n, walk)
     finally:
         walks.remove(walk)
     return 0
@@ -227,12 +228,12 @@ cdef int backward_ordered(int32_t root) except -1:
     order = NULL
     cap_order = 0
     try:
-        walk = topological_order(root, &ids, &cap, False)
+        walk = topological_order(root, &ids, &cap, WALK_RESULTS)
         if walk.n_ordered < 0:
             raise MemoryError("no room to order the graph")
         node_grad[root] = 1.0
         if walk.has_hooks:
-            steps_of_walk(ids, walk.n_ordered)
+            steps_of_walk(root, &ids, &cap, walk.n_ordered)
         else:
             k = sweep(ids, walk.n_ordered)
             if k >= 0:
@@ -243,4 +244,25 @@ cdef int backward_ordered(int32_t root) except -1:
             cap_order = cap
         else:
             free(ids)
+    return 0
+
+
+cdef int run_steps(int32_t root, int32_t **ids, int64_t *cap, int64_t n, Walk steps) except -1:
+    """Every node's step at its turn. Should a step give one to a leaf, leaves have turns from then
+    on: the new order is the old one with leaves in between."""
+    cdef int64_t k = n - 1, n_before = n_leaf_steps
+    cdef bint has_leaves = False
+    cdef int32_t id
+    cdef walk_result walk
+    while k >= 0:
+        id = ids[0][k]
+        local_backward(id, steps)
+        if n_leaf_steps != n_before and not has_leaves:
+            walk = topological_order(root, ids, cap, WALK_ALL)
+            if walk.n_ordered < 0:
+                raise MemoryError("no room to order the graph")
+            has_leaves = True
+            while ids[0][k] != id:
+                k += 1
+        k -= 1
     return 0

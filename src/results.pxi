@@ -41,9 +41,8 @@ cdef Value stepped(double data, list operands, Step step):
     adopt(value, many_new(data, tuple(operands), MF_CALL) if operands
           else node_new(data, MF_NONE, MF_NONE, MF_CALL))
     state_for(value).hook = step
-    nodes[value.id].flags |= MF_F_HOOK | MF_F_HELD
-    if operands:
-        hold_result(value)
+    hold(value)
+    nodes[value.id].flags |= MF_F_HOOK
     return value
 
 
@@ -87,7 +86,7 @@ cdef set ids_under(int32_t root):
     cdef walk_result walk
     cdef set used = set()
     try:
-        walk = topological_order(root, &ids, &cap, False)
+        walk = topological_order(root, &ids, &cap, WALK_RESULTS)
         if walk.n_ordered < 0:
             raise MemoryError("no room to order the graph")
         for k in range(walk.n_ordered):

@@ -5,17 +5,16 @@
 # - Plain attributes (numbers, strings: nothing the garbage collector tracks): when the Value goes
 #   before the node, they wait in `orphan_attributes` and return with the next Value.
 # - A custom _backward, an attribute that could refer back into the graph, a subclass: the node is
-#   HELD. Values of the nodes that use it hold a true reference to its Value and are HELD in turn,
-#   so the collector sees the same object graph that micrograd would show it: cycles are
-#   collected in one pass, and nothing is lost that a live node still uses.
+#   HELD. Its Value is pinned while another node uses it: nothing is lost that a live node still
+#   uses. How the collector nevertheless finds cycles: cycles.pxi.
 
 from cpython.object cimport PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 
 cdef extern from "Python.h":
     int PyObject_IS_GC(PyObject *o) nogil
-    int PyGC_Enable()
-    int PyGC_Disable()
+    void PyObject_GC_UnTrack(void *o)
     void PyErr_Fetch(PyObject **, PyObject **, PyObject **)
     void PyErr_Restore(PyObject *, PyObject *, PyObject *)
 
@@ -26,17 +25,21 @@ cdef extern from "value_type.h":
 cdef dict orphan_attributes = {}   # id -> __dict__ of a node whose Value is gone
 cdef dict orphan_states = {}       # id -> its NodeState
 cdef list parked = []              # objects to drop once the store is whole again
+cdef int n_dropping = 0            # calls of drop_parked that run
+cdef enum:
+    MAX_DROPPING = 20
 cdef int64_t n_hooks_set = 0       # how often a _backward was assigned
+cdef int64_t n_leaf_steps = 0      # how often to a leaf that had none
 
 
 @cython.internal
 @cython.freelist(64)
-@cython.no_gc_clear   # a collection breaks cycles at the Value (value_type.h), if it is HELD
+@cython.no_gc   # its Value, the only one that refers to it, shows the collector what is in it
 cdef class NodeState:
-    """The rare part of a Value; most have none."""
+    """The rare part of a Value; most have none. value_type.h knows the order of the fields."""
     cdef object hook      # the custom _backward, or None
     cdef object op_text   # _op as the user gave it, or None
-    cdef tuple refs       # Values of the HELD operands
+    cdef tuple refs       # Values of the HELD nodes next under this one, or None (cycles.pxi)
 
 
 @cython.internal
@@ -72,9 +75,29 @@ cdef int park(object o) except -1:
 
 
 cdef int drop_parked() except -1:
-    """Drops what freeing left behind; may run any Python code."""
-    while parked:
-        parked.pop()
+    """Drops what freeing left behind; may run any Python code.
+
+    What is dropped may leave more behind: a chain of any length does not recurse, as those that are
+    nested too deep leave it to the first of them.
+    """
+    global n_dropping, loose
+    cdef Value value
+    if n_dropping >= MAX_DROPPING:
+        return 0
+    n_dropping += 1
+    while parked or loose >= 0:
+        if parked:
+            parked.pop()
+            continue
+        value = <Value>handles[loose]
+        loose = value.pin
+        if nodes[value.id].uses > 1:
+            value.pin = MF_PINNED   # it was used again
+        else:
+            value.pin = MF_UNPINNED
+            Py_DECREF(value)   # and `value` gives back the last one
+            value = None
+    n_dropping -= 1
     return 0
 
 
@@ -100,7 +123,11 @@ cdef Value value_of(int32_t id):
     if held is not NULL:
         return <Value>held
     nodes[id].uses += 1
-    value = blank_value()
+    try:
+        value = blank_value()
+    except MemoryError:
+        node_release(id)
+        raise
     # Allocating may collect garbage, a finalizer may have asked for the same Value.
     held = owner(id)
     if held is not NULL or not own(id, <PyObject *>value):
@@ -126,9 +153,15 @@ cdef int orphan(Value value, int32_t id) except -1:
     They move as they are: nothing is allocated that could set off the garbage collector, so nobody
     sees the node without them.
     """
+    cdef NodeState state
     if value.state is not None:
-        nodes[id].flags |= MF_F_ORPHAN
-        orphan_states[id] = value.state
+        state = <NodeState>value.state
+        if state.refs is not None:
+            park(state.refs)
+            state.refs = None
+        if state.hook is not None or state.op_text is not None:
+            nodes[id].flags |= MF_F_ORPHAN
+            orphan_states[id] = state
     if value.attributes is not NULL and <dict>value.attributes:
         nodes[id].flags |= MF_F_ORPHAN
         orphan_attributes[id] = <dict>value.attributes
@@ -149,7 +182,7 @@ cdef void drop_node(PyObject *o) noexcept:
     nodes[id].uses -= 1
     if nodes[id].uses == 0:
         free_nodes(id)
-        if not parked:
+        if loose < 0 and not parked:
             return
         PyErr_Fetch(&kind, &error, &trace)
     elif (<Value>o).state is None and (<Value>o).attributes is NULL:
@@ -191,83 +224,3 @@ cdef list operand_ids(int32_t id):
             ids.append(n.y)
             return ids
         n = &nodes[n.y]
-
-
-cdef tuple held_operands(int32_t id):
-    """Values of the operands that are HELD; made where a collection took them away.
-
-    No list comprehension: Cython 3.3 gives up an item twice where its append runs out of memory.
-    """
-    cdef list held = []
-    for k in operand_ids(id):
-        if nodes[<int32_t>k].flags & MF_F_HELD:
-            held.append(value_of(k))
-    return tuple(held)
-
-
-cdef int hold_result(Value value) except -1:
-    """Called for a new node with a HELD operand."""
-    state_for(value).refs = held_operands(value.id)
-    nodes[value.id].flags |= MF_F_HELD
-    return 0
-
-
-cdef int hold(Value value) except -1:
-    """From now on the node's Value must live as long as the node."""
-    if nodes[value.id].flags & MF_F_HELD:
-        return 0
-    if nodes[value.id].uses > 1:
-        hold_users(value)
-    nodes[value.id].flags |= MF_F_HELD
-    return 0
-
-
-cdef int hold_users(Value value) except -1:
-    """Something was hung on a node that is in use already: all that depend on it become HELD.
-
-    Nodes do not know their users, so this looks through the whole store; it is as rare as the
-    habit of giving containers to nodes after building on them. On an error nothing is HELD.
-    """
-    cdef int collecting = PyGC_Disable()  # a finalizer could free what was just found
-    try:
-        return hold_all(mark_users(value.id), value.id)
-    finally:
-        if collecting:
-            PyGC_Enable()
-
-
-cdef bytearray mark_users(int32_t used):
-    """A byte per record: 1 for `used` and for all nodes that depend on it."""
-    cdef bytearray found = bytearray(n_nodes)
-    cdef uint8_t *mark = found
-    cdef int32_t id
-    cdef bint again = True
-    mark[used] = 1
-    while again:
-        again = False
-        for id in range(n_nodes):
-            if mark[id] or nodes[id].op == MF_LEAF or nodes[id].op == MF_FREE:
-                continue
-            if (nodes[id].x >= 0 and mark[nodes[id].x]) or (nodes[id].y >= 0 and mark[nodes[id].y]):
-                mark[id] = again = True
-    return found
-
-
-cdef int hold_all(bytearray found, int32_t used) except -1:
-    cdef uint8_t *mark = found
-    cdef int32_t id
-    cdef list users = [], refs = [], held
-    for id in range(<int32_t>len(found)):
-        if mark[id] and id != used and nodes[id].op != MF_LINK:
-            users.append(value_of(id))
-    for user in users:
-        held = []
-        for k in operand_ids((<Value>user).id):
-            if mark[<int32_t>k] or nodes[<int32_t>k].flags & MF_F_HELD:
-                held.append(value_of(k))
-        refs.append(tuple(held))
-        state_for(<Value>user)
-    for user, operands in zip(users, refs):
-        (<NodeState>(<Value>user).state).refs = operands
-        nodes[(<Value>user).id].flags |= MF_F_HELD
-    return 0

@@ -36,6 +36,8 @@ cdef extern from "node.h" nogil:
         MF_F_TRACED
         MF_F_BLANK
         MF_F_NUMBER
+        MF_F_PASSED
+        MF_F_ABOVE
     int mf_n_special
     int mf_no_grad_depth
     int mf_trace_depth
@@ -101,7 +103,18 @@ cdef extern from "eval.h" nogil:
         double hi
     const mf_op_info mf_ops[]
     int mf_forward(int op, double x, double y, double *out)
+    void mf_partials(int op, double x, double y, double z, double *dx, double *dy)
     int mf_node_backward(const mf_node *nodes, const double *data, double *grad, int32_t id)
+
+cdef extern from "value_type.h" nogil:
+    enum:
+        MF_UNPINNED
+        MF_PINNED
+    ctypedef struct mf_value:
+        int32_t id
+        int32_t pin
+    bint mf_cycles_shown
+    void mf_value_pin(PyObject *value)
 
 cdef mf_node *nodes = NULL       # the records
 cdef double *node_data = NULL
@@ -116,6 +129,17 @@ cdef int32_t max_nodes = MF_MAX_NODES
 cdef PyObject **handles = NULL   # a live Value, or a link to the next free handle
 cdef int32_t cap_handles = 0
 cdef int32_t free_handle = MF_NONE
+cdef int32_t loose = MF_NONE     # first handle of the Values whose pins are to be given back
+
+cdef struct id_list:
+    int32_t *at
+    int64_t n
+    int64_t cap
+
+cdef id_list fresh               # of cycles.pxi: nodes above HELD ones that were given a Value
+cdef id_list waiting             # and the lists of its walk
+cdef id_list passing
+cdef id_list under
 
 cdef int64_t n_allocs_left = -1  # test hook: allocations until one fails; -1: never
 
@@ -193,7 +217,7 @@ cdef inline int32_t node_new(double data, int32_t x, int32_t y, uint8_t op) noex
     global cursor, n_live
     cdef int32_t id = cursor
     cdef mf_node *n
-    cdef uint8_t ascending = MF_F_ASCENDING, traced = 0
+    cdef uint8_t ascending = MF_F_ASCENDING, seen = 0
     if id >= n_nodes or nodes[id].op != MF_FREE:
         id = find_free()
         if id < 0:
@@ -208,19 +232,42 @@ cdef inline int32_t node_new(double data, int32_t x, int32_t y, uint8_t op) noex
     n.op = op
     if x >= 0:
         nodes[x].uses += 1
-        traced = nodes[x].flags
+        seen = nodes[x].flags
         ascending = nodes[x].flags if x < id else 0
     if y >= 0:
         nodes[y].uses += 1
-        traced |= nodes[y].flags
+        seen |= nodes[y].flags
         ascending &= nodes[y].flags if y < id else 0
-    n.flags = (ascending & MF_F_ASCENDING) | (traced & MF_F_TRACED)
+    n.flags = ascending & MF_F_ASCENDING
+    if seen & (MF_F_TRACED | MF_F_HELD | MF_F_ABOVE):
+        n.flags |= inherited(x, y, seen)
     if mf_n_special:
         n.flags |= mf_trace_flag()
         if n.flags & MF_F_TRACED:
             mf_clear_invalid()
     n_live += 1
     return id
+
+
+cdef uint8_t inherited(int32_t x, int32_t y, uint8_t seen) noexcept nogil:
+    """The flags that operands pass on. From its first user on the Value of a HELD one is pinned."""
+    cdef uint8_t flags = seen & MF_F_TRACED
+    if seen & (MF_F_HELD | MF_F_ABOVE):
+        flags |= MF_F_ABOVE
+    if x >= 0 and nodes[x].flags & MF_F_HELD:
+        mf_value_pin(owner(x))
+    if y >= 0 and nodes[y].flags & MF_F_HELD:
+        mf_value_pin(owner(y))
+    return flags
+
+
+cdef void unpin(int32_t id) noexcept nogil:
+    """Nothing uses a HELD node any more: the pin of its Value is loose."""
+    global loose
+    cdef mf_value *value = <mf_value *>owner(id)
+    if value is not NULL and value.pin == MF_PINNED:
+        value.pin = loose
+        loose = owners[id]
 
 
 cdef inline int32_t leaf_new(double data) noexcept nogil:
@@ -253,6 +300,8 @@ cdef void free_nodes(int32_t id) noexcept nogil:
             nodes[y].uses -= 1
             if nodes[y].uses == 0:
                 next_id = y
+            elif nodes[y].uses == 1 and nodes[y].flags & MF_F_HELD:
+                unpin(y)
         if x >= 0:
             nodes[x].uses -= 1
             if nodes[x].uses == 0:
@@ -261,6 +310,8 @@ cdef void free_nodes(int32_t id) noexcept nogil:
                     pending = x
                 else:
                     next_id = x
+            elif nodes[x].uses == 1 and nodes[x].flags & MF_F_HELD:
+                unpin(x)
         if next_id < 0:
             if pending < 0:
                 break
@@ -277,6 +328,8 @@ cdef inline void node_release(int32_t id) noexcept nogil:
     nodes[id].uses -= 1
     if nodes[id].uses == 0:
         free_nodes(id)
+    elif nodes[id].uses == 1 and nodes[id].flags & MF_F_HELD:
+        unpin(id)
 
 
 cdef bint grow_handles() noexcept nogil:
@@ -310,6 +363,8 @@ cdef inline bint own(int32_t id, PyObject *value) noexcept nogil:
     free_handle = mf_next_handle(handles[h])
     handles[h] = value
     owners[id] = h
+    if nodes[id].flags & MF_F_ABOVE:
+        note_above(id)
     return True
 
 
@@ -334,7 +389,9 @@ def live_nodes() -> int:
 def store_bytes() -> int:
     """Bytes that the store has asked the system for."""
     return (<int64_t>cap_nodes * (sizeof(mf_node) + 2 * sizeof(double) + sizeof(int32_t))
-            + <int64_t>cap_handles * sizeof(PyObject *) + <int64_t>cap_order * sizeof(int32_t))
+            + <int64_t>cap_handles * sizeof(PyObject *)
+            + (cap_order + fresh.cap + waiting.cap + passing.cap + under.cap)
+            * <int64_t>sizeof(int32_t))
 
 
 def _set_limits(*, max_nodes_to=None, fail_after=None) -> None:

@@ -159,7 +159,7 @@ cdef class Trace:
             for k, value in enumerate(self.inputs):
                 emitted = value_ids.at((<Value>value).id)
                 emitted[0] = program.emit(MF_INPUT, <int32_t>k, MF_NONE, 0) + 1
-            walk = topological_order(root, &ids, &cap, True)
+            walk = topological_order(root, &ids, &cap, WALK_TRACED)
             if walk.n_ordered < 0:
                 raise MemoryError("no room to order the traced function")
             for k in range(walk.n_ordered):
@@ -196,7 +196,7 @@ cdef class Trace:
     cdef int32_t emit_node(self, Program program, int32_t id, IdMap value_ids) except -1:
         cdef mf_node *n = &nodes[id]
         cdef int32_t x, y = MF_NONE, start
-        if n.op == MF_CUSTOM or n.op == MF_CALL or n.op == MF_INPUT:
+        if n.op in (MF_CUSTOM, MF_CALL, MF_INPUT):
             raise TraceError("a custom node or a Value of another trace cannot be compiled")
         x = self.value_id(program, n.x, value_ids)
         if n.op == MF_TAKE:

@@ -16,17 +16,19 @@ cdef extern from "value_type.h":
     bint mf_value_type_finalizes()
     ctypedef int (*mf_give_leaf_fn)(PyObject *) except -1
     ctypedef object (*mf_leaf_of_fn)(object)
+    ctypedef object (*mf_custom_of_fn)(PyObject *const *, Py_ssize_t)
     ctypedef object (*mf_dict_of_fn)(object)
     ctypedef int (*mf_replace_dict_fn)(object, object) except -1
     ctypedef int (*mf_is_held_fn)(PyObject *) noexcept
     ctypedef void (*mf_drop_node_fn)(PyObject *) noexcept
     int mf_value_complete(object o) except -1
     void mf_value_subclassed(PyTypeObject *t)
-    int mf_value_type_finish(PyTypeObject *t, mf_give_leaf_fn give, mf_leaf_of_fn leaf,
+    int mf_value_type_finish(PyTypeObject *t, PyTypeObject *state, mf_give_leaf_fn give,
+                             mf_leaf_of_fn leaf, mf_custom_of_fn custom,
                              mf_dict_of_fn dict_of, mf_replace_dict_fn replace_dict,
                              mf_is_held_fn is_held, mf_drop_node_fn drop) except -1
 
-cdef tuple PROPERTIES = ("data", "grad", "_prev", "_op", "_backward")
+cdef tuple PROPERTIES = ("data", "grad", "_prev", "_children", "_local_grads", "_op", "_backward")
 
 
 cdef class Value:
@@ -36,11 +38,14 @@ cdef class Value:
     `_prev` is the set of operands, `_op` names the op, `backward()` fills the gradients.
 
     `data` is a number: float, int, bool, NumPy scalar or 0-d array. `_children` (Values) and a
-    `_backward` assigned afterwards make a custom op, as the micrograd lecture writes them.
+    `_backward` assigned afterwards make a custom op, as the micrograd lecture writes them. In place
+    of `_op` may stand a tuple of local gradients, a number for each child, as in microgpt:
+    backward() multiplies by them and needs no function.
 
     Raises TypeError for what is no number, OverflowError for an int beyond float64.
     """
     cdef int32_t id
+    cdef int32_t pin             # MF_UNPINNED, MF_PINNED, or the next loose one (value_type.h)
     cdef object state            # NodeState or None
     cdef PyObject *attributes    # a dict, or NULL: Value's __dict__ (value_type.h)
     cdef PyObject *weak_list     # where Python keeps weak references
@@ -48,12 +53,15 @@ cdef class Value:
     __array_priority__ = -1.0    # np.float64(2) * v goes to __rmul__; ndarray * v stays elementwise
     label = ""
 
-    def __init__(self, data, _children=(), _op="", label=""):
+    def __init__(self, data, _children=(), _op="", label="", *, _local_grads=None):
         cdef double number = as_number(data, "data")
         mf_value_complete(self)
         if type(_op) is not str:
-            raise TypeError(f"_op must be a str, not {type(_op).__name__!r}")
-        init_node(self, number, tuple(_children), _op)
+            if not isinstance(_op, (tuple, list)) or _local_grads is not None:
+                raise TypeError("_op must be a str, or a tuple of local gradients, not "
+                                f"{type(_op).__name__!r}")
+            _local_grads, _op = _op, ""
+        init_node(self, number, checked_children(_children), _op, _local_grads)
         if type(label) is not str or label != "":
             self.label = label
 
@@ -100,6 +108,18 @@ cdef class Value:
         state_for(self).op_text = text
 
     @property
+    def _children(self):
+        """The operands in order, as in microgpt; an operand that is used twice is there twice."""
+        return children_of(self)
+
+    @property
+    def _local_grads(self):
+        """The derivatives by the _children, in their order: microgpt's local gradients."""
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_readable(self.id, "reading ._local_grads")
+        return local_grads_of(self)
+
+    @property
     def _backward(self):
         """This node's local step: adds its share to the grads of its operands when called."""
         if mf_n_special:
@@ -110,7 +130,7 @@ cdef class Value:
 
     @_backward.setter
     def _backward(self, function):
-        global n_hooks_set
+        global n_hooks_set, n_leaf_steps
         if not callable(function):
             raise TypeError(f"_backward must be callable, not {type(function).__name__!r}")
         if mf_n_special:
@@ -119,6 +139,8 @@ cdef class Value:
         hold(self)
         state.hook = function
         n_hooks_set += 1
+        if nodes[self.id].op == MF_LEAF and not nodes[self.id].flags & MF_F_HOOK:
+            n_leaf_steps += 1
         nodes[self.id].flags |= MF_F_HOOK
 
     def _local_backward(self):
@@ -312,19 +334,19 @@ cdef object leaf_value(double data):
     return value
 
 
-cdef int init_node(Value value, double data, tuple children, str op) except -1:
+cdef int init_node(Value value, double data, tuple children, str op, object local_grads) except -1:
     """What __init__ does to the leaf that __new__ made: rewrites or replaces it."""
+    cdef list grads = None
+    if local_grads is not None:
+        grads = checked_grads(local_grads, len(children))   # may run Python code: before all else
     cdef int32_t id = value.id
-    for child in children:
-        if not isinstance(child, Value):
-            raise TypeError(f"_children must be Values, one is {type(child).__name__!r}")
     if not records():
         children = ()
     if nodes[id].op != MF_LEAF or (children and not nodes[id].flags & MF_F_BLANK):
         raise TypeError("this Value is part of a graph already: construct a new one")
     if children:
         check_readable(id, "a custom node")
-        id = many_new(data, children, MF_CUSTOM)
+        id = custom_new(data, children, grads)
         if id < 0:
             raise MemoryError("no room for another node")
         replace_node(value, id)
@@ -334,40 +356,23 @@ cdef int init_node(Value value, double data, tuple children, str op) except -1:
         nodes[id].flags &= ~MF_F_BLANK
     if op:
         state_for(value).op_text = op
-    for child in children:
-        if nodes[(<Value>child).id].flags & MF_F_HELD:
-            hold_result(value)
-            break
     return 0
 
 
 cdef int replace_node(Value value, int32_t id) except -1:
     """The Value moves to another node, with what was hung on it."""
-    nodes[id].flags |= nodes[value.id].flags & (MF_F_HELD | MF_F_HOOK)
-    owners[id] = owners[value.id]
-    owners[value.id] = MF_NONE
-    node_release(value.id)
+    cdef int32_t old = value.id
+    nodes[id].flags |= nodes[old].flags & (MF_F_HELD | MF_F_HOOK)
+    nodes[old].flags &= ~(MF_F_HELD | MF_F_HOOK)   # it may have users: plain for them from now on
+    owners[id] = owners[old]
+    owners[old] = MF_NONE
     value.id = id
-    return 0
-
-
-cdef int32_t many_new(double data, tuple children, uint8_t op) noexcept:
-    """A node over at least one child, further ones hang on hidden links. MF_NONE: no memory."""
-    cdef Py_ssize_t k, n = len(children)
-    cdef int32_t id, rest = MF_NONE
-    if n > 1:
-        rest = (<Value>children[n - 1]).id
-        for k in range(n - 2, 0, -1):
-            id = node_new(0.0, (<Value>children[k]).id, rest, MF_LINK)
-            if k < n - 2 and rest >= 0:
-                node_release(rest)  # the new link uses it now, or nobody does
-            if id < 0:
-                return MF_NONE
-            rest = id
-    id = node_new(data, (<Value>children[0]).id, rest, op)
-    if n > 2:
-        node_release(rest)
-    return id
+    if value.pin == MF_PINNED:
+        unpin(id)
+    node_release(old)
+    if nodes[id].flags & MF_F_ABOVE:
+        note_above(id)
+    return drop_parked()
 
 
 cdef str op_text(Value value):
@@ -399,6 +404,8 @@ cdef int give_leaf(PyObject *blank) except -1:
     nodes[(<Value>blank).id].flags |= MF_F_BLANK
     if type(<object>blank) is not Value or mf_value_type_finalizes():
         nodes[(<Value>blank).id].flags |= MF_F_HELD
+        if not callback_set:
+            set_callback()
     return 0
 
 

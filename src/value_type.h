@@ -1,6 +1,6 @@
 /* The life of a Value as an object: allocation, attributes, weak references, collection, and how
  * Value(number) is called. Pure CPython API over the layout that value.pxi declares; the core lends
- * six functions and calls mf_value_type_finish once. Needs the GIL throughout.
+ * seven functions and calls mf_value_type_finish once. Needs the GIL throughout.
  *
  * By hand because it is the hottest Python-side code there is: Cython 3.3 gives every instance of a
  * class with __dict__ a dict at birth (a fifth of an op's time), saves and restores the exception
@@ -15,6 +15,7 @@
 typedef struct {
     PyObject_HEAD
     int32_t id;           /* the node, or MF_NONE while it has none */
+    int32_t pin;          /* MF_UNPINNED, MF_PINNED, or the next handle of the loose ones */
     PyObject *state;      /* NodeState or None; never NULL */
     PyObject *attributes; /* __dict__, or NULL until the first attribute is set */
     PyObject *weak_list;
@@ -22,10 +23,24 @@ typedef struct {
 
 typedef int (*mf_give_leaf_fn)(PyObject *blank);      /* 0, or -1 with an exception set */
 typedef PyObject *(*mf_leaf_of_fn)(PyObject *number); /* a new Value, or NULL */
+typedef PyObject *(*mf_custom_of_fn)(PyObject *const *args, Py_ssize_t n); /* None: not here */
 typedef PyObject *(*mf_dict_of_fn)(PyObject *value);  /* a new reference, or NULL */
 typedef int (*mf_replace_dict_fn)(PyObject *value, PyObject *dict); /* 0 or -1 */
 typedef int (*mf_is_held_fn)(PyObject *value);        /* never fails */
 typedef void (*mf_drop_node_fn)(PyObject *value);
+
+typedef struct {         /* NodeState, as Cython lays it out */
+    PyObject_HEAD
+    PyObject *hook;
+    PyObject *op_text;
+    PyObject *refs;      /* a tuple that the collector does not know, or None */
+} mf_state;
+
+/* A Value whose node is HELD and in use has a reference to itself: the pin. It is what keeps custom
+ * steps and attributes alive. When the last user goes it is loose: given back as soon as Python code
+ * may run. The list of loose ones goes through `pin`, by handles, so that it needs no memory. */
+#define MF_UNPINNED (-3)
+#define MF_PINNED (-2)
 
 #define MF_MAX_SPARE 4096 /* dead Values kept for the next op: an allocation costs a third of it */
 
@@ -33,16 +48,25 @@ static PyTypeObject *mf_value_type;
 static initproc mf_value_init;
 static mf_give_leaf_fn mf_give_leaf;
 static mf_leaf_of_fn mf_leaf_of;
+static mf_custom_of_fn mf_custom_of;
 static mf_dict_of_fn mf_dict_of;
 static mf_replace_dict_fn mf_replace_dict;
 static mf_is_held_fn mf_is_held;
 static mf_drop_node_fn mf_drop_node;
 static PyObject *mf_spare[MF_MAX_SPARE];
 static int mf_n_spare = 0;
+static int mf_cycles_shown = 0; /* during a collection: whether pins may be traversed (cycles.pxi) */
+
+static inline void mf_value_pin(PyObject *o) {
+    if (o == NULL || ((mf_value *)o)->pin != MF_UNPINNED) return;
+    ((mf_value *)o)->pin = MF_PINNED;
+    Py_INCREF(o);
+}
 
 static inline PyObject *mf_value_clean(PyObject *o) {
     mf_value *value = (mf_value *)o;
     value->id = -1;
+    value->pin = MF_UNPINNED;
     Py_INCREF(Py_None);
     value->state = Py_None;
     value->attributes = NULL;
@@ -151,21 +175,30 @@ static void mf_value_dealloc(PyObject *o) {
     Py_TRASHCAN_END
 }
 
+/* A Value may be garbage while its node is in use, and then its label and plain attributes still
+ * belong to the node. They are in no cycle, and the collector is not shown their dict: from 3.14 on it
+ * would empty it. What may be in a cycle makes the node HELD (state.pxi), and then the Value is
+ * garbage only together with all that uses it. */
 static int mf_value_traverse(PyObject *o, visitproc visit, void *arg) {
     mf_value *value = (mf_value *)o;
-    Py_VISIT(value->state);
-    Py_VISIT(value->attributes);
     Py_VISIT(Py_TYPE(o));
+    if (value->state == NULL) return 0; /* all zeros: made by object.__new__, not complete yet */
+    if (value->state != Py_None) {
+        const mf_state *state = (mf_state *)value->state;
+        Py_VISIT(state->hook);
+        if (state->refs != Py_None)
+            for (Py_ssize_t k = PyTuple_GET_SIZE(state->refs); k-- > 0;)
+                Py_VISIT(PyTuple_GET_ITEM(state->refs, k));
+    }
+    if (value->attributes != NULL && mf_is_held(o)) Py_VISIT(value->attributes);
+    if (value->pin == MF_PINNED && mf_cycles_shown) Py_VISIT(o);
     return 0;
 }
 
-/* A Value may be garbage while its node is in use, and then its label and plain attributes still
- * belong to the node. They are in no cycle; what may be in one makes the node HELD (state.pxi), and
- * then the Value is garbage only together with all that uses it. */
 static int mf_value_clear(PyObject *o) {
     mf_value *value = (mf_value *)o;
     PyObject *state = value->state;
-    if (!mf_is_held(o)) return 0;
+    if (state == NULL || !mf_is_held(o)) return 0;
     Py_INCREF(Py_None);
     value->state = Py_None;
     Py_XDECREF(state);
@@ -203,6 +236,12 @@ static PyObject *mf_value_vectorcall(PyObject *callable, PyObject *const *args, 
     if (n == 1 && names == NULL && type->tp_init == mf_value_init && type->tp_new == mf_value_new &&
         type->tp_finalize == NULL)
         return mf_leaf_of(args[0]);
+    if ((n == 2 || n == 3) && names == NULL && type->tp_init == mf_value_init &&
+        type->tp_new == mf_value_new && type->tp_finalize == NULL) {
+        PyObject *made = mf_custom_of(args, n);
+        if (made != Py_None) return made;
+        Py_DECREF(made);
+    }
     return mf_call_packed(callable, args, n, names);
 }
 
@@ -221,11 +260,13 @@ static int mf_set_dict(PyObject *o, PyObject *dict, void *unused) {
 static PyGetSetDef mf_dict_getset = {"__dict__", mf_get_dict, mf_set_dict, NULL, NULL};
 
 /* Returns -1 with an exception set where Cython laid Value out in another way than mf_value. */
-static int mf_value_type_finish(PyTypeObject *type, mf_give_leaf_fn give_leaf,
-                                mf_leaf_of_fn leaf_of, mf_dict_of_fn dict_of,
+static int mf_value_type_finish(PyTypeObject *type, PyTypeObject *state_type,
+                                mf_give_leaf_fn give_leaf, mf_leaf_of_fn leaf_of,
+                                mf_custom_of_fn custom_of, mf_dict_of_fn dict_of,
                                 mf_replace_dict_fn replace_dict, mf_is_held_fn is_held,
                                 mf_drop_node_fn drop_node) {
-    if (type->tp_basicsize != (Py_ssize_t)sizeof(mf_value)) {
+    if (type->tp_basicsize != (Py_ssize_t)sizeof(mf_value) ||
+        state_type->tp_basicsize != (Py_ssize_t)sizeof(mf_state)) {
         PyErr_SetString(PyExc_ImportError, "micrograd_fast._core: unexpected layout of Value");
         return -1;
     }
@@ -239,6 +280,7 @@ static int mf_value_type_finish(PyTypeObject *type, mf_give_leaf_fn give_leaf,
     mf_value_type = type;
     mf_give_leaf = give_leaf;
     mf_leaf_of = leaf_of;
+    mf_custom_of = custom_of;
     mf_dict_of = dict_of;
     mf_replace_dict = replace_dict;
     mf_is_held = is_held;

@@ -376,8 +376,8 @@ def test_an_interruption_leaves_a_usable_state(gc_off):
     old = signal.signal(signal.SIGALRM, interrupt)
     try:
         for k in range(60):
-            signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0002 * k)
             with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0002 * k)
                 work()
             x.grad = 0.0
             (x * x).backward()
