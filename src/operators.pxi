@@ -66,10 +66,19 @@ cdef inline bint records() noexcept:
 
 cdef inline object result(double z, int32_t x, int32_t y, int op):
     """The Value of a new node over x and y, which the caller keeps alive."""
-    cdef Value value
-    if mf_constructor_replaced() and by_constructor():
+    if mf_constructor_replaced():
+        return result_by_constructor(z, x, y, op)
+    return own_result(z, x, y, op)
+
+
+cdef object result_by_constructor(double z, int32_t x, int32_t y, int op):
+    if by_constructor():
         return constructed(z, x, y, op, (<bytes>mf_ops[op].label).decode())
-    value = blank_value()
+    return own_result(z, x, y, op)
+
+
+cdef inline object own_result(double z, int32_t x, int32_t y, int op):
+    cdef Value value = blank_value()
     if not records():
         adopt(value, leaf_new(z))
         return value
@@ -171,14 +180,17 @@ cdef inline bint by_python(Value self) noexcept:
     return overridden(self) or not records()
 
 
-cdef object reflected(Value self, object other, int op):
+cdef inline object reflected(Value self, object other, int op):
+    """other op self, for + and *."""
+    return reflected_on(self, other, op) if overridden(self) else binary(self, other, op)
+
+
+cdef object reflected_on(Value self, object other, int op):
     """other op self, which is self op other in micrograd: so a user's class is asked.
 
     Not where other is a Value: classes in C give a subclass on the right the first word,
     micrograd's does so only where the subclass overrides the reflected operator itself.
     """
-    if not overridden(self):
-        return binary(self, other, op)
     if type(other) is Value and not differs(type(self), "__radd__" if op == MF_ADD else "__rmul__"):
         return binary(self, other, op)
     return self + other if op == MF_ADD else self * other

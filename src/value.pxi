@@ -94,7 +94,7 @@ cdef class Value:
     @property
     def _prev(self):
         """The set of operands; the same objects each time, as long as somebody holds them."""
-        return Operands([value_of(k) for k in operand_ids(self.id)])
+        return operands_of(self)
 
     @property
     def _op(self):
@@ -326,10 +326,11 @@ cdef class Value:
 
 
 cdef object leaf_value(double data):
-    cdef Value value
-    if by_constructor():
-        return Value(data)
-    value = blank_value()
+    return Value(data) if by_constructor() else own_leaf(data)
+
+
+cdef inline Value own_leaf(double data):
+    cdef Value value = blank_value()
     adopt(value, leaf_new(data))
     return value
 
@@ -417,4 +418,4 @@ cdef int is_held(PyObject *value) noexcept:
 
 cdef object leaf_of(object number):
     """Lent to value_type.h: Value(number)."""
-    return leaf_value(as_number(number, "data"))
+    return own_leaf(as_number(number, "data"))

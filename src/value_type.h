@@ -12,6 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#define mf_unlikely(x) __builtin_expect(!!(x), 0)
+#else
+#define mf_unlikely(x) (x)
+#endif
+
 typedef struct {
     PyObject_HEAD
     int32_t id;           /* the node, or MF_NONE while it has none */
@@ -227,23 +233,8 @@ static PyObject *mf_call_packed(PyObject *type, PyObject *const *args, Py_ssize_
     return result;
 }
 
-/* Value(number) without a tuple of arguments takes a third of the time. Subclasses do not inherit
- * this, and a program that replaced __init__ or __new__ gets the usual call. */
 static PyObject *mf_value_vectorcall(PyObject *callable, PyObject *const *args, size_t nargsf,
-                                     PyObject *names) {
-    PyTypeObject *type = (PyTypeObject *)callable;
-    Py_ssize_t n = PyVectorcall_NARGS(nargsf);
-    if (n == 1 && names == NULL && type->tp_init == mf_value_init && type->tp_new == mf_value_new &&
-        type->tp_finalize == NULL)
-        return mf_leaf_of(args[0]);
-    if ((n == 2 || n == 3) && names == NULL && type->tp_init == mf_value_init &&
-        type->tp_new == mf_value_new && type->tp_finalize == NULL) {
-        PyObject *made = mf_custom_of(args, n);
-        if (made != Py_None) return made;
-        Py_DECREF(made);
-    }
-    return mf_call_packed(callable, args, n, names);
-}
+                                     PyObject *names);
 
 static PyObject *mf_get_dict(PyObject *o, void *unused) {
     (void)unused;
@@ -302,7 +293,18 @@ static int mf_value_type_finish(PyTypeObject *type, PyTypeObject *state_type,
 /* Whether Value.__del__ was set. */
 static inline int mf_value_type_finalizes(void) { return mf_value_type->tp_finalize != NULL; }
 
-static int mf_other_constructor = 0; /* see mf_operators_replaced */
+static int mf_other_constructor = 0;      /* see mf_operators_replaced */
+#define MF_NO_VERSION UINT32_MAX          /* not 0, which the class has just after a change */
+static uint32_t mf_plain_version = MF_NO_VERSION; /* the class's, while its constructor is its own */
+
+/* Whether the class has a version that tells when it changes. */
+static inline int mf_value_tagged(void) {
+#if PY_VERSION_HEX < 0x030C0000
+    return (mf_value_type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG) != 0;
+#else
+    return mf_value_type->tp_version_tag != 0;
+#endif
+}
 
 enum { MF_N_WATCHED = 6, MF_N_OPERATORS = 4 };
 
@@ -315,12 +317,7 @@ static int mf_operators_replaced(void) {
     static PyObject *own[MF_N_WATCHED];
     static unsigned int version = 0;
     static int replaced = 0;
-#if PY_VERSION_HEX < 0x030C0000
-    const int tagged = (mf_value_type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG) != 0;
-#else
-    const int tagged = mf_value_type->tp_version_tag != 0;
-#endif
-    if (tagged && mf_value_type->tp_version_tag == version) return replaced;
+    if (mf_value_tagged() && mf_value_type->tp_version_tag == version) return replaced;
     replaced = 0;
     mf_other_constructor = mf_value_type_finalizes();
     for (int k = 0; k < MF_N_WATCHED; k++) {
@@ -344,14 +341,35 @@ static int mf_operators_replaced(void) {
     return replaced;
 }
 
-/* Whether results must be made by calling Value. A slot that differs is only a hint: __new__ that
- * was replaced and put back leaves its slot changed. */
-static inline int mf_constructor_replaced(void) {
+static int mf_constructor_looked_up(void) {
     const PyTypeObject *type = mf_value_type;
+    mf_operators_replaced(); /* its look at the class gives the class a version */
     if (type->tp_init == mf_value_init && type->tp_new == mf_value_new && type->tp_finalize == NULL)
-        return 0;
-    mf_operators_replaced();
+        mf_other_constructor = 0;
+    mf_plain_version =
+        mf_other_constructor || !mf_value_tagged() ? MF_NO_VERSION : type->tp_version_tag;
     return mf_other_constructor;
+}
+
+/* Whether results must be made by calling Value. Asked by every op: one comparison, of a version
+ * that CPython sets to 0 when the class changes. */
+static inline int mf_constructor_replaced(void) {
+    return mf_unlikely(mf_value_type->tp_version_tag != mf_plain_version) &&
+           mf_constructor_looked_up();
+}
+
+/* Value(number) without a tuple of arguments takes a third of the time. Subclasses do not inherit
+ * this, and a program that replaced __init__ or __new__ gets the usual call. */
+static PyObject *mf_value_vectorcall(PyObject *callable, PyObject *const *args, size_t nargsf,
+                                     PyObject *names) {
+    PyTypeObject *type = (PyTypeObject *)callable;
+    Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+    if (names == NULL && n >= 1 && n <= 3 && type == mf_value_type && !mf_constructor_replaced()) {
+        PyObject *made = n == 1 ? mf_leaf_of(args[0]) : mf_custom_of(args, n);
+        if (made != Py_None) return made;
+        Py_DECREF(made);
+    }
+    return mf_call_packed(callable, args, n, names);
 }
 
 #endif

@@ -2,6 +2,7 @@
 # whole objects of those types for whoever reads; a write that would be lost is refused, or goes to
 # where it counts.
 
+from cpython.set cimport PySet_Add
 from cpython.weakref cimport PyWeakref_NewRef
 
 
@@ -36,6 +37,13 @@ cdef class Operands(set):
 
     def __repr__(self):
         return repr(set(self))
+
+
+cdef Operands operands_of(Value value):
+    cdef Operands found = Operands.__new__(Operands)
+    for k in operand_ids(value.id):
+        PySet_Add(found, value_of(k))
+    return found
 
 
 @cython.internal
