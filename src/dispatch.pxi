@@ -242,7 +242,9 @@ cdef class Dispatcher:
             try:
                 found = MethodTraces.__new__(MethodTraces)
                 (<MethodTraces>found).owner = weak_reference(owner)
-            except TypeError:   # a copy could not be told from the original
+            except TypeError:
+                found = None
+            if found is None:   # a copy could not be told from the original
                 return self.traces_beside(owner)
             (<MethodTraces>found).by_function = {}
             other = (<dict>kept).get(METHODS)
