@@ -5,7 +5,7 @@
 # batches.py compiles and lends.
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.number cimport PyNumber_Index
+from cpython.number cimport PyIndex_Check, PyNumber_Index
 
 
 cdef double row_sum(const double *a, Py_ssize_t n, Py_ssize_t stride) noexcept nogil:
@@ -191,11 +191,9 @@ cdef class Batch:
         """
         if isinstance(index, slice):
             return self.some(range(*index.indices(self.n_samples)))
-        try:
-            number = PyNumber_Index(index)
-        except TypeError:
-            return self.some(picked_samples(index, self.n_samples))
-        return self.sample(number)
+        if PyIndex_Check(index) and not hasattr(index, "__len__"):
+            return self.sample(PyNumber_Index(index))
+        return self.some(picked_samples(index, self.n_samples))
 
     def __iter__(self):
         return map(self.__getitem__, range(self.n_samples))

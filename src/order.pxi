@@ -9,7 +9,8 @@ cdef int32_t *order = NULL     # one workspace, kept; a nested backward makes it
 cdef int64_t cap_order = 0
 cdef uint16_t epoch = 0        # of the latest walk; a node whose mark equals it was visited
 
-cdef list walks = []           # that are under way and meet hooks: nested, or in other threads
+cdef Walk walks = None         # that are under way and meet hooks: nested, or in other threads
+
 cdef enum:                     # what a walk goes to
     WALK_RESULTS = 0           # all but leaves without a step
     WALK_TRACED = 1            # what was there before the trace is a leaf to it
@@ -143,12 +144,26 @@ cdef int local_backward(int32_t id, Walk walk) except -1:
 
 cdef int steps_of_walk(int32_t root, int32_t **ids, int64_t *cap, int64_t n) except -1:
     """Backward over a graph with hooks."""
+    global walks
     cdef Walk walk = Walk()
-    walks.append(walk)
+    walk.below, walks = walks, walk
     try:
         run_steps(root, ids, cap, n, walk)
     finally:
-        walks.remove(walk)
+        leave_walk(walk)
+    return 0
+
+
+cdef int leave_walk(Walk walk) noexcept:
+    global walks
+    cdef Walk above = walks
+    if above is walk:
+        walks = walk.below
+    else:   # other threads have begun walks since
+        while above.below is not walk:
+            above = above.below
+        above.below = walk.below
+    walk.below = None
     return 0
 
 

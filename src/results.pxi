@@ -30,8 +30,13 @@ cdef class Hub(Step):
     cdef int run(self, Walk walk) except -1:
         if walk is not None:
             return spread(self.call, walk)
-        for other in tuple(walks):   # by hand: a custom step in its place calls it at its turn
-            spread(self.call, <Walk>other)
+        cdef Walk other = walks
+        cdef list found = []
+        while other is not None:
+            found.append(other)
+            other = other.below
+        for other in found:   # by hand: a custom step in its place calls it at its turn
+            spread(self.call, other)
         return 0
 
 

@@ -48,25 +48,38 @@ cdef inline const Py_ssize_t *numbers_of(bytes rows) noexcept:
 
 cdef Seeds seeds_of(Walk walk, Call call):
     """Those of a call in this walk."""
-    if walk.seeds is None:
-        walk.seeds = {}
-    seeds = walk.seeds.get(call)
-    if seeds is None:
-        walk.seeds[call] = seeds = Seeds()
+    if walk.call is call:
+        return <Seeds>walk.first
+    if walk.others is not None:
+        seeds = walk.others.get(call)
+        if seeds is not None:
+            return <Seeds>seeds
+    seeds = Seeds.__new__(Seeds)
+    if walk.call is None:
+        walk.call, walk.first = call, seeds
+    elif walk.others is None:
+        walk.others = {call: seeds}
+    else:
+        walk.others[call] = seeds
     return <Seeds>seeds
+
+
+cdef Seeds taken_seeds(Walk walk, Call call):
+    """The same, which are no longer the walk's; None: there are none."""
+    if walk.call is call:
+        seeds = walk.first
+        walk.call = walk.first = None
+        return <Seeds>seeds
+    return <Seeds>walk.others.pop(call, None) if walk.others is not None else None
 
 
 cdef int spread(Call call, Walk walk) except -1:
     """The hub's step: what the seeds are worth goes to every node that the call read."""
     cdef int32_t k, n_outputs = call.special.plan.plan.n_outputs
     cdef Py_ssize_t b
-    cdef Seeds seeds
-    if walk.seeds is None:
+    cdef Seeds seeds = taken_seeds(walk, call)
+    if seeds is None or call.n_samples == 0:
         return 0
-    found = walk.seeds.pop(call, None)
-    if found is None or call.n_samples == 0:
-        return 0
-    seeds = <Seeds>found
     call.check_seals()
     if seeds.each is NULL:
         return run_alike(call, seeds.alike, walk)
@@ -83,8 +96,8 @@ cdef int spread_by_hand(Call call, Py_ssize_t sample, bytes rows, int32_t output
     read, and the calls whose results that was. Nothing waits for a hub."""
     cdef Walk own = Walk()
     seeds_of(own, call).add(call, sample, rows, output, seed)
-    while own.seeds:
-        spread(<Call>next(iter(own.seeds)), own)
+    while own.call is not None or own.others:
+        spread(<Call>(own.call if own.call is not None else next(iter(own.others))), own)
     return 0
 
 

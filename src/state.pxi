@@ -45,8 +45,12 @@ cdef class NodeState:
 @cython.internal
 @cython.freelist(8)
 cdef class Walk:
-    """One backward() that is under way."""
-    cdef dict seeds   # what results of compiled calls have added in it, see seeds.pxi; or None
+    """One backward() that is under way. What results of compiled calls have added in it, see
+    seeds.pxi: often there is one such call at a time, which needs no dict."""
+    cdef object call    # the first one, or None
+    cdef object first   # its Seeds
+    cdef dict others    # Call -> Seeds, or None
+    cdef Walk below     # the next one among those that are under way
 
 
 @cython.internal

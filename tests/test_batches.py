@@ -118,7 +118,7 @@ def test_some_samples_may_be_fed_to_a_batched_function(index):
         ("first", TypeError, "'str'"),
         (None, TypeError, "'NoneType'"),
         (1.0, TypeError, "'float'"),
-        (Value(1.0), TypeError, "'Value'"),
+        (Value(1.0), TypeError, "mg.take"),
         (slice(0.5, 2), TypeError, "slice"),
         (slice(0, 5, 0), ValueError, "zero"),
     ],
