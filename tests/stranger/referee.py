@@ -1,0 +1,533 @@
+"""A referee for micrograd_fast, written from the documentation alone; keep it so.
+
+It runs the same program text as the package, with classes of its own under the package's names,
+and knows nothing of the package's code: reverse-mode calculus over NumPy arrays. Every number is an
+array (replicas, samples). Replica 0 is computed plainly; the others carry random roundings of one
+ulp of the sum of absolute terms in every inexact step, so that the spread of the replicas says how
+far two honest evaluations may lie apart: tolerances are measured, not guessed.
+
+What the documentation leaves open is computed in both ways (`zeros`), or marked as `wild`.
+"""
+
+import numpy as np
+
+REPLICAS = 4
+_NOISE = np.random.default_rng(20261126).integers(-1, 2, size=1 << 21).astype(float)
+_EPS = 2.0**-52
+
+
+class State:
+    """What one evaluation of a program shares."""
+
+    def __init__(self, dtype=float, zeros=True, even=True, rule=None):
+        self.dtype = dtype
+        self.replicas = REPLICAS if dtype is float else 1
+        self.zeros = zeros  # False: an adjoint that is exactly 0 goes no further
+        self.even = even  # a tie of n is shared in n equal parts, not by halves
+        self.rule = rule  # a name: that rule is broken on purpose, to see that it is noticed
+        self.call = None
+        self.recording = True
+        self.at = 0
+        self.records = []
+        self.poles = 0  # steps at which Python's floats raise
+
+    def noise(self, shape):
+        n = int(np.prod(shape))
+        self.at = (self.at + 7919) % (len(_NOISE) - n - 1)
+        u = _NOISE[self.at : self.at + n].reshape(shape).copy()
+        u[0] = 0
+        return u
+
+
+S = State()
+
+
+def round(z, magnitude, times=1.0):
+    """z with a rounding of its own in every replica but the first."""
+    if S.replicas == 1:
+        return z
+    amount = (times * _EPS) * magnitude
+    amount = np.where(np.isfinite(amount), np.maximum(amount, 1e-323), 0.0)
+    return z + S.noise(z.shape) * amount
+
+
+def grid(a):
+    """(bits, bound) where all numbers are small multiples of 2**-bits: sums of such are exact."""
+    finite = a[np.isfinite(a)]
+    if not finite.size:
+        return (0, 0.0)
+    bound = float(np.abs(finite).max())
+    if bound > 2.0**20:
+        return None
+    for bits in (0, 1, 6):
+        if np.array_equal(finite * 2.0**bits, np.rint(finite * 2.0**bits)):
+            return (bits, bound)
+    return None
+
+
+def fits(bits, bound):
+    return (bits, bound) if bits < 30 and bound * 2.0**bits < 2.0**50 else None
+
+
+def _both(*wilds):
+    wilds = [w for w in wilds if w is not None]
+    if not wilds:
+        return None
+    out = wilds[0]
+    for w in wilds[1:]:
+        out = out | w
+    return out
+
+
+class Call:
+    """One run of a compiled function: what it read of the values around it."""
+
+    def __init__(self):
+        self.reads = {}
+
+
+class Value:
+    """A number of the program: data (replicas, samples or 1), and how it came about."""
+
+    __array_ufunc__ = None  # NumPy's scalars leave the operator to us
+
+    def __init__(self, data, _children=(), _op="", label=""):
+        if isinstance(data, Value):
+            raise TypeError("a Value where a number belongs")
+        a = np.full((S.replicas, 1), float(data)).astype(S.dtype)
+        self._set(a, np.abs(a), grid(np.asarray(a[0], float)), None, (), S.call is not None)
+        self.leaf = self.given = True
+
+    def _set(self, data, mag, grid, wild, parents, inner):
+        self._data, self.mag, self.grid, self.wild = data, mag, grid, wild
+        self.parents = parents if S.recording else ()
+        self.inner = inner
+        self.leaf = self.given = False
+        if not inner:
+            self.gradient = np.zeros_like(data)
+            self.gmag = np.zeros_like(data)
+            self.gwild = None
+
+    @property
+    def data(self):
+        return self._data
+
+    @data.setter
+    def data(self, number):
+        a = np.asarray(getattr(number, "numbers", number), S.dtype)
+        self._data = np.broadcast_to(a, self._data.shape).astype(S.dtype)
+        self.mag, self.grid, self.wild = np.abs(self._data), grid(self._data[0].astype(float)), None
+
+    @property
+    def grad(self):
+        return self.gradient
+
+    @grad.setter
+    def grad(self, number):
+        self.gradient = np.full_like(self._data, number)
+        self.gmag, self.gwild = np.abs(self.gradient), None
+
+    def backward(self):
+        self.gradient = np.ones_like(self._data)
+        self.gmag, self.gwild = np.ones_like(self._data), None
+        pull([self], {}, True)
+
+    def detach(self):
+        return make(self, self._data, self.mag, self.grid, self.wild, ())
+
+    def __add__(self, other):
+        return _add(self, other)
+
+    def __radd__(self, other):
+        return _add(other, self)
+
+    def __mul__(self, other):
+        return _mul(self, other)
+
+    def __rmul__(self, other):
+        return _mul(other, self)
+
+    def __neg__(self):
+        return _mul(self, -1.0)
+
+    def __sub__(self, other):
+        return _add(self, -other)
+
+    def __rsub__(self, other):
+        return _add(-self, other)
+
+    def __truediv__(self, other):
+        return _div(self, other)
+
+    def __rtruediv__(self, other):
+        return _div(other, self)
+
+    def __pow__(self, k):
+        return _vpow(self, k) if isinstance(k, Value) else _pow(self, float(k))
+
+    def __rpow__(self, base):
+        return _vpow(base, self)
+
+    def __abs__(self):
+        return self.abs()
+
+    def maximum(self, other):
+        return _extreme([self, other], np.maximum)
+
+    def minimum(self, other):
+        return _extreme([self, other], np.minimum)
+
+
+def make(like, data, mag, grid, wild, parents):
+    out = Value.__new__(Value)
+    out._set(data, mag, grid, wild, parents, S.call is not None)
+    if like is None or not parents:
+        out.leaf = not parents
+    return out
+
+
+def lift(x):
+    """x as a Value; a value from around the call is read once, as it is at that moment."""
+    if not isinstance(x, Value):
+        return Value(x)
+    if S.call is None or x.inner:
+        return x
+    read = S.call.reads.get(id(x))
+    if read is None:
+        parents = ((x, lambda node, g: (g, None)),)
+        read = make(x, x._data.copy(), x.mag.copy(), x.grid, x.wild, parents)
+        read.given = x.given
+        S.call.reads[id(x)] = read
+        S.call.reads[id(x), "kept"] = x
+    return read
+
+
+def _times(derivative, chooses=False):
+    """The step back through one operand: the adjoint times a derivative.
+
+    The derivative is computed when gradients flow: the eager graph uses its data of that moment.
+    """
+
+    def back(node, g):
+        d = derivative()
+        mask = (d != 0).any(axis=0, keepdims=True) if chooses and not S.zeros else None
+        return g * d, mask
+
+    return back
+
+
+def _exact(x, others):
+    """Whether the operand x is a number by which a product only shifts."""
+    return x.leaf and x._data.shape[1] == 1 and float(abs(x._data[0, 0])) in others
+
+
+def _add(x, y):
+    x, y = lift(x), lift(y)
+    z, mag = x._data + y._data, x.mag + y.mag
+    grid = None
+    if x.grid and y.grid:
+        grid = fits(max(x.grid[0], y.grid[0]), x.grid[1] + y.grid[1])
+    if grid is None and not _exact(x, (0.0,)) and not _exact(y, (0.0,)):
+        z = round(z, mag)
+    one = lambda node, g: (g, None)  # noqa: E731
+    return make(x, z, mag, grid, _both(x.wild, y.wild), ((x, one), (y, one)))
+
+
+def _mul(x, y):
+    x, y = lift(x), lift(y)
+    z, mag = x._data * y._data, x.mag * y.mag
+    grid = None
+    if x.grid and y.grid:
+        grid = fits(x.grid[0] + y.grid[0], x.grid[1] * y.grid[1])
+    shifts = (0.5, 1.0, 2.0, 4.0)
+    if grid is None and not _exact(x, shifts) and not _exact(y, shifts):
+        z = round(z, mag)
+    back = ((x, _times(lambda: y._data)), (y, _times(lambda: x._data)))
+    return make(x, z, mag, grid, _both(x.wild, y.wild), back)
+
+
+def _zero_of_unknown_sign(x):
+    """Where x is a zero that was computed: the sign of it, and of its reciprocal, is open."""
+    zero = (x._data == 0).any(axis=0, keepdims=True)
+    if zero.any():
+        S.poles += 1
+    return zero if zero.any() and not x.given else None
+
+
+def _div(x, y):
+    x, y = lift(x), lift(y)
+    z = x._data / y._data
+    mag = x.mag / np.abs(y._data)
+    back = (
+        (x, _times(lambda: 1 / y._data)),
+        (y, _times(lambda: -x._data / (y._data * y._data))),
+    )
+    unknown = _zero_of_unknown_sign(y)
+    if unknown is not None:
+        unknown = unknown & ~np.isnan(z).all(axis=0, keepdims=True)
+    wild = _both(x.wild, y.wild, unknown)
+    return make(x, round(z, mag, 2.0), mag, None, wild, back)
+
+
+def _power(x, k):
+    if k == 0.5:
+        return np.sqrt(x)
+    if k == -1:
+        return 1 / x
+    return np.power(x, np.asarray(k, S.dtype))
+
+
+def _pow(x, k):
+    x = lift(x)
+    z = _power(x._data, k)
+    grid = x.grid if k == 1 else (0, 1.0) if k == 0 else None
+    if k == 2 and x.grid:
+        grid = fits(2 * x.grid[0], x.grid[1] ** 2)
+    mag = np.abs(z)
+    if k in (1.0, 2.0, 3.0, 4.0):
+        mag = x.mag**k  # a sum multiplied out
+    if grid is None:
+        z = round(z, mag, 4.0)
+    wild = x.wild
+    if k < 0:
+        unknown = _zero_of_unknown_sign(x)
+        wild = _both(wild, unknown if k % 2 == 1 else None)
+    if k != np.rint(k) and (x._data < 0).any():
+        S.poles += 1
+    if k < 1 and k != 0 and (x._data == 0).any():
+        S.poles += 1
+
+    def derivative():
+        if k == 0:
+            return np.zeros_like(x._data)
+        if k == 0.5:
+            return 0.5 / np.sqrt(x._data)
+        return k * _power(x._data, k - 1) if k != 1 else np.ones_like(x._data)
+
+    return make(x, z, mag, grid, wild, ((x, _times(derivative)),))
+
+
+def _vpow(x, y):
+    x, y = lift(x), lift(y)
+    z = round(*[np.power(x._data, y._data)] * 2, 4.0)
+    mag = np.abs(z)
+    if (x._data <= 0).any():
+        S.poles += 1
+
+    def by_x():
+        d = y._data * np.power(x._data, y._data - 1)
+        return np.where(y._data + 0 * d == 0, 0, d) if (y._data == 0).any() else d
+
+    def by_y():
+        d = np.power(x._data, y._data) * np.log(x._data)
+        return np.where((x._data == 0) & (y._data >= 0), 0, d)
+
+    wild = _both(x.wild, y.wild)
+    wild = _both(wild, _zero_of_unknown_sign(x) if (y._data < 0).any() else None)
+    return make(x, z, mag, None, wild, ((x, _times(by_x)), (y, _times(by_y))))
+
+
+def _sigmoid(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=None):
+    """A method of Value for one row of the documentation's table."""
+
+    def method(self):
+        x = lift(self)
+        z = forward(x._data)
+        if trouble is not None and trouble(x._data).any():
+            S.poles += 1
+        grid = grid_of(x) if grid_of else None
+        if grid is None and not chooses:
+            moved = round(z, np.abs(z), 4.0)
+            for point in fixed:  # exp(0) is 1 in every arithmetic
+                moved = np.where(x._data == point, z, moved)
+            z = moved
+        mag = x.mag if chooses else np.abs(z)
+
+        def slope():
+            if S.rule == name:
+                return derivative(x._data, forward(x._data)) * 1.000001
+            return derivative(x._data, forward(x._data) if x._data is not kept else z)
+
+        kept = x._data
+        back = _times(slope, chooses)
+        if name == "abs":  # the sign of nan is not said
+            plain = back
+
+            def back(node, g):
+                if np.isnan(x._data).any():
+                    node.gopen = np.isnan(x._data).any(axis=0, keepdims=True)
+                return plain(node, g)
+
+        return make(x, z, mag, grid, x.wild, ((x, back),))
+
+    setattr(Value, name, method)
+
+
+def _same_grid(x):
+    return x.grid
+
+
+_unary("exp", np.exp, lambda x, z: z, lambda x: x > 709, fixed=(0,))
+_unary("log", np.log, lambda x, z: 1 / x, lambda x: x <= 0, fixed=(1,))
+_unary("log1p", np.log1p, lambda x, z: 1 / (1 + x), lambda x: x <= -1, fixed=(0,))
+_unary("sqrt", np.sqrt, lambda x, z: 1 / (2 * z), lambda x: x <= 0, fixed=(0, 1, 4))
+_unary("tanh", np.tanh, lambda x, z: 1 - z * z, None, fixed=(0,))
+_unary("sigmoid", _sigmoid, lambda x, z: z * (1 - z), None, fixed=(0,))
+_unary("sin", np.sin, lambda x, z: np.cos(x), np.isinf, fixed=(0,))
+_unary("cos", np.cos, lambda x, z: -np.sin(x), np.isinf, fixed=(0,))
+_unary(
+    "relu",
+    lambda x: np.where(x < 0, 0, x),
+    lambda x, z: (z > 0).astype(S.dtype),
+    None,
+    chooses=True,
+    grid_of=_same_grid,
+)
+_unary("abs", np.abs, lambda x, z: np.sign(x), None, chooses=True, grid_of=_same_grid)
+
+
+def _extreme(values, choose):
+    values = [lift(v) for v in values]
+    if len(values) > 2 and not S.even:
+        out = values[0]
+        for v in values[1:]:
+            out = _extreme([out, v], choose)
+        return out
+    z = values[0]._data
+    for v in values[1:]:
+        z = choose(z, v._data)
+    grids = [v.grid for v in values]
+    grid = None
+    if all(grids):
+        grid = (max(g[0] for g in grids), max(g[1] for g in grids))
+    mag = np.max(np.broadcast_arrays(*[v.mag for v in values]), axis=0)
+
+    def towards(v):
+        def back(node, g):
+            top = values[0]._data
+            for w in values[1:]:
+                top = choose(top, w._data)
+            if np.isnan(top).any():  # which one is the larger is not said
+                node.gopen = np.isnan(top).any(axis=0, keepdims=True)
+            ties = sum((w._data == top).astype(S.dtype) for w in values)
+            share = np.where(v._data == top, 1 / np.maximum(ties, 1), 0)
+            if S.rule == "maximum":
+                share = (v._data == top).astype(S.dtype)
+            mask = None if S.zeros else (share != 0).any(axis=0, keepdims=True)
+            return g * share, mask
+
+        return back
+
+    # One operand that is given twice receives two shares.
+    back = tuple((v, towards(v)) for v in values)
+    return make(values[0], z, mag, grid, _both(*[v.wild for v in values]), back)
+
+
+def maximum(*values):
+    return _extreme(values, np.maximum)
+
+
+def minimum(*values):
+    return _extreme(values, np.minimum)
+
+
+def take(values, index):
+    if isinstance(values[0], (list, tuple)):
+        return [take(column, index) for column in zip(*values, strict=True)]
+    values = [lift(v) for v in values]
+    if not isinstance(index, Value):
+        return values[int(index)]
+    at = lift(index)._data[:1].astype(int)
+    if at.size and (at.min() < 0 or at.max() >= len(values)):
+        raise IndexError("take")
+    shape = np.broadcast_shapes(at.shape[1:], *[v._data.shape[1:] for v in values])
+    z = np.zeros((S.replicas, *shape), S.dtype)
+    mag, wild = np.zeros_like(z), None
+    back = []
+    for k, v in enumerate(values):
+        here = at == k
+        z, mag = np.where(here, v._data, z), np.where(here, v.mag, mag)
+        if v.wild is not None:
+            wild = _both(wild, v.wild & here)
+        back.append((v, lambda node, g, here=here: (np.where(here, g, 0), here)))
+    if S.rule == "take":
+        back = [(v, lambda node, g: (g, None)) for v in values]
+    grids = [v.grid for v in values]
+    grid = (max(g[0] for g in grids), max(g[1] for g in grids)) if all(grids) else None
+    return make(values[0], z, mag, grid, wild, tuple(back))
+
+
+def pull(roots, adjoints, eager):
+    """Adjoints down from the roots: into `grad` of eager values, and into `adjoints`.
+
+    An adjoint is (numbers, which samples it reaches or None for all, sum of absolute terms, wild).
+    What is not reached is not computed. With eager=False eager values are where it ends.
+    """
+    order, seen, stack = [], set(), [(r, False) for r in roots]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            if node.inner or eager:
+                stack.extend((p, False) for p, _ in node.parents if id(p) not in seen)
+    for node in reversed(order):
+        if node.inner:
+            if id(node) not in adjoints:
+                continue
+            g, mask, mag, wild = adjoints[id(node)]
+        else:
+            if not eager:
+                continue
+            g, mask, mag, wild = node.gradient, None, node.gmag, node.gwild
+        if not node.parents:
+            continue
+        g = round(g, mag)
+        for parent, back in node.parents:
+            node.gopen = None
+            c, chosen = back(node, g)
+            open_ = _both(wild, node.gopen, node.wild, *[p.wild for p, _ in node.parents])
+            reach = mask
+            if chosen is not None:
+                reach = chosen if reach is None else reach & chosen
+            if not S.zeros:
+                nonzero = (g != 0).any(axis=0, keepdims=True)
+                reach = nonzero if reach is None else reach & nonzero
+            if reach is not None:
+                c = np.where(reach, c, 0)
+                open_ = None if open_ is None else open_ & reach
+            size = np.abs(c)
+            # Terms are added in some order of the engine's: the sum's bound is that of all terms.
+            ratio = mag / np.where(np.abs(g) > 0, np.abs(g), 1)
+            size = np.where(np.isfinite(ratio) & (ratio > 1), size * ratio, size)
+            c = round(c, size, 4.0)
+            if parent._data.shape[1] == 1 and c.shape[1] != 1:
+                if not c.shape[1]:  # no samples: nothing arrives
+                    reach = np.zeros((1, 0), bool)
+                c, size = c.sum(axis=1, keepdims=True), size.sum(axis=1, keepdims=True)
+                c = round(c, size)
+                reach = None if reach is None else reach.any(axis=1, keepdims=True)
+                open_ = None if open_ is None else open_.any(axis=1, keepdims=True)
+            if parent.inner:
+                shape = np.broadcast_shapes(parent._data.shape, c.shape)
+                c, size = np.broadcast_to(c, shape), np.broadcast_to(size, shape)
+                if id(parent) in adjoints:
+                    g0, mask0, mag0, wild0 = adjoints[id(parent)]
+                    reach = None if reach is None or mask0 is None else reach | mask0
+                    adjoints[id(parent)] = (g0 + c, reach, mag0 + size, _both(wild0, open_))
+                else:
+                    adjoints[id(parent)] = (c, reach, size, open_)
+            elif eager:
+                parent.gradient = parent.gradient + c
+                parent.gmag = parent.gmag + size
+                parent.gwild = _both(parent.gwild, open_)
+            else:
+                g0, mag0, wild0 = adjoints.get(id(parent), (0, 0, None))
+                adjoints[id(parent)] = (g0 + c, mag0 + size, _both(wild0, open_))
