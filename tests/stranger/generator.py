@@ -259,7 +259,14 @@ class Program:
 
         kind = d.choose(
             "loss",
-            {"mean": 5, "sum": 4, "one sample": 2, "samples": 1.5, "sum and mean": 1, "iterated": 1},
+            {
+                "mean": 5,
+                "sum": 4,
+                "one sample": 2,
+                "samples": 1.5,
+                "sum and mean": 1,
+                "iterated": 1,
+            },
         )
         if f.size == 0 and kind not in ("mean", "sum", "sum and mean"):
             kind = "sum"
@@ -406,7 +413,9 @@ class Program:
             self.step(functions[-1], penalty, n)
             self.lines.append(f"grads('grads {n}', P)")
             if functions[-1].values:
-                self.lines.append(f"grads('argument grads {n}', [{', '.join(functions[-1].values)}])")
+                self.lines.append(
+                    f"grads('argument grads {n}', [{', '.join(functions[-1].values)}])"
+                )
             self.gradients(functions[-1], n)
             if n + 1 < steps:
                 self.update()
@@ -428,7 +437,9 @@ class Program:
         numbers = f"rng.integers(-2, 3, size={n}) / 2" if self.grid else f"rng.normal(size={n})"
         if self.wild and d.chance(0.4):
             numbers = f"sprinkle({numbers}, 0.1)"
-        kind = d.choose("parameters", {"in order": 6, "made backwards": 1, "shuffled": 1, "gaps": 1})
+        kind = d.choose(
+            "parameters", {"in order": 6, "made backwards": 1, "shuffled": 1, "gaps": 1}
+        )
         values = f"({numbers}).tolist()"
         if kind == "in order":
             head.append(f"P = [mg.Value(v) for v in {values}]")

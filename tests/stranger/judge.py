@@ -231,7 +231,7 @@ def _state():
 
 def pasted(source):
     """The program as text that anybody can run."""
-    head = '''import random
+    head = """import random
 import numpy as np
 import micrograd_fast as mg
 
@@ -244,5 +244,5 @@ def show(name, x):
 def grads(name, values):
     print(name, [v.grad for v in flat(values)])
 
-'''
+"""
     return head + source

@@ -252,7 +252,7 @@ class Function:
             return f"{name}[{d.random.randrange(r)}][{d.random.randrange(c)}]"
         if self.indices and x < 0.88:
             d.features["index: used as a number"] += 1
-            return self.indices[0][0]
+            return f"({self.indices[0][0]} + P[{p.reserve(1)}])"
         if x < 0.9 and d.chance(0.15):
             return p.eager_value()
         return f"P[{p.reserve(1)}]"
@@ -267,7 +267,19 @@ class Function:
         d = self.draw
         op = d.choose(
             "op",
-            [*PLAIN, "neg", "exp", "log", "sqrt", "log1p", "reciprocal", "detach", "pow", "pow", "abs()"],
+            [
+                *PLAIN,
+                "neg",
+                "exp",
+                "log",
+                "sqrt",
+                "log1p",
+                "reciprocal",
+                "detach",
+                "pow",
+                "pow",
+                "abs()",
+            ],
         )
         if op == "neg":
             return f"-({a})"
@@ -287,7 +299,18 @@ class Function:
                 ["2", "3", "2.0", "1", "0", "4", "-1", "-2", "0.5", "1.5", "-0.5", "7", "-1.0"]
                 + ["np.float64(2.0)", "np.int64(3)", "1.0", "0.0", "-3", "2.5", "1/3"],
             )
-            whole = k in ("2", "3", "2.0", "1", "0", "4", "np.float64(2.0)", "np.int64(3)", "1.0", "0.0")
+            whole = k in (
+                "2",
+                "3",
+                "2.0",
+                "1",
+                "0",
+                "4",
+                "np.float64(2.0)",
+                "np.int64(3)",
+                "1.0",
+                "0.0",
+            )
             base = f"({a})" if whole else self.safe(a)
             return f"{base} ** {f'({k})' if not k.isdigit() else k}"
         return f"({a}).{op}()"
@@ -388,7 +411,9 @@ class Function:
 
     def _activation(self, a="v"):
         d = self.draw
-        kind = d.choose("activation", ["none", "tanh", "relu", "sigmoid", "sin", "square", "scaled exp"])
+        kind = d.choose(
+            "activation", ["none", "tanh", "relu", "sigmoid", "sin", "square", "scaled exp"]
+        )
         return {
             "none": a,
             "square": f"({a}) ** 2",
@@ -440,7 +465,9 @@ class Function:
 
     def _softmax(self):
         name, n = self.vector()
-        how = self.draw.choose("softmax", ["mg.functional.softmax", "mg.functional.log_softmax", "by_hand"])
+        how = self.draw.choose(
+            "softmax", ["mg.functional.softmax", "mg.functional.log_softmax", "by_hand"]
+        )
         self._put("h", f"{how}({name})", n)
 
     def _norm(self):
@@ -472,7 +499,9 @@ class Function:
         taps = p.vector(width)
         out = len(range(0, n - width + 1, step))
         text = f"sum(a * {name}[i + j] for j, a in enumerate({taps}))"
-        self._put("h", f"[{self._activation(text)} for i in range(0, {n - width + 1}, {step})]", out)
+        self._put(
+            "h", f"[{self._activation(text)} for i in range(0, {n - width + 1}, {step})]", out
+        )
 
     def _recurrence(self):
         d, p = self.draw, self.program
@@ -533,7 +562,9 @@ class Function:
     def _sum(self):
         d = self.draw
         name, n = self.vector()
-        kind = d.choose("sums", ["sum", "library", "max", "min", "squares", "numpy", "np.mean", "loop"])
+        kind = d.choose(
+            "sums", ["sum", "library", "max", "min", "squares", "numpy", "np.mean", "loop"]
+        )
         if kind == "loop":
             s = self.local("s")
             self.body += [f"{s} = 0.0", f"for v in {name}:", f"    {s} += v * v - v"]
@@ -569,7 +600,7 @@ class Function:
     def _mlp(self):
         d, p = self.draw, self.program
         name, n = self.vector()
-        sizes = [d.random.randint(1, 5) for _ in range(d.random.randint(1, 2))]
+        sizes = [*([d.random.randint(2, 5)] if d.chance(0.5) else []), d.random.randint(1, 4)]
         act = d.pick(("relu", "tanh", "sigmoid"))
         model = p.name("model")
         p.lines.append(f"random.seed({d.random.randrange(1000)})")

@@ -319,12 +319,13 @@ def _vpow(x, y):
         return np.where(y._data + 0 * d == 0, 0, d) if (y._data == 0).any() else d
 
     def by_y():
-        d = np.power(x._data, y._data) * np.log(x._data)
+        d = out._data * np.log(x._data)
         return np.where((x._data == 0) & (y._data >= 0), 0, d)
 
     wild = _both(x.wild, y.wild)
     wild = _both(wild, _zero_of_unknown_sign(x) if (y._data < 0).any() else None)
-    return make(x, z, mag, None, wild, ((x, _times(by_x)), (y, _times(by_y))))
+    out = make(x, z, mag, None, wild, ((x, _times(by_x)), (y, _times(by_y))))
+    return out
 
 
 def _sigmoid(x):
@@ -349,11 +350,9 @@ def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=
         mag = x.mag if chooses else np.abs(z)
 
         def slope():
-            if S.rule == name:
-                return derivative(x._data, forward(x._data)) * 1.000001
-            return derivative(x._data, forward(x._data) if x._data is not kept else z)
+            d = derivative(x._data, out._data)
+            return d * 1.000001 if S.rule == name else d
 
-        kept = x._data
         back = _times(slope, chooses)
         if name == "abs":  # the sign of nan is not said
             plain = back
@@ -363,7 +362,8 @@ def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=
                     node.gopen = np.isnan(x._data).any(axis=0, keepdims=True)
                 return plain(node, g)
 
-        return make(x, z, mag, grid, x.wild, ((x, back),))
+        out = make(x, z, mag, grid, x.wild, ((x, back),))
+        return out
 
     setattr(Value, name, method)
 

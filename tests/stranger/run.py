@@ -6,8 +6,11 @@ Written from the documentation alone; keep it so. See README.md beside this file
 """
 
 import argparse
+import functools
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -49,7 +52,9 @@ class Tally:
             self.faults.append((seed, verdict.faults))
 
     def text(self):
-        lines = [f"{self.programs} programs, {self.real} numbers compared, {len(self.faults)} faults"]
+        lines = [
+            f"{self.programs} programs, {self.real} numbers compared, {len(self.faults)} faults"
+        ]
         lines += [f"  excused {n}: {why}" for why, n in self.excused.most_common()]
         lines.append(f"  most comparisons real in {self.mostly_real} programs")
         return "\n".join(lines)
@@ -117,12 +122,19 @@ def _command(arguments, *more):
     return command + (["--variant", arguments.variant] if arguments.variant else [])
 
 
-def crash_of(source, arguments):
+def crash_of(source, variant):
     """The signal that ends a process which runs the program; 0 if none does."""
-    done = subprocess.run(
-        _command(arguments, "--source"), input=source, text=True, capture_output=True, timeout=120
-    )
-    return -min(done.returncode, 0)
+    set_variant(variant)
+    child = os.fork()
+    if not child:
+        try:
+            signal.alarm(20)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            judge.run_package(source)
+        finally:
+            os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 def run(arguments):
@@ -187,8 +199,10 @@ def main(argv=None):
             print(f"  {n:7d} {name}")
     for seed, code in crashes[: arguments.shrink]:
         source = generator.program(seed, arguments.budget)[0]
-        if crash_of(source, arguments):
-            source = shrink.shrink(source, lambda text: crash_of(text, arguments) > 0, 300.0)
+        crash = functools.partial(crash_of, variant=arguments.variant)
+        if crash(source):
+            deadly = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
+            source = shrink.shrink(source, lambda text: crash(text) in deadly, 120.0)
             print(report(seed, source, [f"the process ends with {code}"]))
         else:
             print(f"seed {seed} ends with {code} only after the programs before it")
