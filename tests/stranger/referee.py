@@ -19,36 +19,39 @@ _EPS = 2.0**-52
 class State:
     """What one evaluation of a program shares."""
 
-    def __init__(self, dtype=float, zeros=True, even=True, rule=None):
+    def __init__(self, dtype=float, zeros=True, even=True, stale=False, rule=None):
         self.dtype = dtype
         self.replicas = REPLICAS if dtype is float else 1
         self.zeros = zeros  # False: an adjoint that is exactly 0 goes no further
         self.even = even  # a tie of n is shared in n equal parts, not by halves
+        self.stale = stale  # a call passes on what is in its operands' grads from before
         self.rule = rule  # a name: that rule is broken on purpose, to see that it is noticed
         self.call = None
         self.recording = True
         self.at = 0
         self.records = []
+        self.row_and_uniforms = False
         self.poles = 0  # steps at which Python's floats raise
 
-    def noise(self, shape):
-        n = int(np.prod(shape))
-        self.at = (self.at + 7919) % (len(_NOISE) - n - 1)
-        u = _NOISE[self.at : self.at + n].reshape(shape).copy()
-        u[0] = 0
-        return u
+    def noise(self, shape, size):
+        self.at = (self.at + 7919) % (len(_NOISE) - size - 1)
+        return _NOISE[self.at : self.at + size].reshape(shape)
 
 
 S = State()
 
 
-def round(z, magnitude, times=1.0):
+def rounded(z, magnitude, times=1.0):
     """z with a rounding of its own in every replica but the first."""
     if S.replicas == 1:
         return z
-    amount = (times * _EPS) * magnitude
-    amount = np.where(np.isfinite(amount), np.maximum(amount, 1e-323), 0.0)
-    return z + S.noise(z.shape) * amount
+    amount = magnitude * (times * _EPS) + (magnitude != 0) * 1e-323
+    change = amount * S.noise(z.shape, z.size)
+    out = z + change
+    if not np.isfinite(change).all():
+        out = np.where(np.isfinite(change), out, z)
+    out[0] = z[0]
+    return out
 
 
 def grid(a):
@@ -84,6 +87,13 @@ class Call:
 
     def __init__(self):
         self.reads = {}
+        self.operands = []
+
+    def all_operands(self):
+        """The values around it that it and the batches it was fed with have read."""
+        calls = [c for c in self.operands if isinstance(c, Call)]
+        values = [v for v in self.operands if isinstance(v, Value)]
+        return values + [v for c in calls for v in c.all_operands()]
 
 
 class Value:
@@ -94,15 +104,20 @@ class Value:
     def __init__(self, data, _children=(), _op="", label=""):
         if isinstance(data, Value):
             raise TypeError("a Value where a number belongs")
-        a = np.full((S.replicas, 1), float(data)).astype(S.dtype)
-        self._set(a, np.abs(a), grid(np.asarray(a[0], float)), None, (), S.call is not None)
+        x = float(data)
+        a = np.full((S.replicas, 1), x, S.dtype)
+        small = (6, abs(x)) if (x * 64).is_integer() and abs(x) < 1e6 else None
+        self._set(a, np.abs(a), small, None, (), S.call is not None)
         self.leaf = self.given = True
 
     def _set(self, data, mag, grid, wild, parents, inner):
         self._data, self.mag, self.grid, self.wild = data, mag, grid, wild
         self.parents = parents if S.recording else ()
         self.inner = inner
+        self.row = any(p.row for p, _ in parents)
+        self.terms = (1, 0) if self.row else (0, 1)
         self.leaf = self.given = False
+        self.call = None
         if not inner:
             self.gradient = np.zeros_like(data)
             self.gmag = np.zeros_like(data)
@@ -198,7 +213,7 @@ def lift(x):
         read = make(x, x._data.copy(), x.mag.copy(), x.grid, x.wild, parents)
         read.given = x.given
         S.call.reads[id(x)] = read
-        S.call.reads[id(x), "kept"] = x
+        S.call.operands.append(x)
     return read
 
 
@@ -210,7 +225,7 @@ def _times(derivative, chooses=False):
 
     def back(node, g):
         d = derivative()
-        mask = (d != 0).any(axis=0, keepdims=True) if chooses and not S.zeros else None
+        mask = (d[:1] != 0) if chooses and not S.zeros else None
         return g * d, mask
 
     return back
@@ -228,9 +243,14 @@ def _add(x, y):
     if x.grid and y.grid:
         grid = fits(max(x.grid[0], y.grid[0]), x.grid[1] + y.grid[1])
     if grid is None and not _exact(x, (0.0,)) and not _exact(y, (0.0,)):
-        z = round(z, mag)
+        z = rounded(z, mag)
     one = lambda node, g: (g, None)  # noqa: E731
-    return make(x, z, mag, grid, _both(x.wild, y.wild), ((x, one), (y, one)))
+    out = make(x, z, mag, grid, _both(x.wild, y.wild), ((x, one), (y, one)))
+    if out.row:
+        terms = [v.terms for v in (x, y) if not _exact(v, (0.0,))]
+        out.terms = (sum(t[0] for t in terms), sum(t[1] for t in terms))
+        S.row_and_uniforms |= out.terms[1] >= 2
+    return out
 
 
 def _mul(x, y):
@@ -241,9 +261,12 @@ def _mul(x, y):
         grid = fits(x.grid[0] + y.grid[0], x.grid[1] * y.grid[1])
     shifts = (0.5, 1.0, 2.0, 4.0)
     if grid is None and not _exact(x, shifts) and not _exact(y, shifts):
-        z = round(z, mag)
+        z = rounded(z, mag)
     back = ((x, _times(lambda: y._data)), (y, _times(lambda: x._data)))
-    return make(x, z, mag, grid, _both(x.wild, y.wild), back)
+    out = make(x, z, mag, grid, _both(x.wild, y.wild), back)
+    if out.row and not (x.row and y.row):  # a sum times a number may be multiplied out
+        out.terms = x.terms if x.row else y.terms
+    return out
 
 
 def _zero_of_unknown_sign(x):
@@ -266,7 +289,7 @@ def _div(x, y):
     if unknown is not None:
         unknown = unknown & ~np.isnan(z).all(axis=0, keepdims=True)
     wild = _both(x.wild, y.wild, unknown)
-    return make(x, round(z, mag, 2.0), mag, None, wild, back)
+    return make(x, rounded(z, mag, 2.0), mag, None, wild, back)
 
 
 def _power(x, k):
@@ -287,14 +310,14 @@ def _pow(x, k):
     if k in (1.0, 2.0, 3.0, 4.0):
         mag = x.mag**k  # a sum multiplied out
     if grid is None:
-        z = round(z, mag, 4.0)
+        z = rounded(z, mag, 4.0)
     wild = x.wild
     if k < 0:
         unknown = _zero_of_unknown_sign(x)
         wild = _both(wild, unknown if k % 2 == 1 else None)
     if k != np.rint(k) and (x._data < 0).any():
         S.poles += 1
-    if k < 1 and k != 0 and (x._data == 0).any():
+    if (k < 1 and k != 0 and (x._data == 0).any()) or np.isinf(z).any():
         S.poles += 1
 
     def derivative():
@@ -309,9 +332,9 @@ def _pow(x, k):
 
 def _vpow(x, y):
     x, y = lift(x), lift(y)
-    z = round(*[np.power(x._data, y._data)] * 2, 4.0)
+    z = rounded(*[np.power(x._data, y._data)] * 2, 4.0)
     mag = np.abs(z)
-    if (x._data <= 0).any():
+    if (x._data <= 0).any() or np.isinf(z).any():
         S.poles += 1
 
     def by_x():
@@ -343,7 +366,7 @@ def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=
             S.poles += 1
         grid = grid_of(x) if grid_of else None
         if grid is None and not chooses:
-            moved = round(z, np.abs(z), 4.0)
+            moved = rounded(z, np.abs(z), 4.0)
             for point in fixed:  # exp(0) is 1 in every arithmetic
                 moved = np.where(x._data == point, z, moved)
             z = moved
@@ -418,7 +441,7 @@ def _extreme(values, choose):
             share = np.where(v._data == top, 1 / np.maximum(ties, 1), 0)
             if S.rule == "maximum":
                 share = (v._data == top).astype(S.dtype)
-            mask = None if S.zeros else (share != 0).any(axis=0, keepdims=True)
+            mask = None if S.zeros else share[:1] != 0
             return g * share, mask
 
         return back
@@ -478,6 +501,8 @@ def pull(roots, adjoints, eager):
             stack.append((node, True))
             if node.inner or eager:
                 stack.extend((p, False) for p, _ in node.parents if id(p) not in seen)
+                if S.stale and node.call is not None:
+                    stack.extend((p, False) for p in node.call.all_operands())
     for node in reversed(order):
         if node.inner:
             if id(node) not in adjoints:
@@ -489,7 +514,7 @@ def pull(roots, adjoints, eager):
             g, mask, mag, wild = node.gradient, None, node.gmag, node.gwild
         if not node.parents:
             continue
-        g = round(g, mag)
+        g = rounded(g, mag)
         for parent, back in node.parents:
             node.gopen = None
             c, chosen = back(node, g)
@@ -498,7 +523,7 @@ def pull(roots, adjoints, eager):
             if chosen is not None:
                 reach = chosen if reach is None else reach & chosen
             if not S.zeros:
-                nonzero = (g != 0).any(axis=0, keepdims=True)
+                nonzero = g[:1] != 0
                 reach = nonzero if reach is None else reach & nonzero
             if reach is not None:
                 c = np.where(reach, c, 0)
@@ -507,17 +532,18 @@ def pull(roots, adjoints, eager):
             # Terms are added in some order of the engine's: the sum's bound is that of all terms.
             ratio = mag / np.where(np.abs(g) > 0, np.abs(g), 1)
             size = np.where(np.isfinite(ratio) & (ratio > 1), size * ratio, size)
-            c = round(c, size, 4.0)
+            c = rounded(c, size, 4.0)
             if parent._data.shape[1] == 1 and c.shape[1] != 1:
                 if not c.shape[1]:  # no samples: nothing arrives
                     reach = np.zeros((1, 0), bool)
                 c, size = c.sum(axis=1, keepdims=True), size.sum(axis=1, keepdims=True)
-                c = round(c, size)
+                c = rounded(c, size)
                 reach = None if reach is None else reach.any(axis=1, keepdims=True)
                 open_ = None if open_ is None else open_.any(axis=1, keepdims=True)
             if parent.inner:
                 shape = np.broadcast_shapes(parent._data.shape, c.shape)
-                c, size = np.broadcast_to(c, shape), np.broadcast_to(size, shape)
+                if c.shape != shape:
+                    c, size = np.broadcast_to(c, shape), np.broadcast_to(size, shape)
                 if id(parent) in adjoints:
                     g0, mask0, mag0, wild0 = adjoints[id(parent)]
                     reach = None if reach is None or mask0 is None else reach | mask0

@@ -34,8 +34,8 @@ def flat(structure):
 
 
 class Batch:
-    def __init__(self, structure, size):
-        self.structure, self.size = structure, size
+    def __init__(self, structure, size, call):
+        self.structure, self.size, self.call = structure, size, call
 
     def __len__(self):
         return self.size
@@ -45,10 +45,12 @@ class Batch:
             return np.broadcast_to(g * weight, node._data.shape), None
 
         mag = node.mag.sum(axis=1, keepdims=True) * weight
-        z = R.round(node._data.sum(axis=1, keepdims=True) * weight, mag)
+        z = R.rounded(node._data.sum(axis=1, keepdims=True) * weight, mag)
         grid = node.grid and weight == 1 and R.fits(node.grid[0], node.grid[1] * self.size)
         wild = None if node.wild is None else node.wild.any(axis=1, keepdims=True)
-        return R.make(node, z, mag, grid or None, wild, ((node, back),))
+        out = R.make(node, z, mag, grid or None, wild, ((node, back),))
+        out.call = self.call
+        return out
 
     def sum(self):
         return _map(self.structure, lambda node: self._reduce(node, 1.0))
@@ -71,7 +73,9 @@ class Batch:
 
             z, mag = node._data[:, k : k + 1].copy(), node.mag[:, k : k + 1].copy()
             wild = None if node.wild is None else node.wild[:, k : k + 1]
-            return R.make(node, z, mag, node.grid, wild, ((node, back),))
+            out = R.make(node, z, mag, node.grid, wild, ((node, back),))
+            out.call = self.call
+            return out
 
         return _map(self.structure, one)
 
@@ -97,7 +101,8 @@ class Compiled:
                 return [build(p) for p in (part.swapaxes(0, 1) if self.batch else part)]
             data = np.broadcast_to(part.reshape(1, -1), (R.S.replicas, part.size)).astype(R.S.dtype)
             node = R.make(None, data, np.abs(data), R.grid(part.reshape(-1)), None, ())
-            node.given = True
+            node.given = node.row = True
+            node.terms = (1, 0)
             cells.append(node)
             return node
 
@@ -114,6 +119,7 @@ class Compiled:
             return R.lift(a)
         if isinstance(a, Batch):
             sizes.append(a.size)
+            R.S.call.operands.append(a.call)
             cells = flat(a.structure)
             shape = (a.size,) if isinstance(a.structure, R.Value) else (a.size, len(cells))
             if inputs is not None:
@@ -128,7 +134,8 @@ class Compiled:
 
     def _run(self, args, inputs=None, kwargs=None):
         sizes = []
-        before, R.S.call = R.S.call, R.Call()
+        call = R.Call()
+        before, R.S.call = R.S.call, call
         try:
             given = [self._argument(a, sizes, inputs) for a in args]
             named = {k: self._argument(a, sizes, inputs) for k, a in (kwargs or {}).items()}
@@ -137,7 +144,7 @@ class Compiled:
                 out = _map(out, lambda v: self._spread(v, sizes[0]))
         finally:
             R.S.call = before
-        return out, (sizes[0] if sizes else None)
+        return out, (sizes[0] if sizes else None), call
 
     @staticmethod
     def _spread(v, size):
@@ -145,16 +152,20 @@ class Compiled:
         shape = (R.S.replicas, size)
         data, mag = np.broadcast_to(v._data, shape), np.broadcast_to(v.mag, shape)
         wild = None if v.wild is None else np.broadcast_to(v.wild, (1, size))
-        return R.make(v, data, mag, v.grid, wild, ((v, lambda node, g: (g, None)),))
+        out = R.make(v, data, mag, v.grid, wild, ((v, lambda node, g: (g, None)),))
+        out.row, out.terms = True, (1, 0)
+        return out
 
     def __call__(self, *args, **kwargs):
-        out, size = self._run(args, None, kwargs)
+        out, size, call = self._run(args, None, kwargs)
         if self.batch:
-            return Batch(out, size)
+            return Batch(out, size, call)
 
         def outside(v):
             one = (v, lambda node, g: (g, None))
-            return R.make(v, v._data, v.mag, v.grid, v.wild, (one,))
+            out = R.make(v, v._data, v.mag, v.grid, v.wild, (one,))
+            out.call = call
+            return out
 
         return _map(out, outside)
 
@@ -162,7 +173,7 @@ class Compiled:
         inputs = []
         before, R.S.recording = R.S.recording, True
         try:
-            out, size = self._run(args, inputs, kwargs)
+            out, size, _ = self._run(args, inputs, kwargs)
         finally:
             R.S.recording = before
         weight = np.asarray(1, R.S.dtype)
