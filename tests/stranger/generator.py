@@ -7,7 +7,8 @@ that were drawn. judge.py says what names a program may use.
 import random
 from collections import Counter
 
-from pieces import HELPERS, Function
+from spellings import HELPERS
+from pieces import Function
 
 
 class Draw:
@@ -375,7 +376,7 @@ class Program:
             d.features["value_and_grad: of arrays"] += 1
             self.lines.append(f"v, g = {f.call}.value_and_grad({f.arguments()})")
             self.lines.append(f"show('value {n}', v)")
-            self.lines.append(f"for k, a in enumerate(g if isinstance(g, tuple) else (g,)):")
+            self.lines.append("for k, a in enumerate(g if isinstance(g, tuple) else (g,)):")
             self.lines.append(f"    show(f'array gradient {n} {{k}}', a)")
         if not self.derived and not f.eager_arguments and not f.fed and d.chance(0.5):
             d.features["value_and_grad: of params"] += 1

@@ -19,7 +19,11 @@ import referee_calls
 
 SPREADS = 50  # of the referee's own noise: two honest evaluations lie a few spreads apart
 RELATIVE = 1e-12  # of the sum of absolute terms: what docs/compile.md promises
-KNOWN = {"row and uniforms"}  # faults that are being mended: their programs are not run
+KNOWN = {
+    "row and uniforms",
+    "stale",
+    "nan",
+}  # faults that are being mended: their programs are not run
 LOOSE = 1e-6  # a tolerance above this, relative, is counted apart: the number is ill-conditioned
 
 
@@ -53,7 +57,7 @@ def run_package(source):
     def grads(name, values):
         records.append((name, None, np.array([float(v.grad) for v in flat(values)])))
 
-    names = dict(mg=mg, np=np, random=random, flat=flat, show=show, grads=grads)
+    names = {"mg": mg, "np": np, "random": random, "flat": flat, "show": show, "grads": grads}
     threads = mg.get_num_threads()
     try:
         with warnings.catch_warnings():
@@ -68,7 +72,7 @@ def run_package(source):
 
 def run_referee(source, **how):
     """[(name, shape, replicas, sum of absolute terms, wild or None)], and the state."""
-    R.S = R.State(**how)
+    R.S.reset(**how)
     records = R.S.records
 
     def columns(thing):
@@ -121,7 +125,7 @@ def run_referee(source, **how):
         cells = [(v.gradient, v.gmag, v.gwild) for v in flat(values)]
         records.append((name, None, *join(cells)))
 
-    names = dict(mg=referee_calls.module(), np=np, random=random, show=show, grads=grads)
+    names = {"mg": referee_calls.module(), "np": np, "random": random, "show": show, "grads": grads}
     names["flat"] = referee_calls.flat
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -158,7 +162,8 @@ def judge(source, rule=None):
     verdict = Verdict()
     with _state():
         expected, state = run_referee(source, rule=rule)
-    if state.row_and_uniforms and "row and uniforms" in KNOWN:
+        poles, known = state.poles, state.row_and_uniforms
+    if known and "row and uniforms" in KNOWN:
         verdict.excused["known fault: a row plus uniform terms"] += 1
         return verdict
     got, error = run_package(source)
@@ -166,7 +171,7 @@ def judge(source, rule=None):
         python = isinstance(error, (ZeroDivisionError, OverflowError)) or (
             isinstance(error, ValueError) and "math domain" in str(error)
         )
-        if python and state.poles:
+        if python and poles:
             verdict.excused["eager code raised what Python raises"] += 1
         else:
             verdict.faults.append(f"{type(error).__name__}: {error}")
@@ -196,14 +201,18 @@ def judge(source, rule=None):
         verdict.excused["the referee itself overflows or not, by rounding"] += int(edge.sum())
         bad = ~fine
         for label, how in (
-            ("a zero adjoint stops: 0 times inf", dict(zeros=False)),
-            ("a tie of three by halves", dict(even=False)),
-            ("known fault: a call passes on stale grads", dict(stale=True)),
+            ("a zero adjoint stops: 0 times inf", {"zeros": False}),
+            ("a tie of three by halves", {"even": False}),
+            ("known fault: a call passes on stale grads", {"stale": True}),
         ):
-            if bad.any():
+            if bad.any() and (label[:5] != "known" or "stale" in KNOWN):
                 also = _agree(numbers, other(label, k, **how))[0]
                 verdict.excused[label] += int((bad & also).sum())
                 bad &= ~also
+        if "nan" in KNOWN and bad.any():
+            known = bad & np.isnan(numbers) & np.isfinite(theirs[2][0]) & ("grad" in name)
+            verdict.excused["known fault: 0 times nan of unused results"] += int(known.sum())
+            bad &= ~known
         if (bad & wild).any():
             verdict.excused["not said: sign of a zero, choice with nan"] += int((bad & wild).sum())
             bad &= ~wild

@@ -7,7 +7,6 @@ import random
 import types
 
 import numpy as np
-
 import referee as R
 
 
@@ -191,7 +190,7 @@ class Compiled:
                 value = Numbers(mean, mag, wild, ())
             else:
                 value = Numbers(out._data[:, 0], out.mag[:, 0], wild, ())
-            cells = [(p, adjoints.get(id(p), None)) for p in params]
+            cells = [(p, adjoints.get(id(p))) for p in params]
             return value, self._gather(cells, (len(params),), True)
         shape = (size,) if self.batch else ()
         value = Numbers(out._data, out.mag, wild, shape)
@@ -272,7 +271,7 @@ def _cross_entropy(logits, target):
     return -R.take(_log_softmax(logits), target)
 
 
-def _binary_cross_entropy(logit, target):
+def _binary_cross_entropy_with_logits(logit, target):
     return logit.relu() - logit * target + (-abs(logit)).exp().log1p()
 
 
@@ -283,7 +282,7 @@ functional = types.SimpleNamespace(
     softmax=_softmax,
     log_softmax=_log_softmax,
     cross_entropy=_cross_entropy,
-    binary_cross_entropy=_binary_cross_entropy,
+    binary_cross_entropy_with_logits=_binary_cross_entropy_with_logits,
     mse_loss=lambda a, b: _sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / len(a),
     hinge_loss=lambda s, t: _sum((1 - b * a).relu() for a, b in zip(s, t, strict=True)) / len(s),
     maximum=R.maximum,

@@ -149,6 +149,11 @@ def crash_of(source, variant):
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
+def crashes_here(source, variant):
+    """Whether a process that runs the program ends by a signal; not by the alarm."""
+    return crash_of(source, variant) not in (0, signal.SIGALRM)
+
+
 def run(arguments):
     """All programs, in child processes of `--piece` programs each; crashes do not end it."""
     tally, crashes = Tally(), []
@@ -211,10 +216,9 @@ def main(argv=None):
             print(f"  {n:7d} {name}")
     for seed, code in crashes[: arguments.shrink]:
         source = generator.program(seed, arguments.budget)[0]
-        crash = functools.partial(crash_of, variant=arguments.variant)
-        if crash(source):
-            deadly = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
-            source = shrink.shrink(source, lambda text: crash(text) in deadly, 120.0)
+        if crashes_here(source, variant=arguments.variant):
+            fails = functools.partial(crashes_here, variant=arguments.variant)
+            source = shrink.shrink(source, fails, 120.0)
             print(report(seed, source, [f"the process ends with {code}"]))
         else:
             print(f"seed {seed} ends with {code} only after the programs before it")
