@@ -7,8 +7,8 @@ that were drawn. judge.py says what names a program may use.
 import random
 from collections import Counter
 
-from spellings import HELPERS
 from pieces import Function
+from spellings import HELPERS
 
 
 class Draw:

@@ -13,7 +13,7 @@ import numpy as np
 from rounding import S, fits, grid, rounded
 
 
-def _both(*wilds):
+def both(*wilds):
     wilds = [w for w in wilds if w is not None]
     if not wilds:
         return None
@@ -37,7 +37,14 @@ class Call:
         return values + [v for c in calls for v in c.all_operands()]
 
 
-class Value:
+class Sealed(type):
+    """A class that programs cannot change: a shrunk one may say `mg.Value.data = 0`."""
+
+    def __setattr__(cls, name, value):
+        raise TypeError(f"{name} of the class is not to be set")
+
+
+class Value(metaclass=Sealed):
     """A number of the program: data (replicas, samples or 1), and how it came about."""
 
     __array_ufunc__ = None  # NumPy's scalars leave the operator to us
@@ -86,7 +93,9 @@ class Value:
     def backward(self):
         self.gradient = np.ones_like(self._data)
         self.gmag, self.gwild = np.ones_like(self._data), None
-        pull([self], {}, True)
+        import pulling
+
+        pulling.pull([self], {}, True)
 
     def detach(self):
         out = make(self, self._data, self.mag, self.grid, self.wild, ())
@@ -188,7 +197,7 @@ def _add(x, y):
     if grid is None and not _exact(x, (0.0,)) and not _exact(y, (0.0,)):
         z = rounded(z, mag)
     one = lambda node, g: (g, None)  # noqa: E731
-    out = make(x, z, mag, grid, _both(x.wild, y.wild), ((x, one), (y, one)))
+    out = make(x, z, mag, grid, both(x.wild, y.wild), ((x, one), (y, one)))
     if out.row:
         terms = [v.terms for v in (x, y) if not _exact(v, (0.0,))]
         out.terms = (sum(t[0] for t in terms), sum(t[1] for t in terms))
@@ -206,7 +215,7 @@ def _mul(x, y):
     if grid is None and not _exact(x, shifts) and not _exact(y, shifts):
         z = rounded(z, mag)
     back = ((x, _times(lambda: y._data)), (y, _times(lambda: x._data)))
-    out = make(x, z, mag, grid, _both(x.wild, y.wild), back)
+    out = make(x, z, mag, grid, both(x.wild, y.wild), back)
     if out.row and not (x.row and y.row):  # a sum times a number may be multiplied out
         out.terms = x.terms if x.row else y.terms
     return out
@@ -226,12 +235,12 @@ def _div(x, y):
     mag = x.mag / np.abs(y._data)
     back = (
         (x, _times(lambda: 1 / y._data)),
-        (y, _times(lambda: -x._data / (y._data * y._data))),
+        (y, _times(lambda: -(x._data / y._data) / y._data)),
     )
     unknown = _zero_of_unknown_sign(y)
     if unknown is not None:
         unknown = unknown & ~np.isnan(z).all(axis=0, keepdims=True)
-    wild = _both(x.wild, y.wild, unknown)
+    wild = both(x.wild, y.wild, unknown)
     return make(x, rounded(z, mag, 2.0), mag, None, wild, back)
 
 
@@ -257,7 +266,7 @@ def _pow(x, k):
     wild = x.wild
     if k < 0:
         unknown = _zero_of_unknown_sign(x)
-        wild = _both(wild, unknown if k % 2 == 1 else None)
+        wild = both(wild, unknown if k % 2 == 1 else None)
     if k != np.rint(k) and (x._data < 0).any():
         S.poles += 1
     if (k < 1 and k != 0 and (x._data == 0).any()) or np.isinf(z).any():
@@ -288,8 +297,8 @@ def _vpow(x, y):
         d = out._data * np.log(x._data)
         return np.where((x._data == 0) & (y._data >= 0), 0, d)
 
-    wild = _both(x.wild, y.wild)
-    wild = _both(wild, _zero_of_unknown_sign(x) if (y._data < 0).any() else None)
+    wild = both(x.wild, y.wild)
+    wild = both(wild, _zero_of_unknown_sign(x) if (y._data < 0).any() else None)
     out = make(x, z, mag, None, wild, ((x, _times(by_x)), (y, _times(by_y))))
     return out
 
@@ -297,6 +306,17 @@ def _vpow(x, y):
 def _sigmoid(x):
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def _tanh_slope(x, z):
+    """1 - z**2, from x where z is nearly 1: also in the eager graph, where x may be a later one."""
+    e = np.exp(-2 * np.abs(x))
+    return np.where(np.abs(z) > 0.99, 4 * e / ((1 + e) * (1 + e)), 1 - z * z)
+
+
+def _sigmoid_slope(x, z):
+    e = np.exp(-np.abs(x))
+    return np.where(np.abs(z - 0.5) > 0.49, e / ((1 + e) * (1 + e)), z * (1 - z))
 
 
 def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=None):
@@ -316,6 +336,7 @@ def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=
         mag = x.mag if chooses else np.abs(z)
 
         def slope():
+            # The eager graph has the z that was computed; x may have been written since.
             d = derivative(x._data, out._data)
             return d * 1.000001 if S.rule == name else d
 
@@ -331,7 +352,7 @@ def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=
         out = make(x, z, mag, grid, x.wild, ((x, back),))
         return out
 
-    setattr(Value, name, method)
+    type.__setattr__(Value, name, method)
 
 
 def _same_grid(x):
@@ -342,8 +363,8 @@ _unary("exp", np.exp, lambda x, z: z, lambda x: x > 709, fixed=(0,))
 _unary("log", np.log, lambda x, z: 1 / x, lambda x: x <= 0, fixed=(1,))
 _unary("log1p", np.log1p, lambda x, z: 1 / (1 + x), lambda x: x <= -1, fixed=(0,))
 _unary("sqrt", np.sqrt, lambda x, z: 1 / (2 * z), lambda x: x <= 0, fixed=(0, 1, 4))
-_unary("tanh", np.tanh, lambda x, z: 1 - z * z, None, fixed=(0,))
-_unary("sigmoid", _sigmoid, lambda x, z: z * (1 - z), None, fixed=(0,))
+_unary("tanh", np.tanh, _tanh_slope, None, fixed=(0,))
+_unary("sigmoid", _sigmoid, _sigmoid_slope, None, fixed=(0,))
 _unary("sin", np.sin, lambda x, z: np.cos(x), np.isinf, fixed=(0,))
 _unary("cos", np.cos, lambda x, z: -np.sin(x), np.isinf, fixed=(0,))
 _unary(
@@ -391,7 +412,7 @@ def _extreme(values, choose):
 
     # One operand that is given twice receives two shares.
     back = tuple((v, towards(v)) for v in values)
-    return make(values[0], z, mag, grid, _both(*[v.wild for v in values]), back)
+    return make(values[0], z, mag, grid, both(*[v.wild for v in values]), back)
 
 
 def maximum(*values):
@@ -419,84 +440,10 @@ def take(values, index):
         here = at == k
         z, mag = np.where(here, v._data, z), np.where(here, v.mag, mag)
         if v.wild is not None:
-            wild = _both(wild, v.wild & here)
+            wild = both(wild, v.wild & here)
         back.append((v, lambda node, g, here=here: (np.where(here, g, 0), here)))
     if S.rule == "take":
         back = [(v, lambda node, g: (g, None)) for v in values]
     grids = [v.grid for v in values]
     grid = (max(g[0] for g in grids), max(g[1] for g in grids)) if all(grids) else None
     return make(values[0], z, mag, grid, wild, tuple(back))
-
-
-def pull(roots, adjoints, eager):
-    """Adjoints down from the roots: into `grad` of eager values, and into `adjoints`.
-
-    An adjoint is (numbers, which samples it reaches or None for all, sum of absolute terms, wild).
-    What is not reached is not computed. With eager=False eager values are where it ends.
-    """
-    order, seen, stack = [], set(), [(r, False) for r in roots]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            if node.inner or eager:
-                stack.extend((p, False) for p, _ in node.parents if id(p) not in seen)
-                if S.stale and node.call is not None:
-                    stack.extend((p, False) for p in node.call.all_operands())
-    for node in reversed(order):
-        if node.inner:
-            if id(node) not in adjoints:
-                continue
-            g, mask, mag, wild = adjoints[id(node)]
-        else:
-            if not eager:
-                continue
-            g, mask, mag, wild = node.gradient, None, node.gmag, node.gwild
-        if not node.parents:
-            continue
-        g = rounded(g, mag)
-        for parent, back in node.parents:
-            node.gopen = None
-            c, chosen = back(node, g)
-            open_ = _both(wild, node.gopen, node.wild, *[p.wild for p, _ in node.parents])
-            reach = mask
-            if chosen is not None:
-                reach = chosen if reach is None else reach & chosen
-            if not S.zeros:
-                nonzero = g[:1] != 0
-                reach = nonzero if reach is None else reach & nonzero
-            if reach is not None:
-                c = np.where(reach, c, 0)
-                open_ = None if open_ is None else open_ & reach
-            size = np.abs(c)
-            # Terms are added in some order of the engine's: the sum's bound is that of all terms.
-            ratio = mag / np.where(np.abs(g) > 0, np.abs(g), 1)
-            size = np.where(np.isfinite(ratio) & (ratio > 1), size * ratio, size)
-            c = rounded(c, size, 4.0)
-            if parent._data.shape[1] == 1 and c.shape[1] != 1:
-                if not c.shape[1]:  # no samples: nothing arrives
-                    reach = np.zeros((1, 0), bool)
-                c, size = c.sum(axis=1, keepdims=True), size.sum(axis=1, keepdims=True)
-                c = rounded(c, size)
-                reach = None if reach is None else reach.any(axis=1, keepdims=True)
-                open_ = None if open_ is None else open_.any(axis=1, keepdims=True)
-            if parent.inner:
-                shape = np.broadcast_shapes(parent._data.shape, c.shape)
-                if c.shape != shape:
-                    c, size = np.broadcast_to(c, shape), np.broadcast_to(size, shape)
-                if id(parent) in adjoints:
-                    g0, mask0, mag0, wild0 = adjoints[id(parent)]
-                    reach = None if reach is None or mask0 is None else reach | mask0
-                    adjoints[id(parent)] = (g0 + c, reach, mag0 + size, _both(wild0, open_))
-                else:
-                    adjoints[id(parent)] = (c, reach, size, open_)
-            elif eager:
-                parent.gradient = parent.gradient + c
-                parent.gmag = parent.gmag + size
-                parent.gwild = _both(parent.gwild, open_)
-            else:
-                g0, mag0, wild0 = adjoints.get(id(parent), (0, 0, None))
-                adjoints[id(parent)] = (g0 + c, mag0 + size, _both(wild0, open_))

@@ -7,6 +7,7 @@ import random
 import types
 
 import numpy as np
+import pulling
 import referee as R
 
 
@@ -180,7 +181,7 @@ class Compiled:
             weight = weight / size
         seed = np.full(out._data.shape, weight)
         adjoints = {id(out): (seed, None, np.abs(seed), None)}
-        R.pull([out], adjoints, False)
+        pulling.pull([out], adjoints, False)
         wild = out.wild
         if params is not None:
             if self.batch:
@@ -272,7 +273,7 @@ def _cross_entropy(logits, target):
 
 
 def _binary_cross_entropy_with_logits(logit, target):
-    return logit.relu() - logit * target + (-abs(logit)).exp().log1p()
+    return R.maximum(logit, 0.0) - logit * target + (-abs(logit)).exp().log1p()
 
 
 functional = types.SimpleNamespace(

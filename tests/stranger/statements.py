@@ -3,7 +3,7 @@
 from spellings import HELPERS
 
 DOTS = [name for name in HELPERS if name.startswith("dot_")]
-POWERS = [*"2 3 2.0 1 0 4 -1 -2 0.5 1.5 -0.5 7 -1.0 1.0 0.0 -3 2.5 1/3".split()]
+POWERS = [*"2 3 2.0 1 0 4 -1 -2 0.5 1.5 -0.5 7 -1.0 1.0 0.0 -3 2.5 1/3".split()]  # noqa: SIM905
 POWERS += ["np.float64(2.0)", "np.int64(3)"]
 BINARY = "+,+,-,*,*,/,max,min,maximum of many,minimum of many,**,k **,+ k,* k,k -,/ k,k +,k *"
 BINARY = [*BINARY.split(","), "- k", "x - x", "x * x"]
