@@ -67,6 +67,7 @@ class Program:
             d.features["numbers: special values"] += 1
         if self.grid:
             d.features["numbers: on a grid, with ties"] += 1
+        self.threads = d.pick((2, 3, 4)) if d.chance(0.03) else 1
         self.names = Counter()
         self.budget = budget
 
@@ -227,6 +228,8 @@ class Program:
         d = self.draw
         if self.budget < 0.5:
             return d.pick(SIZES[1:14])
+        if self.threads > 1:  # below some thousand samples a call is not split
+            return d.pick((1000, 4096, 5001, 8191, 20000))
         x = d.random.random()
         if x < 0.75:
             return d.pick(SIZES)
@@ -258,6 +261,32 @@ class Program:
                 f"{name}[{i}]" + (f" * {d.number()}" if d.chance(0.4) else "") for i in some
             )
 
+        size = f.size
+        if d.chance(0.12) and size:
+            d.features["batch: some samples of it"] += 1
+            kind = d.choose("samples", ["[::-1]", "[1:]", "[::3]", "[:-1]", "a list", "a mask"])
+            at = {
+                "a list": "[[0, -1, 0]]",
+                "a mask": f"[np.arange({size}) % 2 == 0]",
+            }.get(kind, kind)
+            size = 3 if kind == "a list" else (size + 1) // 2 if kind == "a mask" else None
+            if size is None:
+                size = len(eval(f"range({f.size}){at}"))  # a slice's length is Python's
+            some = self.name("some")
+            self.lines.append(f"{some} = {call}{at}")
+            call = some
+        if d.chance(0.12) and f.single:
+            d.features["batch: arithmetic"] += 1
+            text = d.choose(
+                "arithmetic",
+                ["({} - Y) ** 2", "{} * 2.0 + 1", "-{} * Y", "0.5 - {}", "{} * {}", "{} * P[0]"],
+            )
+            if "Y" in text:
+                self.lines.append(f"Y = rng.normal(size={size})")
+            whole = self.name("whole")
+            self.lines.append(f"{whole} = {text.replace('{}', call)}")
+            self.lines.append(f"show('{whole}', {whole})")
+            call = whole
         kind = d.choose(
             "loss",
             {
@@ -269,18 +298,18 @@ class Program:
                 "iterated": 1,
             },
         )
-        if f.size == 0 and kind not in ("mean", "sum", "sum and mean"):
+        if size == 0 and kind not in ("mean", "sum", "sum and mean"):
             kind = "sum"
-        if kind == "iterated" and f.size > 20:
+        if kind == "iterated" and size > 20:
             kind = "sum"
         if kind in ("mean", "sum"):
             return part(f"{call}.{kind}()")
         if kind == "sum and mean":
             return f"{part(f'{call}.sum()')} + {part(f'{call}.mean()')}"
         if kind == "one sample":
-            return part(f"{call}[{d.random.randrange(-f.size, f.size)}]")
+            return part(f"{call}[{d.random.randrange(-size, size)}]")
         if kind == "samples":
-            a, b = (d.random.randrange(f.size) for _ in range(2))
+            a, b = (d.random.randrange(size) for _ in range(2))
             return f"{part(f'{call}[{a}]')} + {part(f'{call}[{b}]')} * {d.number()}"
         return f"sum(flat(list({call})))"
 
@@ -370,7 +399,7 @@ class Program:
     def gradients(self, f, n):
         """value_and_grad, with and without params."""
         d = self.draw
-        if not f.single:
+        if not f.single or f.nested:
             return
         if f.arrays and (f.batch or f.first_is_array) and d.chance(0.5):
             d.features["value_and_grad: of arrays"] += 1
@@ -410,7 +439,9 @@ class Program:
         for n in range(steps):
             for g in functions:
                 if g is not functions[-1] and not g.fed:
-                    self.lines.append(f"fed = {g.call}({g.arguments()})")
+                    turned = "[::-1]" if d.chance(0.15) else ""
+                    d.features["call: fed with samples turned round"] += bool(turned)
+                    self.lines.append(f"fed = {g.call}({g.arguments()}){turned}")
             self.step(functions[-1], penalty, n)
             self.lines.append(f"grads('grads {n}', P)")
             if functions[-1].values:
@@ -430,10 +461,9 @@ class Program:
     def text(self):
         d = self.draw
         head = [f"rng = np.random.default_rng({self.seed})"]
-        if d.chance(0.03):
-            threads = d.pick((2, 3, 4))
+        if self.threads > 1:
             d.features["threads: more than one"] += 1
-            head.append(f"mg.set_num_threads({threads})")
+            head.append(f"mg.set_num_threads({self.threads})")
         n = max(self.count, 2)
         numbers = f"rng.integers(-2, 3, size={n}) / 2" if self.grid else f"rng.normal(size={n})"
         if self.wild and d.chance(0.4):

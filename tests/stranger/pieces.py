@@ -13,7 +13,7 @@ class Function(Statements):
         self.parameters, self.given, self.eager_text = [], [], []
         self.specs = []  # (name, shape, classes or None) of arrays
         self.values, self.eager_arguments, self.arrays = [], False, False
-        self.first_is_array = False
+        self.first_is_array = self.nested = False
         self.body, self.cost = [], 0
         self.size = feeds.size if feeds else program.size() if batch else 1
 
@@ -84,6 +84,8 @@ class Function(Statements):
         if d.chance(0.15):
             self._value()
         if d.chance(0.06):
+            self._dict()
+        if d.chance(0.06):
             name = d.pick(PLAIN)
             d.features["argument: text"] += 1
             self.parameters.append("how")
@@ -115,6 +117,16 @@ class Function(Statements):
         self.given.append(name)
         self.eager_text.append(eager.format(f"float({name})"))
         self.scalars.append(stem)
+
+    def _dict(self):
+        """A dict and a tuple with an array in it: arguments may be nested."""
+        self.draw.features["argument: dict"] += 1
+        self.nested = True
+        self._array("d", (2,))
+        array, eager = self.given.pop(), self.eager_text.pop()
+        self.given.append(f"{{'x': ({array}, 0.5), 'y': 1.5}}")
+        self.eager_text.append(f"{{'x': ({eager}, mg.Value(0.5)), 'y': mg.Value(1.5)}}")
+        self.scalars += ["d['x'][0][1]", "d['y']"]
 
     def _value(self):
         p, d = self.program, self.draw

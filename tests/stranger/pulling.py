@@ -37,20 +37,23 @@ def pull(roots, adjoints, eager):
         g = rounded(g, mag)
         for parent, back in node.parents:
             node.gopen = None
-            c, chosen = back(node, g)
+            node.reach = mask
+            c, chosen, *other = back(node, g)
             open_ = both(wild, node.gopen, node.wild, *[p.wild for p, _ in node.parents])
-            reach = mask
-            if chosen is not None:
-                reach = chosen if reach is None else reach & chosen
-            if not S.zeros:
-                nonzero = g[:1] != 0
-                reach = nonzero if reach is None else reach & nonzero
+            if other:  # samples were picked: what is reached is said for those of the parent
+                reach = chosen
+                open_ = None if open_ is None else reach & open_.any()
+            else:
+                reach = mask if chosen is None else chosen if mask is None else mask & chosen
+                if not S.zeros:
+                    reach = g[:1] != 0 if reach is None else reach & (g[:1] != 0)
             if reach is not None:
                 c = np.where(reach, c, 0)
                 open_ = None if open_ is None else open_ & reach
             size = np.abs(c)
             # Terms are added in some order of the engine's: the sum's bound is that of all terms.
             ratio = mag / np.where(np.abs(g) > 0, np.abs(g), 1)
+            ratio = ratio.max(axis=1, keepdims=True, initial=0) if other else ratio
             size = np.where(np.isfinite(ratio) & (ratio > 1), size * ratio, size)
             c = rounded(c, size, 4.0)
             if parent._data.shape[1] == 1 and c.shape[1] != 1:

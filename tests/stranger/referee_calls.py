@@ -62,7 +62,62 @@ class Batch:
             self.structure, lambda node: self._reduce(node, np.asarray(1, R.S.dtype) / self.size)
         )
 
+    def _pick(self, where):
+        """The Batch of some samples, in that order."""
+        at = np.arange(self.size)[where]
+
+        def some(node):
+            def back(this, g):
+                c = np.zeros((R.S.replicas, self.size), R.S.dtype)
+                reach = np.zeros((1, self.size), bool)
+                reached = np.broadcast_to(True if this.reach is None else this.reach, (1, len(at)))
+                for k, sample in enumerate(at):
+                    if reached[0, k]:
+                        c[:, sample] += g[:, k]
+                        reach[0, sample] = True
+                return c, reach, None
+
+            z, mag = node._data[:, at], node.mag[:, at]
+            wild = None if node.wild is None else node.wild[:, at]
+            out = R.make(node, z, mag, node.grid, wild, ((node, back),))
+            out.inner = True
+            return out
+
+        return Batch(_map(self.structure, some), len(at), self.call)
+
+    def _op(self, other, function):
+        return Compiled(function, True)(self, other)
+
+    def __add__(self, other):
+        return self._op(other, lambda a, b: a + b)
+
+    def __sub__(self, other):
+        return self._op(other, lambda a, b: a - b)
+
+    def __mul__(self, other):
+        return self._op(other, lambda a, b: a * b)
+
+    def __truediv__(self, other):
+        return self._op(other, lambda a, b: a / b)
+
+    def __pow__(self, other):
+        return self._op(other, lambda a, b: a**b)
+
+    def __radd__(self, other):
+        return self._op(other, lambda a, b: b + a)
+
+    def __rsub__(self, other):
+        return self._op(other, lambda a, b: b - a)
+
+    def __rmul__(self, other):
+        return self._op(other, lambda a, b: b * a)
+
+    def __neg__(self):
+        return self._op(-1.0, lambda a, b: a * b)
+
     def __getitem__(self, k):
+        if isinstance(k, (slice, list, np.ndarray)):
+            return self._pick(k)
         k = range(self.size)[k]
 
         def one(node):
@@ -115,6 +170,8 @@ class Compiled:
             return a
         if isinstance(a, (list, tuple)):
             return type(a)(self._argument(x, sizes, inputs) for x in a)
+        if isinstance(a, dict):
+            return {k: self._argument(x, sizes, inputs) for k, x in a.items()}
         if isinstance(a, R.Value):
             return R.lift(a)
         if isinstance(a, Batch):
