@@ -8,7 +8,7 @@ import random
 from collections import Counter
 
 from pieces import Function
-from spellings import HELPERS
+from spellings import HELPERS, LATER, PICKS, SIZES
 
 
 class Draw:
@@ -47,9 +47,6 @@ class Draw:
         return "True" if kind == "bool" else f"{kind}({x!r})"
 
 
-SIZES = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257)
-
-
 class Program:
     """The text of a program while it is drawn."""
 
@@ -60,6 +57,7 @@ class Program:
         self.lines = []
         self.helpers = set()
         self.count = 0  # of P, the flat list of parameters
+        self.globals = False  # whether a function reads numbers of the list G
         self.derived = False  # whether a function uses results of eager ops
         self.wild = d.chance(0.12)  # infinities, nans, poles
         self.grid = d.chance(0.25)  # small halves: ties and zeros happen
@@ -264,7 +262,7 @@ class Program:
         size = f.size
         if d.chance(0.12) and size:
             d.features["batch: some samples of it"] += 1
-            kind = d.choose("samples", ["[::-1]", "[1:]", "[::3]", "[:-1]", "a list", "a mask"])
+            kind = d.choose("samples", [k for k in PICKS if k not in LATER])
             at = {
                 "a list": "[[0, -1, 0]]",
                 "a mask": f"[np.arange({size}) % 2 == 0]",
@@ -347,6 +345,8 @@ class Program:
             self.lines.append(f"P[{self.reserve(1)}].data = {d.pick((0.75, -2.0, 1.0))}")
         elif text:
             self.lines += ["for p in P:", f"    {text}"]
+        if self.globals:
+            self.lines.append(d.choose("global", ["G[0] = 2.5", "G = [-1.0, 0.25]", "G[1] += 1.0"]))
         if d.chance(0.6):
             self.lines += ["for p in P:", "    p.grad = 0.0"]
         else:
@@ -464,6 +464,8 @@ class Program:
         if self.threads > 1:
             d.features["threads: more than one"] += 1
             head.append(f"mg.set_num_threads({self.threads})")
+        if self.globals:
+            head.append("G = [0.5, -1.5]")
         n = max(self.count, 2)
         numbers = f"rng.integers(-2, 3, size={n}) / 2" if self.grid else f"rng.normal(size={n})"
         if self.wild and d.chance(0.4):

@@ -84,3 +84,10 @@ HELPERS = {
     return [v * scale for v in x]
 """,
 }
+
+# Numbers of samples, around multiples of the lanes and tiles.
+SIZES = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257)
+
+# How samples are picked from a batch.
+PICKS = ["[::-1]", "[1:]", "[::3]", "[:-1]", "a list", "a mask"]
+LATER = {"a list", "a mask"}  # crash at the moment: not drawn

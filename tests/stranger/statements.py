@@ -35,6 +35,10 @@ class Statements:
             return f"({self.indices[0][0]} + P[{p.reserve(1)}])"
         if x < 0.9 and d.chance(0.15):
             return p.eager_value()
+        if x < 0.92 and d.chance(0.3):
+            d.features["global: a number that may change"] += 1
+            p.globals = True
+            return f"(G[{d.random.randrange(2)}] * P[{p.reserve(1)}])"
         return f"P[{p.reserve(1)}]"
 
     def safe(self, text):
