@@ -380,7 +380,7 @@ _unary("abs", np.abs, lambda x, z: np.sign(x), None, chooses=True, grid_of=_same
 
 def _extreme(values, choose):
     values = [lift(v) for v in values]
-    if len(values) > 2 and not S.even:
+    if len(values) > 2:  # the larger of the larger of the first two and the third, and so on
         out = values[0]
         for v in values[1:]:
             out = _extreme([out, v], choose)
