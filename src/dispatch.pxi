@@ -1,9 +1,9 @@
 # From a call of a compiled function to the trace that serves it, and how long traces are kept.
 # Needs call.pxi.
 #
-# A method has traces for each object. They lie in the object's __dict__ and go with it; nothing in
-# them refers to the object, or only the garbage collector could free the two. What has no __dict__
-# (classes, objects with __slots__) has its traces with the function, under a weak reference.
+# A method has traces for each object or class. They lie in its __dict__ and go with it; nothing in
+# those of an object refers to it, or only the garbage collector could free the two. What has no
+# __dict__ (objects with __slots__) has its traces with the function, under a weak reference.
 
 from _weakref import ref as weak_reference   # weakref itself costs the import a millisecond
 from functools import partial
@@ -235,28 +235,34 @@ cdef class Dispatcher:
     cdef Traces traces_of(self, owner):
         cdef MethodTraces methods
         kept = getattr(owner, "__dict__", None)
-        if type(kept) is not dict:
+        if type(kept) is not dict and not isinstance(owner, type):
             return self.traces_beside(owner)
-        found = (<dict>kept).get(METHODS)
+        found = kept.get(METHODS)
         if type(found) is not MethodTraces or (<MethodTraces>found).owner() is not owner:
-            try:
-                found = MethodTraces.__new__(MethodTraces)
-                (<MethodTraces>found).owner = weak_reference(owner)
-            except TypeError:
-                found = None
-            if found is None:   # a copy could not be told from the original
-                return self.traces_beside(owner)
-            (<MethodTraces>found).by_function = {}
-            other = (<dict>kept).get(METHODS)
-            if type(other) is MethodTraces and (<MethodTraces>other).owner() is owner:
-                found = other   # another thread was faster
-            else:
-                (<dict>kept)[METHODS] = found
-            if getattr(owner, "__dict__", None) is not kept:
+            found = self.methods_of(owner, kept)
+            if found is None:
                 return self.traces_beside(owner)
         methods = <MethodTraces>found
         traces = methods.by_function.get(self)
         return traces if traces is not None else methods.by_function.setdefault(self, Traces())
+
+    cdef MethodTraces methods_of(self, owner, kept):
+        """What an object without traces keeps from now on; None where it cannot keep it."""
+        cdef MethodTraces made = MethodTraces.__new__(MethodTraces)
+        made.by_function = {}
+        try:
+            made.owner = weak_reference(owner)
+            other = kept.get(METHODS)
+            if type(other) is MethodTraces and (<MethodTraces>other).owner() is owner:
+                made = <MethodTraces>other   # another thread was faster
+            elif type(kept) is dict:
+                (<dict>kept)[METHODS] = made
+            else:
+                type.__setattr__(owner, METHODS, made)
+        except TypeError:   # a copy could not be told from the original; or a class is fixed
+            made = None
+        kept = getattr(owner, "__dict__", None)
+        return made if made is not None and kept.get(METHODS) is made else None
 
     cdef Traces traces_beside(self, owner):
         """The traces of an object that has no place for them."""
