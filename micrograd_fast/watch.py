@@ -23,6 +23,8 @@ _ADDING = {"append", "extend", "add", "insert", "appendleft", "write", "writelin
 # With these any attribute may be read, whatever names stand in the code.
 _ANY_NAME = {"vars", "dir", "__dict__", "attrgetter", "methodcaller", "__getattribute__"}
 _OPAQUE = {"micrograd_fast", "numpy"}
+_STANDARD = sys.stdlib_module_names - {"__main__"}
+_INSTALLED = ("site-packages", "dist-packages")
 _OWN_LAYERS = "micrograd_fast.nn"
 _SOURCES = {"random", "_random", "numpy.random", "time", "datetime", "secrets", "uuid"}
 _COMPARED = {"builtins.set", "builtins.bytearray", "collections.deque", "array.array"}
@@ -39,12 +41,26 @@ _CACHED = 4096
 _known: dict[CodeType, Reads] = {}
 
 
+_opaque: dict[Any, bool] = {}
+
+
 def is_opaque(module: Any) -> bool:
     """Whether the code of a module of this name is none of the user's: nothing in it is watched."""
-    if not isinstance(module, str) or module == "__main__":
-        return not isinstance(module, str)
+    try:
+        return _opaque[module]
+    except (KeyError, TypeError):
+        pass
+    if not isinstance(module, str):
+        return True
     top = module.partition(".")[0]
-    return (top in _OPAQUE and module != _OWN_LAYERS) or top in sys.stdlib_module_names
+    opaque = (top in _OPAQUE and module != _OWN_LAYERS) or top in _STANDARD
+    if not opaque:
+        file = getattr(sys.modules.get(module), "__file__", None)
+        opaque = isinstance(file, str) and any(f in file for f in _INSTALLED)
+    if len(_opaque) >= _CACHED:
+        _opaque.clear()
+    _opaque[module] = opaque
+    return opaque
 
 
 def is_array(o: Any) -> bool:
