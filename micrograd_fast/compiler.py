@@ -69,6 +69,7 @@ class _Trace:
         self.traced, captured = trace.program(values)
         keys = [*args, *[k for _, k in kwargs]]
         kinds = [kind for k in keys for kind in arguments.input_kinds(k, batch)]
+        self.captured, self.tree = captured, tree
         self.plan = _core.Plan(_core.optimized(self.traced), captured, kinds)
         rebuild = None if tree is Value else lambda values: arguments.unflatten(tree, iter(values))
         self.special = _core.Specialization(self.plan, args, kwargs, batch, rebuild)
@@ -83,13 +84,14 @@ class _Trace:
 class CompiledFunction(_core.Dispatcher):
     """What compile() returns: call it like the function it was made from."""
 
-    def __init__(self, function: Callable[..., Any], batch: bool) -> None:
+    def __init__(self, function: Callable[..., Any], batch: bool, check: bool = False) -> None:
         if not callable(function) and not isinstance(function, classmethod):
             raise TypeError(f"compile() takes a function, not {type(function).__name__!r}")
         self._take(function)
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.__doc__ = function.__doc__
         self._batch = batch
+        self._check = check
 
     def __repr__(self) -> str:
         kind = "batched " if self._batch else ""
@@ -134,6 +136,9 @@ class CompiledFunction(_core.Dispatcher):
             if trace is not None:
                 self._traces.forget(key, trace)
             trace = _Trace(self.__wrapped__, self.__name__, key, self._batch, reason)
+            if self._check:
+                again = _Trace(self.__wrapped__, self.__name__, key, self._batch, reason)
+                observe.check_same(self.__name__, trace, again)
             self._keep(key, trace)
         return trace, tuple([a for _, a in read]), {w: a for w, (_, a) in named.items()}
 
@@ -228,18 +233,22 @@ class CompiledFunction(_core.Dispatcher):
         return "\n".join(lines)
 
 
-def compile(function: Any = None, *, batch: bool = False) -> Any:
+def compile(function: Any = None, *, batch: bool = False, check: bool = False) -> Any:
     """Compiles a function of Values; use it as a decorator or call it.
 
     batch=True: every array argument holds one sample a row, the function sees one sample, and the
     call returns a Batch. Without it a call returns what the function returns, as Values of the
     eager graph.
 
-    Raises TraceError at the first call where the function does what would freeze a number.
+    check=True: every trace is made twice and the two are compared, to find what Python decides in
+    the function and no watching sees.
+
+    Raises TraceError at the first call where the function does what would freeze a number, and
+    with check=True where two traces differ.
     """
     if function is None:
-        return lambda f: CompiledFunction(f, batch)
-    return CompiledFunction(function, batch)
+        return lambda f: CompiledFunction(f, batch, check)
+    return CompiledFunction(function, batch, check)
 
 
 def _name_of(compiled: CompiledFunction) -> Any:

@@ -23,11 +23,13 @@ def run(
     """The result of a call that is traced, and what there is to watch from now on."""
     watched = _core.Watch(function)
     calls = _Calls()
-    before = _random_states()
-    with trace, calls if watched.has_sources else _NOTHING:
+    sources = watched.sources
+    before = _random_states(sources)
+    with trace, calls if sources else _NOTHING:
         result = function(*args, **kwargs)
-    if not calls.found and _random_states() != before:
-        calls.found[_place(function)] = "random numbers"
+    if not calls.found and _random_states(sources) != before:
+        places = watch.lines_that_draw(watched.codes) or [_place(function)]
+        calls.found = dict.fromkeys(places, "random numbers")
     for (file, line), what in calls.found.items():
         _warn(
             f"{what} in a function that is compiled: it runs once, and every call repeats what it "
@@ -54,6 +56,44 @@ def run(
     return result, watched
 
 
+def check_same(name: str, first: Any, second: Any) -> None:
+    """Raises TraceError where two traces of one function for one signature differ."""
+    what = _difference(first, second)
+    if what:
+        raise _core.TraceError(
+            f"{name} was traced twice, and {what}. Something in it changes from run to run, such as "
+            "a random number, the time, a counter, a file or the order of a set: give it as an "
+            "argument"
+        )
+
+
+def _difference(first: Any, second: Any) -> str:
+    """In words, or nothing."""
+    forms = [_form(trace.tree) for trace in (first, second)]
+    if forms[0] != forms[1]:
+        return f"the results were {forms[0]} and {forms[1]}"
+    one, other = (trace.traced.listing().splitlines() for trace in (first, second))
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            return f"an instruction was '{a.strip()}' and '{b.strip()}'"
+    if len(one) != len(other):
+        return f"there were {len(one)} and {len(other)} instructions"
+    for k, (p, q) in enumerate(zip(first.captured, second.captured, strict=True)):
+        if p is not q:
+            return f"Value {k} of those that it uses was another one"
+    return ""
+
+
+def _form(tree: Any) -> str:
+    """The structure of results, or a constant among them."""
+    if isinstance(tree, type):
+        return tree.__name__
+    kind, inside = tree
+    if kind == "static":
+        return repr(inside)
+    return f"{kind.__name__} of {len(inside)}: {', '.join(map(_form, inside))}"
+
+
 def _warn(text: str, file: str, line: int) -> None:
     import warnings
 
@@ -70,16 +110,27 @@ def _place(function: Any) -> tuple[str, int]:
     return (code.co_filename, code.co_firstlineno) if code is not None else ("<unknown>", 0)
 
 
-def _random_states() -> list[Any]:
-    """Of the generators that the modules random and numpy.random share among all."""
+def _random_states(sources: list[Any]) -> list[Any]:
+    """Of the generators that the modules random and numpy.random share among all, and of those of
+    NumPy among the sources."""
     import random
 
     states: list[Any] = [random.getstate()]
     numpy = sys.modules.get("numpy.random")
     if numpy is not None:
-        state = numpy.get_state(legacy=False)
-        states.append((state["state"]["pos"], state["state"]["key"].tobytes()))
+        generators = [s for s in sources if isinstance(s, (numpy.Generator, numpy.RandomState))]
+        for state in [numpy.get_state(legacy=False), *map(_state_of, generators)]:
+            inner = state["state"]
+            parts = inner.values() if isinstance(inner, dict) else [inner]
+            states.append([p.tobytes() if hasattr(p, "tobytes") else p for p in parts])
     return states
+
+
+def _state_of(generator: Any) -> Any:
+    """Of a Generator or a RandomState of NumPy."""
+    if hasattr(generator, "bit_generator"):
+        return generator.bit_generator.state
+    return generator.get_state(legacy=False)
 
 
 class _Nothing:
@@ -118,9 +169,9 @@ class _Calls:
         """Notes the user's line, if it was one that called."""
         while what and frame is not None:
             module = frame.f_globals.get("__name__", "")
-            if module in watch.DRAWING:
-                frame = frame.f_back
-            else:
-                if what == "random numbers" or not watch.is_opaque(module):
-                    self.found[frame.f_code.co_filename, frame.f_lineno] = what
+            if not watch.is_opaque(module):
+                self.found[frame.f_code.co_filename, frame.f_lineno] = what
                 return
+            if module.startswith("importlib") or (what == "the time" and module != "datetime"):
+                return  # the library's own use of it
+            frame = frame.f_back

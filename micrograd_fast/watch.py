@@ -10,6 +10,7 @@ import sys
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import CodeType
     from typing import Any, TypeAlias
 
@@ -28,8 +29,6 @@ _INSTALLED = ("site-packages", "dist-packages")
 _OWN_LAYERS = "micrograd_fast.nn"
 _SOURCES = {"random", "_random", "numpy.random", "time", "datetime", "secrets", "uuid"}
 _COMPARED = {"builtins.set", "builtins.bytearray", "collections.deque", "array.array"}
-# Modules whose code stands between the user's line and the generator.
-DRAWING = {"random", "numpy.random", "secrets", "uuid"}
 _CLOCKS = {
     f"{clock}{unit}"
     for clock in ("time", "perf_counter", "monotonic", "process_time", "thread_time")
@@ -103,6 +102,28 @@ def kind_of_source(function: Any) -> str:
         return "the time" if name in ("now", "utcnow", "today") else ""
     drawing = module in ("random", "_random") or module.startswith("numpy.random")
     return "random numbers" if drawing else ""
+
+
+def lines_that_draw(codes: Iterable[CodeType]) -> list[tuple[str, int]]:
+    """File and line of what looks like a call of a generator of NumPy, which no hook can see."""
+    import dis
+
+    import numpy as np
+
+    methods = {m for m in (*dir(np.random.Generator), *dir(np.random)) if m.islower()}
+    found: dict[tuple[str, int], None] = {}
+    todo = list(codes)
+    while todo:
+        code = todo.pop()
+        todo += [c for c in code.co_consts if hasattr(c, "co_code")]
+        line = code.co_firstlineno
+        for step in dis.get_instructions(code):
+            line = (
+                step.positions.lineno if hasattr(step, "positions") else step.starts_line
+            ) or line
+            if step.opname in ("LOAD_ATTR", "LOAD_METHOD") and step.argval in methods - {"random"}:
+                found[code.co_filename, line] = None
+    return list(found)
 
 
 def reads(code: CodeType) -> Reads:

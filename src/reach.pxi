@@ -22,7 +22,8 @@ cdef class Watch(Watched):
     cdef dict kinds          # class -> its slots, () of a class that is opaque
     cdef dict global_names   # id of a globals dict -> names watched there
     cdef dict not_watched    # id of a dict, list or cell -> what a trace itself changes there
-    cdef readonly bint has_sources   # of random numbers or time, among what was reached
+    cdef readonly list sources   # of random numbers or time, among what was reached
+    cdef readonly list codes     # code objects reached
     cdef readonly bint full      # MAX_WATCHED was not enough
 
     def __init__(self, function, Watch before=None):
@@ -56,7 +57,7 @@ cdef class Watch(Watched):
                 found.append("" if self.only_added else text)
                 self.leave_alone(k)
             k = mf_watch_scan(self.entries, k + 1, self.n)
-        self.seen = None
+        self.seen = self.sources = self.codes = None
         return found
 
     cdef int leave_alone(self, Py_ssize_t k) except -1:
@@ -78,7 +79,8 @@ cdef class Watch(Watched):
         self.code_todo, self.modules = [], []
         self.seen, self.global_names, self.kinds = {}, {}, {}
         self.skipped = set()
-        self.full = self.again = self.has_sources = False
+        self.sources, self.codes = [], []
+        self.full = self.again = False
         return 0
 
     cdef int add(self, int kind, object o, tuple label, object kept) except -1:
@@ -196,6 +198,7 @@ cdef class Watch(Watched):
         if f.func_dict is not NULL and <dict>f.func_dict:
             self.walk_dict(<dict>f.func_dict, self.names, ("attribute ", None, name))
         code = <object>f.func_code
+        self.codes.append(code)
         names, attributes, any_name, only_added, modules = watching.reads(code)
         self.take_names(attributes, any_name)
         self.walk_closure(function, f, code.co_freevars, only_added)
@@ -326,7 +329,7 @@ cdef class Watch(Watched):
             where = _PyObject_GetDictPtr(o)
         if where is not NULL and where[0] is not NULL and type(<object>where[0]) is dict:
             found = <dict>where[0]
-            version = mf_version_of(where[0])
+            version = mf_version_of_attributes(where[0])
             seen = version[0]
             reads = Names.__new__(Names)
             wanted = None if self.any_name else self.names
@@ -455,5 +458,5 @@ cdef class Watch(Watched):
     cdef int note_source(self, object o) except -1:
         """Random numbers and clocks are told when they are asked, see compiler.py."""
         if watching.is_source(o, self.names):
-            self.has_sources = True
+            self.sources.append(o)
         return 0

@@ -45,12 +45,17 @@ static inline uint64_t mf_type_version(PyTypeObject *type) {
     return type->tp_version_tag;
 }
 
+/* Version 0 is that of a dict that cannot be watched. */
+static inline int mf_same_version(const mf_watched *w) {
+    return w->seen != 0 && *w->version == w->seen;
+}
+
 static inline int mf_plainly_same(const mf_watched *w) {
     switch (w->kind) {
     case MF_WATCH_WORD: return *w->where == w->saved;
     case MF_WATCH_OBJECT:
-        return Py_TYPE(w->object) == w->type && *w->where == w->saved && *w->version == w->seen;
-    case MF_WATCH_DICT: return Py_TYPE(w->object) == w->type && *w->version == w->seen;
+        return Py_TYPE(w->object) == w->type && *w->where == w->saved && mf_same_version(w);
+    case MF_WATCH_DICT: return Py_TYPE(w->object) == w->type && mf_same_version(w);
     case MF_WATCH_ITEMS:
         return Py_TYPE(w->object) == w->type && (uint64_t)Py_SIZE(w->object) == w->seen &&
                memcmp(mf_items_of(w->object), w->where, w->seen * sizeof(PyObject *)) == 0;
@@ -178,5 +183,14 @@ static void mf_version_drop(const uint64_t *version) {
 }
 
 #endif
+
+/* The same for the __dict__ of an object. CPython 3.13.0 does not tell of attributes that are set
+ * where the object keeps them itself (gh-125608). */
+static const uint64_t *mf_version_of_attributes(PyObject *dict) {
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+    if ((Py_Version & 0xFFFFFF00) == 0x030D0000) return &mf_no_version;
+#endif
+    return mf_version_of(dict);
+}
 
 #endif

@@ -38,6 +38,7 @@ cdef extern from "watch.h":
     Py_ssize_t mf_slot_offset(object member)
     Py_ssize_t mf_watch_scan(const mf_watched *w, Py_ssize_t k, Py_ssize_t n)
     const uint64_t *mf_version_of(PyObject *dict)
+    const uint64_t *mf_version_of_attributes(PyObject *dict)
     void mf_version_drop(const uint64_t *version)
 
 cdef extern from "Python.h":
@@ -208,6 +209,9 @@ cdef class Names:
                 continue
             if k >= len(self.keys) or not (
                     self.keys[k] is <object>key or same_leaf(self.keys[k], <object>key)):
+                if k < len(self.keys) and self.keys[k] is not UNKNOWN and (
+                        self.keys[k] not in found):
+                    return change(told((before, self.keys[k], label)), self.held[k], GONE)
                 return self.other_keys(<object>key, <object>value, label, before)
             text = self.check(k, value, label, before)
             if text is not None:

@@ -2,13 +2,16 @@
 function is traced again when it has changed. Here the ways in which that can happen, each as a
 small program and the statements that change something, beside the eager function."""
 
+import gc
 import sys
+import warnings
+import weakref
 
 import numpy as np
 import pytest
 
 import micrograd_fast as mg
-from micrograd_fast import Value
+from micrograd_fast import Value, _core, nn, watch
 
 START = """
 import collections, dataclasses, enum, functools, sys, types
@@ -406,3 +409,322 @@ def test_what_changes_nothing_is_not_traced_again(way):
         exec(change, names)
         compiled(3.0)
     assert traces(compiled) == first
+
+
+def test_numbers_are_compared_bit_by_bit():
+    names = program("z = 0.0\ndef f(x): return x * z")
+    compiled = mg.compile(names["f"])
+    assert compiled(1.0).data.hex() == "0x0.0p+0"
+    names["z"] = -0.0
+    assert compiled(1.0).data.hex() == "-0x0.0p+0"
+    names["z"] = float("nan")
+    assert np.isnan(compiled(1.0).data)
+    first = traces(compiled)
+    names["z"] = float("nan")  # another object, the same bits
+    assert np.isnan(compiled(1.0).data)
+    assert traces(compiled) == first
+
+
+def test_the_reason_is_told():
+    names = program("scale = 2.0\ndef f(x): return x * scale")
+    compiled = mg.compile(names["f"])
+    compiled(1.0)
+    names["scale"] = 3.0
+    compiled(1.0)
+    (trace,) = compiled._traces.by_key.values()
+    assert trace.reason == "global 'scale' changed from 2.0 to 3.0"
+
+
+REASONS = {
+    "nonlin": "attribute 'nonlin' of Neuron changed from True to False",
+    "a weight in its list": "item 0 of attribute 'w' of Neuron is another Value",
+    "a layer added": "the length of attribute 'layers' of MLP changed from 2 to 3",
+    "a helper's code": "the code of 'g' is another code",
+    "a class attribute": "attribute 'factor' of class Scaled changed from 4.0 to 5.0",
+    "an array's element": "global 'c' has changed: ndarray",
+    "a dict's key taken away": "item 'a' of global 'c'",
+    "a method of one object": "attribute 'add' of Scaled is new: function",
+    "a slot": "attribute 'k' of A changed from 2.0 to 3.0",
+}
+
+
+@pytest.mark.parametrize("way", REASONS)
+def test_the_words_say_what_has_changed(way):
+    text, change = WAYS[way]
+    names = program(text)
+    watched = _core.Watch(names["f"])
+    assert watched.settle() == []
+    assert watched.change() is None
+    exec(change, names)
+    assert watched.change().startswith(REASONS[way])
+
+
+def test_a_change_at_every_call_is_reported_with_its_reason():
+    names = program("step = 0\ndef f(x): return x * step")
+    compiled = mg.compile(names["f"])
+    with pytest.warns(mg.TraceWarning, match="'step' changed from .*as an argument"):
+        for k in range(40):
+            names["step"] = k
+            assert compiled(2.0).data == 2.0 * k
+    assert compiled.cache_info().currsize == 1
+
+
+# ---- what the traced function itself changes ----
+
+
+def test_a_counter_or_a_log_is_no_reason_to_trace_again():
+    names = program(
+        "runs = 0\nlog = []\n"
+        "class A:\n"
+        " def __init__(self): self.calls, self.seen = 0, []\n"
+        " def __call__(self, x):\n"
+        "  self.calls += 1\n  self.seen.append(1)\n  return x * 2\n"
+        "a = A()\n"
+        "def f(x, k):\n global runs\n runs += 1\n log.append(x)\n return a(x) * k"
+    )
+    compiled = mg.compile(names["f"])
+    for _ in range(3):
+        for k in (1, 2, 3):
+            assert compiled(1.0, k).data == 2.0 * k
+    assert names["runs"] == names["a"].calls == len(names["log"]) == len(names["a"].seen) == 3
+
+
+def test_what_is_changed_and_read_is_told_and_does_not_trace_for_ever():
+    names = program(
+        "class A: pass\na = A()\na.n = 1.0\ndef f(x, k):\n a.n = a.n + 1\n return x * k * a.n"
+    )
+    compiled = mg.compile(names["f"])
+    with pytest.warns(mg.TraceWarning, match="changes what it reads: attribute 'n' of A changed"):
+        assert compiled(1.0, 1).data == 2.0
+    with pytest.warns(mg.TraceWarning):
+        assert compiled(1.0, 2).data == 6.0
+    assert [compiled(1.0, k).data for k in (1, 2, 1, 2)] == [2.0, 6.0, 2.0, 6.0]
+    assert names["a"].n == 3.0
+
+
+def test_what_is_made_at_the_first_call_is_no_change():
+    names = program(
+        "class A:\n w = None\n"
+        " @functools.cached_property\n def scale(self): return 2.0\n"
+        "a = A()\n"
+        "def f(x):\n"
+        " if a.w is None: a.w = Value(3.0)\n"
+        " return x * a.w.detach() * a.scale"
+    )
+    names["a"].w = Value(3.0)
+    compiled = mg.compile(names["f"])
+    assert [compiled(1.0).data for _ in range(3)] == [6.0] * 3
+    names["a"].scale = 5.0
+    assert compiled(1.0).data == 15.0
+
+
+# ---- what is watched lives no longer for it ----
+
+
+def test_an_object_with_a_compiled_method_goes_with_its_last_reference(gc_off):
+    class Net(nn.Module):
+        def __init__(self):
+            self.layers = [nn.Layer(2, 2), nn.Layer(2, 1)]
+            self.inner = type("Inner", (), {})()
+            self.scale = 2.0
+            self.inner.parent = weakref.ref(self)
+
+        @mg.compile
+        def loss(self, x, y):
+            for layer in self.layers:
+                x = layer(x if isinstance(x, list) else [x, y])
+            return x * self.scale
+
+    net = Net()
+    net.loss(1.0, 2.0)
+    net.scale = 3.0
+    net.loss(1.0, 2.0)
+    gone = weakref.ref(net)
+    del net
+    assert gone() is None
+
+
+def test_what_is_watched_may_go_before_the_function():
+    names = program(
+        "class A: pass\na = A()\na.b = A()\na.b.c = [A()]\na.b.c[0].k = 2.0\n"
+        "def f(x): return x * a.b.c[0].k"
+    )
+    compiled = mg.compile(names["f"])
+    assert compiled(1.0).data == 2.0
+    for k in range(50):
+        names["a"].b = None
+        del names["a"].b
+        fresh = [type("B", (), {})() for _ in range(100)]
+        names["a"].b = names["A"]()
+        names["a"].b.c = [names["A"]()]
+        names["a"].b.c[0].k = float(k)
+        assert compiled(1.0).data == compiled(1.0).data == k
+        del fresh
+    gc.collect()
+    del names["a"].b.c[0].k
+    with pytest.raises(AttributeError):
+        compiled(1.0)
+
+
+def test_more_than_can_be_watched_is_told():
+    names = program(
+        "rows = [[float(k), [k]] for k in range(20_000)]\ndef f(x): return x * rows[3][1][0]"
+    )
+    with pytest.warns(mg.TraceWarning, match="can reach more than .* objects and lists"):
+        assert mg.compile(names["f"])(1.0).data == 3.0
+
+
+# ---- random numbers and clocks ----
+
+RANDOM = {
+    "random.random": "import random\ndef f(x):\n return x * random.random()",
+    "random.gauss": "import random\ndef f(x):\n return x * random.gauss(0, 1)",
+    "random.choice": "import random\ndef f(x):\n return x * random.choice([1.0, 2.0])",
+    "from random": "from random import uniform\ndef f(x):\n return x * uniform(0, 1)",
+    "imported inside": "def f(x):\n import random; return x * random.random()",
+    "a Random": "import random\nr = random.Random(1)\ndef f(x):\n return x * r.random()",
+    "np.random.rand": "def f(x):\n return x * float(np.random.rand())",
+    "np.random.normal": "def f(x):\n return x * np.random.normal()",
+    "a Generator": "r = np.random.default_rng(1)\ndef f(x):\n return x * r.normal()",
+    "a Generator as attribute": (
+        "class A: pass\na = A()\na.r = np.random.default_rng(1)\ndef f(x):\n return x * a.r.normal()"
+    ),
+    "a RandomState": "r = np.random.RandomState(1)\ndef f(x):\n return x * r.normal()",
+    "in a helper": "import random\ndef f(x):\n return x * g()\ndef g(): return random.random()",
+    "time.time": "import time\ndef f(x):\n return x * time.time()",
+    "perf_counter": "from time import perf_counter\ndef f(x):\n return x * perf_counter()",
+    "monotonic": "import time\ndef f(x):\n return x * time.monotonic()",
+    "datetime.now": ("import datetime\ndef f(x):\n return x * datetime.datetime.now().timestamp()"),
+}
+
+
+@pytest.mark.parametrize("what", RANDOM)
+def test_random_numbers_and_clocks_are_told_with_their_line(what, tmp_path):
+    file = tmp_path / "theirs.py"
+    file.write_text(START + RANDOM[what])
+    names = {"__name__": "a_program_of_somebody"}
+    exec(compile(file.read_text(), str(file), "exec"), names)
+    with pytest.warns(mg.TraceWarning, match="random numbers|the time") as caught:
+        mg.compile(names["f"])(1.0)
+    (warning,) = caught
+    lines = file.read_text().splitlines()
+    line = next(k for k, text in enumerate(lines, 1) if "return x *" in text)
+    line += 1 if what == "in a helper" else 0
+    assert (warning.filename, warning.lineno) == (str(file), line)
+    assert sys.getprofile() is None
+
+
+def test_a_draw_that_nothing_named_is_told_too():
+    import random
+
+    draw = iter(random.random, None)  # an iterator's state shows nothing
+    with pytest.warns(mg.TraceWarning, match="random numbers"):
+        mg.compile(lambda x: x * next(draw))(1.0)
+
+
+QUIET_CODE = {
+    "a model made outside": LAYERS,
+    "a generator that is not asked": "import random\ndef f(x): return x if random else x * 2",
+    "a branch that is not taken": (
+        "import time\non = False\ndef f(x): return x * time.time() if on else x"
+    ),
+    "logging": "import logging\ndef f(x):\n logging.getLogger('x').debug('a')\n return x * 2",
+    "sleeping": "import time\ndef f(x):\n time.sleep(0)\n return x * 2",
+}
+
+
+@pytest.mark.parametrize("what", QUIET_CODE)
+def test_nothing_is_told_of_what_is_not_drawn(what):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mg.compile(program(QUIET_CODE[what])["f"])(1.0)
+
+
+def test_a_program_s_own_profiler_stays():
+    def profiler(frame, event, arg):
+        pass
+
+    names = program("import random\ndef f(x): return x * random.random()")
+    sys.setprofile(profiler)
+    try:
+        with pytest.warns(mg.TraceWarning, match="random numbers"):
+            mg.compile(names["f"])(1.0)
+        assert sys.getprofile() is profiler
+    finally:
+        sys.setprofile(None)
+
+
+# ---- check=True ----
+
+UNSTEADY = {
+    "a number": (
+        "k = iter([1.0, 2.0])\ndef f(x): return x * next(k)",
+        "instruction was .*1.0.*2.0",
+    ),
+    "an op": ("k = iter([0, 1])\ndef f(x): return x.exp() if next(k) else x.tanh()", "tanh.*exp"),
+    "a length": (
+        "k = iter([1, 2])\ndef f(x): return x.exp() if next(k) == 1 else x.exp().exp()",
+        "",
+    ),
+    "a Value": (
+        "k = iter([Value(1.0), Value(1.0)])\ndef f(x): return x * next(k)",
+        "Value 0 of those that it uses",
+    ),
+    "a structure": (
+        "k = iter([1, 2])\ndef f(x): return [x] * next(k)",
+        "list of 1: Value and list of 2: Value, Value",
+    ),
+    "a constant among the results": (
+        "k = iter([1, 2])\ndef f(x): return [x, next(k)]",
+        "list of 2: Value, 1 and list of 2: Value, 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNSTEADY)
+def test_check_finds_what_differs_from_run_to_run(what):
+    text, message = UNSTEADY[what]
+    assert mg.compile(program(text)["f"])(1.0)
+    with pytest.raises(mg.TraceError, match=f"traced twice, and .*{message}"):
+        mg.compile(program(text)["f"], check=True)(1.0)
+
+
+def test_check_lets_pass_what_is_the_same():
+    runs = []
+
+    @mg.compile(check=True)
+    def f(x):
+        runs.append(1)
+        return [x * 2, float("nan"), (x, "a")]
+
+    assert f(1.0)[0].data == f(3.0)[0].data - 4.0 == 2.0
+    assert len(runs) == 2
+
+
+def test_check_holds_for_methods_and_batches():
+    class A:
+        def __init__(self):
+            self.k = iter([1.0, 2.0, 3.0])
+
+        @mg.compile(batch=True, check=True)
+        def f(self, x):
+            return x * next(self.k)
+
+    with pytest.raises(mg.TraceError, match="traced twice"):
+        A().f(np.ones(3))
+
+
+def test_reads_of_code_are_found():
+    def f(x, a):
+        a.log.append(x)
+        a.count += 1
+        return x * a.scale + GLOBAL(x) + getattr(a, "named")  # noqa: B009
+
+    names, attributes, any_name, _, _ = watch.reads(f.__code__)
+    assert "GLOBAL" in names
+    assert {"scale", "named"} <= attributes
+    assert not {"log", "count"} & attributes
+    assert not any_name
+
+
+GLOBAL = abs
