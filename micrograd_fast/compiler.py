@@ -226,6 +226,8 @@ class CompiledFunction(_core.Dispatcher):
         trace, _, _ = self._read(args, kwargs)
         program = trace.plan.program
         lines = [f"{self.__name__}: {len(trace.traced)} instructions traced, {len(program)} left"]
+        if trace.reason:
+            lines.append(f"traced again: {trace.reason}")
         lines.append(f"traced: {trace.traced.counts()}")
         lines.append(f"after passes: {program.counts()}")
         lines.append(f"layout: {trace.plan.describe()}")

@@ -61,8 +61,8 @@ def check_same(name: str, first: Any, second: Any) -> None:
     what = _difference(first, second)
     if what:
         raise _core.TraceError(
-            f"{name} was traced twice, and {what}. Something in it changes from run to run, such as "
-            "a random number, the time, a counter, a file or the order of a set: give it as an "
+            f"{name} was traced twice, and {what}. Something in it changes from run to run, such "
+            "as a random number, the time, a counter, a file or the order of a set: give it as an "
             "argument"
         )
 

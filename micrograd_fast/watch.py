@@ -118,9 +118,8 @@ def lines_that_draw(codes: Iterable[CodeType]) -> list[tuple[str, int]]:
         todo += [c for c in code.co_consts if hasattr(c, "co_code")]
         line = code.co_firstlineno
         for step in dis.get_instructions(code):
-            line = (
-                step.positions.lineno if hasattr(step, "positions") else step.starts_line
-            ) or line
+            positions: Any = getattr(step, "positions", None)  # since CPython 3.11
+            line = (positions.lineno if positions else step.starts_line) or line
             if step.opname in ("LOAD_ATTR", "LOAD_METHOD") and step.argval in methods - {"random"}:
                 found[code.co_filename, line] = None
     return list(found)
