@@ -26,6 +26,7 @@ from rich.table import Table
 import micrograd_fast as mg
 from micrograd_fast import nn, optim
 
+from . import custom_ops
 from .registry import load_workload
 from .scalar import option_price
 from .table import short
@@ -227,7 +228,13 @@ def memory():
     return [("black_scholes, 10 million rows, memory", used, "<=", 64, "MiB")]
 
 
-MEASURED = (call_costs, trace_cost, activations, adjoint_factors, threads, memory)
+def ops_on_results():
+    return custom_ops.ops_on_results(in_turns)
+
+
+MEASURED = (
+    call_costs, custom_ops.moons, ops_on_results, trace_cost, activations, adjoint_factors, threads, memory,
+)  # fmt: skip
 
 
 def show(rows):

@@ -21,6 +21,7 @@ cdef extern from "Python.h":
 cdef extern from "value_type.h":
     object mf_value_alloc()
     void mf_value_track(object value)
+    bint mf_value_has_only_its_step(PyObject *value, Py_ssize_t n_held)
 
 cdef dict orphan_attributes = {}   # id -> __dict__ of a node whose Value is gone
 cdef dict orphan_states = {}       # id -> its NodeState
@@ -99,7 +100,9 @@ cdef int drop_parked() except -1:
             value.pin = MF_PINNED   # it was used again
         else:
             value.pin = MF_UNPINNED
-            Py_DECREF(value)   # and `value` gives back the last one
+            Py_DECREF(value)   # `value` gives back the last one
+            if mf_value_has_only_its_step(<PyObject *>value, 1):
+                (<NodeState>value.state).hook = None
             value = None
     n_dropping -= 1
     return 0

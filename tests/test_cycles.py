@@ -5,6 +5,8 @@ what is in use stays, what is not goes in one collection.
 """
 
 import gc
+import math
+import weakref
 
 import pytest
 
@@ -427,3 +429,55 @@ def test_a_step_set_on_a_leaf_after_its_turn_waits_for_the_next_backward():
     ran = list(calls)
     top.backward()
     assert len(calls) == len(ran) + 1
+
+
+# ---- what goes without a collection ----
+
+
+def lecture_tanh(x):
+    t = math.tanh(x.data)
+    out = Value(t, (x,), "tanh")
+
+    def _backward():
+        x.grad += (1 - t**2) * out.grad
+
+    out._backward = _backward
+    return out
+
+
+def by_default(x):
+    out = Value(x.data, (x,), "default")
+    out._backward = lambda x=x, out=out: setattr(x, "grad", x.grad + out.grad)
+    return out
+
+
+@pytest.mark.parametrize("op", [lecture_tanh, by_default])
+def test_a_dropped_graph_of_the_lectures_ops_needs_no_collection(op):
+    before = live_nodes()
+    x = y = Value(0.5)
+    for _ in range(500):
+        y = op(y * 2 + x) + op(x)
+    y.backward()
+    assert x.grad != 0.0
+    del y
+    assert live_nodes() == before + 1
+
+
+def test_a_step_that_somebody_else_refers_to_stays():
+    x = Value(0.5)
+    out = lecture_tanh(x)
+    step, weak = out._backward, weakref.ref(out)
+    top = out + 1
+    del top, out
+    assert weak() is not None  # through the step
+    assert weak()._backward is step
+    del step
+    gc.collect()
+    assert weak() is None
+    out = lecture_tanh(x)
+    held = [out]
+    top = out * 2
+    del out, top
+    held[0].grad = 1.0
+    held[0]._backward()
+    assert x.grad == 1 - math.tanh(0.5) ** 2
