@@ -233,8 +233,15 @@ def ops_on_results():
 
 
 MEASURED = (
-    call_costs, custom_ops.moons, ops_on_results, trace_cost, activations, adjoint_factors, threads, memory,
-)  # fmt: skip
+    call_costs,
+    custom_ops.moons,
+    ops_on_results,
+    trace_cost,
+    activations,
+    adjoint_factors,
+    threads,
+    memory,
+)
 
 
 def show(rows):

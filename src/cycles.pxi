@@ -18,6 +18,13 @@
 # over all records flags them anew. It waits until the collections and the late steps since the last
 # one have cost as much, or for a full collection.
 
+# Most steps need no collection at all (mf_value_has_only_its_step), and a graph that is in use
+# outlives young collections anyway: the work is left to those that look at everything. CPython 3.14
+# makes none of these by itself; there the second generation must do.
+from cpython.version cimport PY_VERSION_HEX
+
+cdef int shown_from = 1 if PY_VERSION_HEX >= 0x030E0000 else 2
+
 cdef bint callback_set = False
 cdef bint settling = False        # what is noted now is being settled anyway
 cdef bint late = False            # flags and references may lack something
@@ -109,7 +116,7 @@ def _collection_phase(phase, info, /):
         return
     drop_parked()
     credit += CREDIT_OF_COLLECTION
-    if late and credit < n_nodes and info.get("generation") != 2:
+    if info["generation"] < shown_from or (late and credit < n_nodes and info["generation"] < 2):
         return
     try:
         show_cycles()

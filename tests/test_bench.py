@@ -263,10 +263,15 @@ def test_what_budgets_measure_themselves_runs(budgets, monkeypatch, capsys):
     monkeypatch.setattr(budgets, "in_turns", once)
     monkeypatch.setattr(budgets, "ROWS", 5000)
     for measure in budgets.MEASURED:
-        if measure not in (budgets.trace_cost, budgets.memory):
+        if measure not in (budgets.trace_cost, budgets.memory, budgets.custom_ops.moons):
             assert all(np.isfinite(row[1]) for row in measure())
     budgets.report_memory()
     assert int(capsys.readouterr().out) < 2**26
+
+
+@pytest.mark.parametrize("form", ["lecture", "microgpt"])
+def test_a_step_with_a_custom_tanh_is_timed(budgets, form):
+    assert 0 < budgets.custom_ops.mean_step("micrograd_fast", form) < 10
 
 
 def test_calls_that_take_turns_are_timed_each(budgets):
