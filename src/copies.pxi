@@ -94,22 +94,34 @@ cdef object state_of(Value value):
 
 
 cdef int set_state(Value value, state) except -1:
-    """Value.__setstate__(state): a plain Value's four, or what state_of gives."""
-    slots = {}
-    if isinstance(state, tuple) and len(state) == 4 and isinstance(state[3], dict):
-        data, grad, text, _ = state
-        fill(value, data, grad, text)
-        state = state[3]
-    elif isinstance(state, tuple) and len(state) == 2:
-        state, slots = state
-    for part in (state, slots):
-        if part is not None and not isinstance(part, dict):
-            raise TypeError("the state of a Value is (data, grad, op, attributes), a dict of "
-                            "attributes, or such a dict and one of slots")
+    """Value.__setstate__(state): a plain Value's four, or what state_of gives. The numbers, checked
+    first, are set last: a state that is refused leaves them as they were."""
+    cdef dict numbers
+    slots, text = {}, ""
+    if isinstance(state, tuple) and len(state) == 4:
+        data, grad, text, state = state
+        numbers = {"data": data, "grad": grad}
+    else:
+        if isinstance(state, tuple) and len(state) == 2:
+            state, slots = state
+            state = {} if state is None and slots else state   # as copyreg gives it
+        numbers = {name: state[name] for name in ("data", "grad")
+                   if isinstance(state, dict) and name in state}
+        state = ({name: x for name, x in state.items() if name not in numbers}
+                 if isinstance(state, dict) else state)
+    if not isinstance(state, dict) or not isinstance(slots, dict):
+        raise TypeError("the state of a Value is (data, grad, op, attributes), a dict of "
+                        "attributes, or such a dict and one of slots")
+    for name, number in numbers.items():
+        numbers[name] = as_number(number, name)
     if nodes[value.id].op != MF_LEAF:
         raise TypeError("only a leaf Value can take a state")
-    for name, attribute in [*(state or {}).items(), *(slots or {}).items()]:
+    if text:
+        value._op = text
+    for name, attribute in [*state.items(), *slots.items()]:
         setattr(value, name, attribute)
+    node_data[value.id] = numbers.get("data", node_data[value.id])
+    node_grad[value.id] = numbers.get("grad", node_grad[value.id])
     nodes[value.id].flags &= ~MF_F_BLANK
     return 0
 

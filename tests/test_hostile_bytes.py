@@ -385,7 +385,10 @@ def test_crafted_programs_are_refused_or_run(rng):
         (1.0, 0.0, "", {"data": "x"}),
         (1.0, 0.0, "", {"_backward": 5}),
         (1.0, 0.0, "", {"__class__": int}),
-        {"data": 1.0},
+        {"data": "1.0"},
+        {"grad": None, "data": 1.0},
+        {"_prev": set()},
+        ({"label": "l"}, {"data": None}),
     ],
 )
 def test_a_crafted_state_of_a_value_is_refused(state):
