@@ -7,8 +7,9 @@ out, and a sum of gradients comes back; the optimizer runs where the client is.
 from __future__ import annotations
 
 import threading
+import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,7 @@ from micrograd_fast.nn.utils import parameters_to_vector, vector_to_parameters
 __all__ = ["DataParallel"]
 
 KEPT = 8  # losses that a worker remembers
+_POLL = 1.0  # seconds after which a step that has no result asks whether there are workers
 CHECKED = 64  # samples on which a copy of the loss is compared with the original
 
 Floats = NDArray[np.float64]
@@ -51,15 +53,23 @@ class DataParallel:
             optimizer.step()
 
     loss: what `mg.compile(..., batch=True)` returned, of one Value a sample. params: leaf Values
-    that it uses, trained here; the workers' copies get their data at every step. retries: how
-    often a step begins again after workers were lost.
+    that it uses, trained here; the workers' copies get their data at every step, and that of the
+    other leaves that the loss reads. What else it reads (numbers, flags, layers) is sent anew where
+    compile() sees that it has changed. retries: how often a step begins again after workers were
+    lost. timeout: seconds to wait for a worker where there is none.
 
     Numbers agree with one process to 1e-12 of the size of the terms. Raises TypeError for what is
     no batched compiled function, ValueError for params that are no leaves or twice there.
     """
 
     def __init__(
-        self, loss: Any, params: Iterable[Value], client: Client, *, retries: int = 5
+        self,
+        loss: Any,
+        params: Iterable[Value],
+        client: Client,
+        *,
+        retries: int = 5,
+        timeout: float = 60.0,
     ) -> None:
         if not isinstance(loss, CompiledFunction) or not loss._batch:
             raise TypeError("loss must be what mg.compile(function, batch=True) returned")
@@ -71,54 +81,85 @@ class DataParallel:
                 raise TypeError(f"params[{k}] must be a Value, not {type(p).__name__!r}")
             if p._prev:
                 raise ValueError(f"params[{k}] is the result of an op: only leaves are trained")
-        if len(set(self.params)) != len(self.params) or not self.params:
+        if len({id(p) for p in self.params}) != len(self.params) or not self.params:
             raise ValueError("params must hold at least one Value, each once")
         self.loss = loss
         self.client = client
         self.retries = retries
+        self.timeout = timeout
         self.n_samples = 0
-        self._token = uuid.uuid4().hex
         self._shards: list[tuple[NDArray[Any], ...]] = []
         self._sent: list[Future] = []
+        self._others: list[Value] = []  # leaves that the loss reads beside params
+        self._trace: Any = None  # of the loss as it was pickled
+        self._token = ""  # of that pickle
         self._pickled = b""
         self._program: Future | None = None
 
     def scatter(self, *arrays: NDArray[Any], shards: int | None = None) -> None:
         """Send the samples out, each once: the loss's arguments, samples first.
 
-        shards: into how many parts; by default one for each worker.
+        They are copied. shards: into how many parts; by default one for each worker.
 
         Raises ValueError for arrays of different lengths or without samples, and where the loss
-        would not use `params` on a worker: see docs/distributed.md.
+        would not use `params` on a worker: see docs/distributed.md; RuntimeError without workers.
         """
         lengths = {len(a) for a in arrays}
         if len(lengths) != 1 or lengths == {0}:
             raise ValueError(f"arrays must have one length, at least 1, not {sorted(lengths)}")
-        self.n_samples = lengths.pop()
-        n = min(shards or max(1, len(self.client.nthreads())), self.n_samples)
-        columns = [np.array_split(np.asarray(a), n) for a in arrays]
-        self._shards = list(zip(*columns, strict=True))
-        self._pickled = self._checked_pickle()
-        self._send()
+        n = min(shards or max(1, len(self.client.nthreads())), *lengths)
+        columns = [np.array_split(np.array(a), n) for a in arrays]
+        new = list(zip(*columns, strict=True))
+        self._pickle(new[0])
+        self._shards, self.n_samples = new, lengths.pop()
+        self._retried(lambda: None)
 
     def value_and_grad(self) -> tuple[float, Floats]:
         """The mean loss, and its gradient in params, shape (len(params),).
 
-        Raises what the loss raises on a worker, RuntimeError where workers are lost every time.
+        Raises what the loss raises on a worker, RuntimeError where workers are lost every time or
+        there is none for `timeout` seconds.
         """
         if not self._shards:
             raise RuntimeError("there are no samples: call scatter(...) first")
-        theta = parameters_to_vector(self.params)
+        if self._traced(self._shards[0]) is not self._trace:
+            self._pickle(self._shards[0])
+            self._sent = []
+        theta = parameters_to_vector([*self.params, *self._others])
+        total: Floats = self._retried(lambda: self._result(self._total(theta)))
+        return float(total[0]) / self.n_samples, total[1:] / self.n_samples
+
+    def _retried(self, work: Callable[[], Any]) -> Any:
+        """What the work returns, with samples and loss on the workers; both again where some were
+        lost meanwhile."""
         for attempt in range(self.retries + 1):
             try:
-                if attempt:
+                if attempt or not self._sent:
                     self._send()
-                total: Floats = self._total(theta).result()
+                return work()
             except _LOST as error:
                 lost = error
-            else:
-                return float(total[0]) / self.n_samples, total[1:] / self.n_samples
+                self._sent = []
         raise RuntimeError(f"{self.retries + 1} times workers were lost in a step") from lost
+
+    def _result(self, future: Future) -> Any:
+        """The future's result. Raises RuntimeError where no worker is left to compute it."""
+        alone_since = None
+        while True:
+            try:
+                return future.result(timeout=_POLL)
+            except TimeoutError:
+                if future.done():  # it is the work's own
+                    return future.result()
+                if self.client.nthreads():
+                    alone_since = None
+                    continue
+            alone_since = alone_since or time.monotonic()
+            if time.monotonic() - alone_since >= self.timeout:
+                raise RuntimeError(self._no_worker())
+
+    def _no_worker(self) -> str:
+        return f"no worker is left, nor came one within {self.timeout} seconds"
 
     def backward(self) -> float:
         """Adds the mean loss's gradient to the grad of params; the mean loss."""
@@ -129,7 +170,10 @@ class DataParallel:
 
     def _send(self) -> None:
         """The samples and the loss to the workers, anew: what a lost worker had is lost."""
-        self.client.wait_for_workers(1)
+        try:
+            self.client.wait_for_workers(1, timeout=self.timeout)
+        except TimeoutError as error:
+            raise RuntimeError(self._no_worker()) from error
         self._sent = self.client.scatter(self._shards, hash=False)
         self._program = self.client.scatter(self._pickled, broadcast=True, hash=False)
 
@@ -137,19 +181,34 @@ class DataParallel:
         """The future of [sum of the losses, *sum of the gradients]: shards first, then pairs."""
         submit = partial(self.client.submit, pure=False)
         parts = [
-            submit(_shard_total, self._token, self._program, shard, theta) for shard in self._sent
+            submit(_shard_total, self._token, self._program, shard, theta, len(self.params))
+            for shard in self._sent
         ]
         while len(parts) > 1:
             pairs = [submit(_add, a, b) for a, b in zip(*[iter(parts)] * 2, strict=False)]
             parts = [*pairs, *parts[2 * len(pairs) :]]
         return parts[0]
 
-    def _checked_pickle(self) -> bytes:
-        """The loss and params as the workers get them: a copy must have the same gradient here."""
-        pickled: bytes = cloudpickle.dumps((self.loss.__wrapped__, self.params))
-        samples = [a[:CHECKED] for a in self._shards[0]]
+    def _traced(self, shard: Sequence[NDArray[Any]]) -> Any:
+        """The trace of the loss as it is now: another one where what it reads has changed."""
+        return self.loss._read(tuple(a[:1] for a in shard), {}, "params")[0]
+
+    def _pickle(self, shard: Sequence[NDArray[Any]]) -> None:
+        """The loss and the leaves that it reads as the workers get them."""
+        trace = self._traced(shard)
+        known = {id(p) for p in self.params}
+        others = [v for v in trace.plan.captured if id(v) not in known and not v._prev]
+        pickled = self._checked_pickle(shard, others)
+        self._trace, self._others, self._pickled = trace, others, pickled
+        self._token = uuid.uuid4().hex
+
+    def _checked_pickle(self, shard: Sequence[NDArray[Any]], others: list[Value]) -> bytes:
+        """A copy must have the same gradient here."""
+        pickled: bytes = cloudpickle.dumps((self.loss.__wrapped__, [*self.params, *others]))
+        samples = [a[:CHECKED] for a in shard]
         value, gradient = self.loss.value_and_grad(*samples, params=self.params)
-        copied_loss, copied_params = _unpickled(pickled)
+        copied_loss, copied = _unpickled(pickled)
+        copied_params = copied[: len(self.params)]
         _, copied_gradient = copied_loss.value_and_grad(*samples, params=copied_params)
         # A copy that reads these parameters, not its own, would not notice new numbers in its own.
         vector_to_parameters(np.full(len(copied_params), np.nan), copied_params)
@@ -173,23 +232,25 @@ _loading = threading.Lock()
 
 
 def _unpickled(pickled: bytes) -> tuple[CompiledFunction, list[Value]]:
-    function, params = cloudpickle.loads(pickled)
-    return CompiledFunction(function, batch=True), params
+    """The loss, and the leaves that it reads: params first."""
+    function, leaves = cloudpickle.loads(pickled)
+    return CompiledFunction(function, batch=True), leaves
 
 
 def _shard_total(
-    token: str, pickled: bytes, shard: Sequence[NDArray[Any]], theta: Floats
+    token: str, pickled: bytes, shard: Sequence[NDArray[Any]], theta: Floats, n_params: int
 ) -> Floats:
-    """[sum of the losses, *sum of the gradients] over a shard, at theta."""
+    """[sum of the losses, *sum of the gradients] over a shard, at theta: the data of all leaves, of
+    which the first n_params have a gradient."""
     with _loading:
         if token not in _loaded:
             while len(_loaded) >= KEPT:
                 del _loaded[next(iter(_loaded))]
             _loaded[token] = (*_unpickled(pickled), threading.Lock())
-    loss, params, lock = _loaded[token]
+    loss, leaves, lock = _loaded[token]
     with lock:  # one copy of the parameters for all threads of the process
-        vector_to_parameters(theta, params)
-        value, gradient = loss.value_and_grad(*shard, params=params)
+        vector_to_parameters(theta, leaves)
+        value, gradient = loss.value_and_grad(*shard, params=leaves[:n_params])
     return np.concatenate([[value], gradient]) * len(shard[0])
 
 

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import time
 import warnings
 
 import numpy as np
@@ -98,6 +99,96 @@ def test_a_killed_worker_costs_a_retry_and_no_wrong_gradient(client):
         return parallel.backward()
 
     assert train(model, step, 8) == pytest.approx(expected_losses(8), rel=1e-12)
+
+
+def test_a_leaf_beside_params_is_read_at_every_step(client):
+    w, scale = Value(2.0), Value(3.0)
+    parallel = DataParallel(mg.compile(lambda x: w * scale * x, batch=True), [w], client)
+    parallel.scatter(np.ones(4))
+    assert parallel.value_and_grad()[0] == 6.0
+    scale.data = 5.0
+    value, gradient = parallel.value_and_grad()
+    assert (value, gradient.tolist()) == (10.0, [5.0])
+    parallel.backward()
+    assert (w.grad, scale.grad) == (5.0, 0.0)
+
+
+def test_what_the_loss_reads_besides_is_sent_anew_when_it_changes(client):
+    w = Value(2.0)
+    state = {"power": 1}
+
+    class Layer(nn.Module):
+        bias = 1.0
+
+        def __call__(self, x):
+            return w * x + self.bias
+
+    layer, factor = Layer(), 2.0
+
+    def loss(x):
+        return factor * layer(x) ** state["power"]
+
+    parallel = DataParallel(mg.compile(loss, batch=True), [w], client)
+    parallel.scatter(np.ones(4))
+    assert parallel.value_and_grad()[0] == 6.0
+    state["power"] = 2
+    assert parallel.value_and_grad()[0] == 18.0
+    layer.bias = 2.0
+    assert parallel.value_and_grad()[0] == 32.0
+    factor = 1.0
+    assert parallel.value_and_grad()[0] == 16.0
+    layer.bias = 4.0
+    parallel.scatter(np.ones(4))
+    assert parallel.value_and_grad()[0] == 36.0
+
+
+def test_samples_are_copied(client):
+    w = Value(2.0)
+    X = np.ones(6)
+    parallel = DataParallel(mg.compile(lambda x: w * x, batch=True), [w], client)
+    parallel.scatter(X)
+    X[:] = 7.0
+    parallel._send()  # as after the loss of a worker
+    assert parallel.value_and_grad()[0] == 2.0
+
+
+def test_without_workers_a_step_raises():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cluster = distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        )
+        with cluster, distributed.Client(cluster) as lonely:
+            model, loss, X, y = problem()
+            parallel = DataParallel(loss, model.parameters(), lonely, timeout=0.5)
+            parallel.scatter(X, y)
+            cluster.scale(0)
+            while lonely.nthreads():
+                time.sleep(0.02)
+            with pytest.raises(RuntimeError, match="no worker is left"):
+                parallel.backward()
+            with pytest.raises(RuntimeError, match="no worker is left"):
+                parallel.scatter(X, y)
+            cluster.scale(1)
+            lonely.wait_for_workers(1)
+            assert train(model, parallel.backward, 3) == pytest.approx(
+                expected_losses(3), rel=1e-12
+            )
+
+
+def test_a_worker_that_is_lost_while_samples_are_sent_costs_a_retry(client, monkeypatch):
+    model, loss, X, y = problem()
+    parallel = DataParallel(loss, model.parameters(), client)
+    scatter, failures = client.scatter, iter([True, True])
+
+    def lossy(*args, **kwargs):
+        if next(failures, False):
+            raise distributed.comm.CommClosedError("the worker is gone")
+        return scatter(*args, **kwargs)
+
+    monkeypatch.setattr(client, "scatter", lossy)
+    parallel.scatter(X, y)
+    assert train(model, parallel.backward, 3) == pytest.approx(expected_losses(3), rel=1e-12)
 
 
 def test_an_error_of_the_loss_comes_back(client):
