@@ -159,6 +159,10 @@ cdef class Value:
             check_readable(self.id, "backward()")
         backward_from(self.id)
 
+    def item(self):
+        """The data, as NumPy's and PyTorch's scalars give theirs."""
+        return self.data
+
     def detach(self):
         """A new leaf with the same data and no history; in a traced function, a value that
         passes no gradient on."""

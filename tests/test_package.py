@@ -136,3 +136,9 @@ def test_the_source_folder_without_its_compiled_module_says_so(tmp_path):
     assert done.returncode == 1
     assert "has no compiled module for this Python: it is the source folder" in done.stderr
     assert "pip install -e ." in done.stderr
+
+
+def test_item_gives_the_number_and_none_in_a_trace():
+    assert Value(2).item() == 2.0 and type(Value(2).item()) is float
+    with pytest.raises(mg.TraceError, match="reading .data"):
+        mg.compile(lambda x: x * x.item())(1.0)
