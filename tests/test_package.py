@@ -140,5 +140,5 @@ def test_the_source_folder_without_its_compiled_module_says_so(tmp_path):
 
 def test_item_gives_the_number_and_none_in_a_trace():
     assert Value(2).item() == 2.0 and type(Value(2).item()) is float
-    with pytest.raises(mg.TraceError, match="reading .data"):
+    with pytest.raises(mg.TraceError, match=r"reading \.data"):
         mg.compile(lambda x: x * x.item())(1.0)
