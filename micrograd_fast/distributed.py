@@ -38,6 +38,12 @@ CHECKED = 64  # samples on which a copy of the loss is compared with the origina
 
 Floats = NDArray[np.float64]
 
+_BY_NAME = (
+    "a copy of the loss does not use the copies of params: what it uses is pickled by its name in "
+    "a module. Make model and loss in a function that returns them, or call "
+    "cloudpickle.register_pickle_by_value(module)"
+)
+
 # What ends a step when a worker is gone: the step is done again with the samples sent anew.
 _LOST = (CancelledError, KilledWorker, CommClosedError, TimeoutError)
 
@@ -111,7 +117,7 @@ class DataParallel:
         columns = [np.array_split(np.array(a), n) for a in arrays]
         new = list(zip(*columns, strict=True))
         self._pickle(new[0])
-        self._shards, self.n_samples = new, lengths.pop()
+        self._shards, self.n_samples, self._sent = new, lengths.pop(), []
         self._retried(lambda: None)
 
     def value_and_grad(self) -> tuple[float, Floats]:
@@ -129,12 +135,12 @@ class DataParallel:
         total: Floats = self._retried(lambda: self._result(self._total(theta)))
         return float(total[0]) / self.n_samples, total[1:] / self.n_samples
 
-    def _retried(self, work: Callable[[], Any]) -> Any:
-        """What the work returns, with samples and loss on the workers; both again where some were
-        lost meanwhile."""
-        for attempt in range(self.retries + 1):
+    def _retried(self, work: Callable[[], Any], sends: bool = True) -> Any:
+        """What the work returns, with samples and loss on the workers (sends); both again where
+        some were lost meanwhile."""
+        for _ in range(self.retries + 1):
             try:
-                if attempt or not self._sent:
+                if sends and not self._sent:
                     self._send()
                 return work()
             except _LOST as error:
@@ -194,35 +200,35 @@ class DataParallel:
         return self.loss._read(tuple(a[:1] for a in shard), {}, "params")[0]
 
     def _pickle(self, shard: Sequence[NDArray[Any]]) -> None:
-        """The loss and the leaves that it reads as the workers get them."""
+        """The loss and the leaves that it reads, as the workers get them; a worker tries them."""
         trace = self._traced(shard)
         known = {id(p) for p in self.params}
         others = [v for v in trace.plan.captured if id(v) not in known and not v._prev]
-        pickled = self._checked_pickle(shard, others)
-        self._trace, self._others, self._pickled = trace, others, pickled
-        self._token = uuid.uuid4().hex
-
-    def _checked_pickle(self, shard: Sequence[NDArray[Any]], others: list[Value]) -> bytes:
-        """A copy must have the same gradient here."""
         pickled: bytes = cloudpickle.dumps((self.loss.__wrapped__, [*self.params, *others]))
         samples = [a[:CHECKED] for a in shard]
-        value, gradient = self.loss.value_and_grad(*samples, params=self.params)
-        copied_loss, copied = _unpickled(pickled)
-        copied_params = copied[: len(self.params)]
-        _, copied_gradient = copied_loss.value_and_grad(*samples, params=copied_params)
-        # A copy that reads these parameters, not its own, would not notice new numbers in its own.
-        vector_to_parameters(np.full(len(copied_params), np.nan), copied_params)
-        blind = copied_loss.value_and_grad(*samples, params=copied_params)[0] == value
+        _, gradient = self.loss.value_and_grad(*samples, params=self.params)
+        # On a worker: what is unpickled here could change the classes of the model here.
+        try:
+            copied, blind = self._retried(
+                lambda: self._result(
+                    self.client.submit(_tried, pickled, samples, len(self.params), pure=False)
+                ),
+                sends=False,
+            )
+        except ImportError as error:
+            raise ValueError(_BY_NAME) from error
         # Not bit by bit: two programs may be laid out differently and add in another order.
         atol = 1e-9 * float(np.abs(gradient).max())
-        same = np.allclose(gradient, copied_gradient, rtol=1e-9, atol=atol, equal_nan=True)
+        same = np.allclose(gradient, copied, rtol=1e-9, atol=atol, equal_nan=True)
         if not same or (blind and gradient.any()):
+            raise ValueError(_BY_NAME)
+        if self._traced(shard) is not trace:
             raise ValueError(
-                "a copy of the loss does not use the copies of params: what it uses is pickled by "
-                "its name in a module. Make model and loss in a function that returns them, or "
-                "call cloudpickle.register_pickle_by_value(module)"
+                "a worker in this process changed the classes that the loss uses: give the "
+                "cluster processes of its own, LocalCluster(processes=True)"
             )
-        return pickled
+        self._trace, self._others, self._pickled = trace, others, pickled
+        self._token = uuid.uuid4().hex
 
 
 # ---- on the workers ------------------------------------------------------------------------------
@@ -235,6 +241,16 @@ def _unpickled(pickled: bytes) -> tuple[CompiledFunction, list[Value]]:
     """The loss, and the leaves that it reads: params first."""
     function, leaves = cloudpickle.loads(pickled)
     return CompiledFunction(function, batch=True), leaves
+
+
+def _tried(pickled: bytes, samples: Sequence[NDArray[Any]], n_params: int) -> tuple[Floats, bool]:
+    """The gradient of a copy of the loss, and whether it does not see its parameters change."""
+    loss, leaves = _unpickled(pickled)
+    params = leaves[:n_params]
+    value, gradient = loss.value_and_grad(*samples, params=params)
+    # A copy that reads the originals, not its own, would not notice new numbers in its own.
+    vector_to_parameters(np.full(n_params, np.nan), params)
+    return gradient, loss.value_and_grad(*samples, params=params)[0] == value
 
 
 def _shard_total(

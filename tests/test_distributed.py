@@ -176,6 +176,23 @@ def test_without_workers_a_step_raises():
             )
 
 
+def test_a_worker_in_this_process_that_shares_the_model_s_classes_is_refused():
+    w = Value(2.0)
+
+    class Layer(nn.Module):
+        def __call__(self, x):
+            return w * x
+
+    layer = Layer()
+    loss = mg.compile(lambda x: layer(x), batch=True)
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    )
+    refused = pytest.raises(ValueError, match=r"LocalCluster\(processes=True\)")
+    with cluster, distributed.Client(cluster) as lonely, refused:
+        DataParallel(loss, [w], lonely).scatter(np.ones(4))
+
+
 def test_a_worker_that_is_lost_while_samples_are_sent_costs_a_retry(client, monkeypatch):
     model, loss, X, y = problem()
     parallel = DataParallel(loss, model.parameters(), client)
