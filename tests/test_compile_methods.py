@@ -316,7 +316,7 @@ def test_a_class_whose_methods_were_called_can_go():
     class Gone(Model):
         pass
 
-    Gone.outer(1.0), Gone.inner(1.0)
+    Gone.inner(1.0)
     alive = weakref.ref(Gone)
     counted.clear()
     del Gone
@@ -400,7 +400,8 @@ def test_a_copy_may_begin_at_the_compiled_method(copied):
 def test_a_copied_bound_method_is_that_of_the_copy(copied, name):
     a = Model(2.0)
     method = copied(getattr(a, name))
-    owner = method.__wrapped__.__self__
+    # Since Python 3.13 classmethod() makes a plain method of whatever it holds.
+    owner = getattr(method, "__self__", None) or method.__wrapped__.__self__
     assert type(owner) is Model or owner is Model
     args = (X,) if name == "rows" else (1.0,)
     expected, ours = getattr(a, name)(*args), method(*args)
