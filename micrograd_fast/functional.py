@@ -45,13 +45,16 @@ def _listed(values: Iterable[Scalar], name: str = "values") -> list[Value]:
     if isinstance(values, (Value, str, bytes)):
         raise TypeError(f"{name} must be a list of Values, not {type(values).__name__!r}")
     items = []
-    for k, v in enumerate(values):
+    for v in values:
+        if isinstance(v, Value):
+            items.append(v)
+            continue
         if isinstance(v, (list, tuple)) or getattr(v, "size", 1) != 1:
             raise TypeError(
-                f"{name}[{k}] is {type(v).__name__!r}, not a number: give one sample at a time, "
-                "[f(row) for row in rows], or let compile(batch=True) go over them"
+                f"{name}[{len(items)}] is {type(v).__name__!r}, not a number: give one sample at "
+                "a time, [f(row) for row in rows], or let compile(batch=True) go over them"
             )
-        items.append(v if isinstance(v, Value) else Value(v))
+        items.append(Value(v))
     if not items:
         raise ValueError(f"{name} must hold at least one Value")
     return items
@@ -82,20 +85,32 @@ def dot(x: Iterable[Scalar], y: Iterable[Scalar]) -> Value:
     return _core.dot(*_paired(x, y, "x", "y"))
 
 
+_MAXIMUM, _MINIMUM = Value.maximum, Value.minimum
+
+
 def maximum(*values: Scalar) -> Value:
-    """The largest of its arguments; nan if one is nan. Equal ones share the gradient."""
-    largest, *others = _listed(values)
-    for v in others:
-        largest = largest.maximum(v)
-    return largest
+    """The largest of its arguments; nan if one is nan. Equal ones share the gradient evenly."""
+    return _extreme(values, "maximum", _MAXIMUM, _core.largest)
 
 
 def minimum(*values: Scalar) -> Value:
-    """The smallest of its arguments; nan if one is nan. Equal ones share the gradient."""
-    smallest, *others = _listed(values)
+    """The smallest of its arguments; nan if one is nan. Equal ones share the gradient evenly."""
+    return _extreme(values, "minimum", _MINIMUM, _core.smallest)
+
+
+def _extreme(values: tuple[Scalar, ...], name: str, method: Any, of_many: Any) -> Value:
+    """One node over all values; of two the binary op. A method that somebody has replaced is asked
+    instead, one value after the other."""
+    items = _listed(values)
+    if len(items) > 2:
+        kinds = set(map(type, items))
+        if {getattr(kind, name) for kind in kinds} == {method}:
+            made: Value = of_many(items)
+            return made
+    found, *others = items
     for v in others:
-        smallest = smallest.minimum(v)
-    return smallest
+        found = getattr(found, name)(v)
+    return found
 
 
 def take(values: Sequence[Scalar], index: Any) -> Any:

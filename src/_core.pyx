@@ -22,6 +22,7 @@ include "custom.pxi"     # nodes that the user makes: steps in Python, local gra
 include "operators.pxi"  # what every operator does: operands in, one node out
 include "build.pxi"      # many nodes in one call: affine, sum, dot
 include "idmap.pxi"      # a number for each of some nodes
+include "extremes.pxi"   # the largest of many Values, the smallest, as one node
 include "program.pxi"    # what a traced function computes, as plain data
 include "passes.pxi"     # Program in, faster Program out
 include "trace.pxi"      # a function of Values run once, its nodes made a Program

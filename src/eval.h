@@ -13,8 +13,8 @@ enum { MF_UNARY = 1, MF_BINARY = 2, MF_PARAM = 3 };
 
 /* FREE: a record that is no node. CUSTOM: children given by the user, backward in
  * Python. LINK: a hidden pair (child, next) through which a node names more than two children.
- * INPUT, DETACH and TAKE exist only in the graph of a traced function (trace.pxi). CALL: a result
- * of a compiled function (call.pxi). */
+ * INPUT, DETACH and TAKE exist only in the graph of a traced function (trace.pxi). LARGEST and
+ * SMALLEST: of many children (extremes.h). CALL: a result of a compiled function (call.pxi). */
 enum {
     MF_FREE = 0,
     MF_LEAF,
@@ -23,6 +23,8 @@ enum {
     MF_INPUT,
     MF_DETACH,
     MF_TAKE,
+    MF_LARGEST,
+    MF_SMALLEST,
     MF_CALL,
     MF_FIRST_OP,
     MF_BEFORE_OPS = MF_FIRST_OP - 1,
@@ -68,6 +70,8 @@ static const mf_op_info mf_ops[MF_N_OPS] = {
     {"input", "", 0, 0.0, 0.0},
     {"detach", "detach", 0, 0.0, 0.0},
     {"take", "take", 0, 0.0, 0.0},
+    {"largest", "max", 0, 0.0, 0.0},
+    {"smallest", "min", 0, 0.0, 0.0},
     {"call", "call", 0, 0.0, 0.0},
 #define OP(code, name, label, kind, z_, dx_, dy_, f_, bf_, lo, hi) {name, label, kind, lo, hi},
 #include "ops.h"
@@ -222,6 +226,8 @@ static inline void mf_partials(int op, double x, double y, double z, double *dx,
 
 /* ---- backward: one node's local step ---- */
 
+#include "extremes.h"
+
 #define MF_LOAD_MF_UNARY(n) const double y = 0.0
 #define MF_LOAD_MF_BINARY(n) const double y = data[(n)->y]
 #define MF_LOAD_MF_PARAM(n) const double y = data[(n)->y]
@@ -255,6 +261,8 @@ static inline int mf_node_backward(const mf_node *nodes, const double *data, dou
         for (int32_t link = n->x < 0 ? n->y : MF_NONE; link >= 0; link = nodes[link].y)
             grad[nodes[link].x] += data[link] * g;
         return MF_OK;
+    case MF_LARGEST:
+    case MF_SMALLEST: mf_extreme_node_backward(nodes, data, grad, id); return MF_OK;
     default: return MF_OK; /* leaf, link: nothing of their own */
     }
 }

@@ -170,8 +170,8 @@ cdef class Layout:
             i = &self.program.code[members[m]]
             if i.op == MF_DOT:
                 self.dots.add(members[m])
-            elif i.op == MF_TAKE:
-                self.place_take(members[m], i)
+            elif has_args(i.op):
+                self.place_choice(members[m], i)
             elif self.facts.chain[members[m]]:
                 self.place_chain(members[m])
             else:
@@ -237,14 +237,15 @@ cdef class Layout:
         step.z = self.last_slot(row) - (n - 1 if row else 1 - n)
         return self.add_step(&step, row)
 
-    cdef int place_take(self, int32_t k, const instruction *i) except -1:
+    cdef int place_choice(self, int32_t k, const instruction *i) except -1:
+        """A take, the largest or the smallest: one of the args."""
         cdef mf_step step
         cdef int32_t j
         memset(&step, 0, sizeof(step))
-        step.op = MF_TAKE
+        step.op = i.op
         step.count = 1
         step.x = MF_NO_SLOT
-        step.y = self.slots[i.y]
+        step.y = self.slots[i.y] if i.y >= 0 else MF_NO_SLOT
         step.args = self.plan.args.n
         step.n_rows = i.n
         for j in range(i.n):

@@ -31,8 +31,8 @@ cdef class Rewriting:
             return self.new.emit_number(self.old.numbers[i.x])
         if i.op == MF_INPUT or i.op == MF_CAPTURED:
             return self.new.emit(i.op, i.x, MF_NONE, 0)
-        if i.op == MF_TAKE or i.op == MF_DOT:
-            n = i.n * 2 if i.op == MF_DOT else i.n
+        if has_args(i.op):
+            n = n_args(&i)
             start = self.new.n_args
             for j in range(n):
                 self.new.add_arg(self.moved[self.old.args[i.x + j]])
@@ -164,7 +164,7 @@ cdef uint64_t hash_instruction(Program p, const instruction *i) noexcept:
     if i.op == MF_NUMBER:   # equal by its bits, wherever it is stored
         memcpy(&h, &p.numbers[i.x], sizeof(double))
         return mf_mix(i.op, 0, 0, h)
-    if i.op == MF_TAKE or i.op == MF_DOT:
+    if has_args(i.op):
         for j in range(n_operands(i)):
             h = mf_mix(i.op, <uint32_t>operand(p, i, j), i.n, h)
         return h
@@ -219,7 +219,7 @@ cdef inline bint same_value(Program p, const instruction *a, const instruction *
         return False
     if a.op == MF_NUMBER:
         return memcmp(&p.numbers[a.x], &p.numbers[b.x], sizeof(double)) == 0
-    if a.op == MF_TAKE or a.op == MF_DOT:
+    if has_args(a.op):
         return (a.n == b.n and a.y == b.y
                 and memcmp(&p.args[a.x], &p.args[b.x], n_args(a) * sizeof(int32_t)) == 0)
     if a.x == b.x and a.y == b.y:
@@ -239,8 +239,8 @@ cdef bytearray use_counts(Program p):
         i = p.code[k]
         if uses[k] == 0:
             continue   # dead: what it uses is not used through it
-        if i.op == MF_TAKE or i.op == MF_DOT:
-            for j in range(i.n * (2 if i.op == MF_DOT else 1)):
+        if has_args(i.op):
+            for j in range(n_args(&i)):
                 uses[p.args[i.x + j]] += 1
             if i.y >= 0:
                 uses[i.y] += 1

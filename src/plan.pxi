@@ -337,6 +337,8 @@ cdef str step_line(const mf_step *s):
         return text + f"of {s.count} {program_op_name(s.link)} from {slot_text(s.x)}"
     if s.op == MF_TAKE:
         return text + f"of {s.n_rows} by {slot_text(s.y)}"
+    if s.op == MF_LARGEST or s.op == MF_SMALLEST:
+        return text + f"of {s.n_rows} slots"
     if s.op == MF_GATHER:
         return text + f"of {s.count} slots"
     text += slot_text(s.x, s.count, s.x_move)

@@ -3,7 +3,8 @@
 # A list of instructions in static single assignment: instruction k computes value k from values
 # with smaller numbers. MF_INPUT x: the x-th input; MF_CAPTURED x: the x-th captured node;
 # MF_NUMBER x: numbers[x]; ops of the table: operands x and y; MF_TAKE x, y, n: args[x : x+n] chosen
-# by value y; MF_DOT x, y, n: value y (or nothing) plus the n products args[x]*args[x+1] + ...
+# by value y; MF_LARGEST and MF_SMALLEST x, n: of args[x : x+n]; MF_DOT x, y, n: value y (or nothing)
+# plus the n products args[x]*args[x+1] + ...
 
 from libc.math cimport NAN
 
@@ -14,7 +15,8 @@ cdef struct instruction:
     int32_t n
 
 cdef dict PROGRAM_ONLY = {MF_INPUT: "input", MF_CAPTURED: "captured", MF_NUMBER: "number",
-                          MF_DOT: "dot", MF_TAKE: "take", MF_DETACH: "detach"}
+                          MF_DOT: "dot", MF_TAKE: "take", MF_DETACH: "detach",
+                          MF_LARGEST: "largest", MF_SMALLEST: "smallest"}
 
 
 cdef str program_op_name(int32_t op):
@@ -29,16 +31,21 @@ cdef inline bint has_y(int32_t op) noexcept nogil:
     return MF_FIRST_OP <= op < MF_N_OPS and mf_ops[op].kind != MF_UNARY
 
 
+cdef inline bint has_args(int32_t op) noexcept nogil:
+    """Whether the operands are args of the program, from x on."""
+    return op == MF_DOT or op == MF_TAKE or op == MF_LARGEST or op == MF_SMALLEST
+
+
 cdef inline int32_t n_args(const instruction *i) noexcept nogil:
     """How many of the program's args belong to an instruction."""
-    return 2 * i.n if i.op == MF_DOT else i.n if i.op == MF_TAKE else 0
+    return (2 if i.op == MF_DOT else 1) * i.n if has_args(i.op) else 0
 
 
 cdef class Program
 
 
 cdef inline int32_t n_operands(const instruction *i) noexcept:
-    if i.op == MF_DOT or i.op == MF_TAKE:
+    if has_args(i.op):
         return n_args(i) + (i.y >= 0)
     if i.op == MF_INPUT or i.op == MF_CAPTURED or i.op == MF_NUMBER:
         return 0
@@ -47,7 +54,7 @@ cdef inline int32_t n_operands(const instruction *i) noexcept:
 
 cdef inline int32_t operand(Program p, const instruction *i, int32_t j) noexcept:
     """Operand j of an instruction; a bias or an index comes first."""
-    if i.op == MF_DOT or i.op == MF_TAKE:
+    if has_args(i.op):
         if i.y < 0:
             return p.args[i.x + j]
         return i.y if j == 0 else p.args[i.x + j - 1]
@@ -147,9 +154,9 @@ cdef class Program:
             return f"v{k} = {self.numbers[i.x]!r}"
         if i.op == MF_INPUT or i.op == MF_CAPTURED:
             return f"v{k} = {name} {i.x}"
-        if i.op == MF_TAKE:
+        if i.op == MF_TAKE or i.op == MF_LARGEST or i.op == MF_SMALLEST:
             choices = " ".join(f"v{self.args[i.x + j]}" for j in range(i.n))
-            return f"v{k} = take [{choices}] v{i.y}"
+            return f"v{k} = {name} [{choices}]" + (f" v{i.y}" if i.op == MF_TAKE else "")
         if i.op == MF_DOT:
             terms = [f"v{self.args[i.x + 2 * j]}*v{self.args[i.x + 2 * j + 1]}" for j in range(i.n)]
             return f"v{k} = dot " + " + ".join(([f"v{i.y}"] if i.y >= 0 else []) + terms)
@@ -172,10 +179,11 @@ cdef class Program:
                     given[which] = True
             elif i.op == MF_NUMBER:
                 valid = 0 <= i.x < self.n_numbers
-            elif i.op == MF_TAKE or i.op == MF_DOT:
-                n_used = i.n * (2 if i.op == MF_DOT else 1)
+            elif has_args(i.op):
+                n_used = n_args(&i)
                 valid = (0 < i.n <= self.n_args and 0 <= i.x <= self.n_args - n_used
-                         and (0 <= i.y < k or (i.op == MF_DOT and i.y == MF_NONE)))
+                         and (0 <= i.y < k or (i.op != MF_TAKE and i.y == MF_NONE))
+                         and (i.y == MF_NONE or i.op == MF_TAKE or i.op == MF_DOT))
                 for j in range(n_used if valid else 0):
                     valid = valid and 0 <= self.args[i.x + j] < k
             elif i.op == MF_DETACH or MF_FIRST_OP <= i.op < MF_N_OPS:

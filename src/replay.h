@@ -21,7 +21,7 @@ typedef struct {
     int32_t x_move, y_move;   /* slots from one result's operand to the next's: 0 or 1; the bias of a
                                * matrix any number, x_move of an inner product from term to term */
     int32_t args;             /* first of the step's args, for dot, take and gather */
-    int32_t n_rows;           /* dot: products of a uniform and a row; take: choices */
+    int32_t n_rows;           /* dot: products of a uniform and a row; take, largest, smallest: choices */
     int32_t n_pairs;          /* dot: products of two slots of the step's own kind */
     int32_t w, w_row, w_col;  /* matrix: uniform number of W[0][0], strides; inner: its first factors */
     int32_t n;                /* matrix: columns, which are slots x, x + 1, ...; inner: terms */
@@ -125,6 +125,7 @@ static int mf_all_zero(ptrdiff_t n, const double *g) {
 }
 
 #include "replay_matrix.h"
+#include "replay_extremes.h"
 
 /* ---- ops of the table, over n lanes ---- */
 
@@ -229,6 +230,8 @@ static int mf_uniform_forward(const mf_run *r, const mf_step *s) {
         if (!mf_is_whole(u[~s->y], s->n_rows)) return MF_REPLAY_INDEX;
         u[~s->z] = u[~a[(int32_t)u[~s->y]]];
         break;
+    case MF_LARGEST:
+    case MF_SMALLEST: mf_extreme_forward(r, s); break;
     case MF_GATHER:
         for (int32_t k = 0; k < s->count; k++) u[~s->z + k] = u[~a[k]];
         break;
@@ -256,6 +259,8 @@ static void mf_uniform_backward(const mf_run *r, const mf_step *s) {
         }
         break;
     case MF_TAKE: d[~a[(int32_t)u[~s->y]]] += g; break;
+    case MF_LARGEST:
+    case MF_SMALLEST: mf_extreme_backward(r, s); break;
     case MF_GATHER:
         for (int32_t k = 0; k < s->count; k++) d[~a[k]] += d[~s->z + k];
         break;
@@ -417,6 +422,8 @@ static int mf_lane_forward(const mf_run *r, const mf_step *s) {
     case MF_DOT: mf_dot_forward(r, s); break;
     case MF_CHAIN: mf_chain_forward(r, s); break;
     case MF_TAKE: return mf_take_forward(r, s);
+    case MF_LARGEST:
+    case MF_SMALLEST: mf_extreme_forward(r, s); break;
     case MF_GATHER: mf_gather_forward(r, s); break;
     case MF_DETACH:
         for (int32_t j = 0; j < s->count; j++)
@@ -437,6 +444,8 @@ static void mf_lane_backward(const mf_run *r, const mf_step *s) {
     case MF_DOT: mf_dot_backward(r, s); break;
     case MF_CHAIN: mf_chain_backward(r, s); break;
     case MF_TAKE: mf_take_backward(r, s); break;
+    case MF_LARGEST:
+    case MF_SMALLEST: mf_extreme_backward(r, s); break;
     case MF_GATHER: mf_gather_backward(r, s); break;
     case MF_DETACH: break;
     default: mf_op_backward(r, s);

@@ -64,6 +64,8 @@ cdef extern from "eval.h" nogil:
         MF_INPUT
         MF_DETACH
         MF_TAKE
+        MF_LARGEST
+        MF_SMALLEST
         MF_CALL
         MF_FIRST_OP
         MF_ADD
@@ -105,6 +107,7 @@ cdef extern from "eval.h" nogil:
     int mf_forward(int op, double x, double y, double *out)
     void mf_partials(int op, double x, double y, double z, double *dx, double *dy)
     int mf_node_backward(const mf_node *nodes, const double *data, double *grad, int32_t id)
+    double mf_extreme_of(int op, double x, double y)
 
 cdef extern from "value_type.h" nogil:
     enum:

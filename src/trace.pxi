@@ -199,6 +199,10 @@ cdef class Trace:
         if n.op in (MF_CUSTOM, MF_CALL, MF_INPUT):
             raise TraceError("a custom node or a Value of another trace cannot be compiled")
         x = self.value_id(program, n.x, value_ids)
+        if n.op == MF_LARGEST or n.op == MF_SMALLEST:
+            choices = [self.value_id(program, k, value_ids) for k in operand_ids(id)]
+            start = program.add_args(choices)
+            return program.emit(n.op, start, MF_NONE, len(choices))
         if n.op == MF_TAKE:
             choices = [self.value_id(program, k, value_ids) for k in operand_ids(id)[1:]]
             start = program.add_args(choices)

@@ -134,6 +134,8 @@ static inline int mf_visit_operands(mf_check *c, int64_t first, int64_t n, mf_vi
     case MF_DOT: return mf_visit_dot(c, own, any, visit);
     case MF_GATHER: return mf_visit_args(c, first, n, any, visit);
     case MF_CHAIN: return mf_visit_chain(c, first, n, own, any, visit);
+    case MF_LARGEST:
+    case MF_SMALLEST: return mf_visit_args(c, 0, s->n_rows, any, visit);
     case MF_DETACH: /* a row or number, but no gradient */
         if ((s->x >= 0) != c->over_lanes) return visit(c, (mf_span){0, 0, 0, 0});
         return mf_visit_span(c, s->x >= 0, (s->x >= 0 ? (int64_t)s->x : ~(int64_t)s->x) + first * s->x_move,
@@ -228,7 +230,9 @@ static const char *mf_shape_fault(const mf_check *c) {
     case MF_INNER: fits = !c->over_lanes && s->count == 1 && s->n > 0 && mf_is_move(s->w_col); break;
     case MF_CHAIN: fits = mf_chain_fits(c); break;
     case MF_GATHER: fits = mf_args_fit(c, s->count); break;
-    case MF_TAKE: fits = s->count == 1 && mf_args_fit(c, s->n_rows); break;
+    case MF_TAKE:
+    case MF_LARGEST:
+    case MF_SMALLEST: fits = s->count == 1 && mf_args_fit(c, s->n_rows); break;
     case MF_DOT:
         fits = s->count == 1 && s->n_rows >= 0 && s->n_pairs >= 0 && (c->over_lanes || !s->n_rows) &&
                mf_args_fit(c, 2 * ((int64_t)s->n_rows + s->n_pairs));

@@ -6,6 +6,7 @@ and test_compile_properties.py.
 
 import random
 import re
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -111,13 +112,15 @@ def test_neighbours_are_found_whatever_the_order_of_the_program():
     assert plan_of(function, 5).listing() == "u5..u9 = square u0..u4"
 
 
-def test_a_sum_is_one_step_and_so_is_a_chain_of_maxima():
+def test_a_sum_is_one_step_and_so_are_the_maximum_of_many_and_a_chain_of_maxima():
     def softmax(x):
         exps = [(v - mg.maximum(*x)).exp() for v in x]
         return [e / sum(exps) for e in exps]
 
-    assert steps(plan_of(softmax, 6)) == ["chain", "sub", "exp", "inner", "div"]
-    assert steps(plan_of(softmax, 6, "lane")) == ["chain", "sub", "exp", "dot", "div"]
+    assert steps(plan_of(softmax, 6)) == ["largest", "sub", "exp", "inner", "div"]
+    assert steps(plan_of(softmax, 6, "lane")) == ["largest", "sub", "exp", "dot", "div"]
+    for kinds in ("uniform", "lane"):
+        assert steps(plan_of(lambda x: reduce(Value.maximum, x), 6, kinds)) == ["chain"]
 
 
 def test_what_is_known_early_waits_for_its_like():

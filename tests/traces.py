@@ -65,6 +65,8 @@ def _compute(text, values, inputs, captured):
         return np.float64(inputs[int(words[0])])
     if op == "captured":
         return np.float64(captured[int(words[0])])
+    if op in ("largest", "smallest"):
+        return (np.max if op == "largest" else np.min)(used)
     if op == "take":
         return used[int(used[-1])]
     if op == "dot":

@@ -1,0 +1,38 @@
+# The largest and the smallest of many Values as one node; extremes.h has the rule for ties. Needs
+# operators.pxi and build.pxi.
+
+cdef object extreme(values, int op):
+    """A node over at least two Values, or the one."""
+    cdef tuple children = tuple(values)
+    cdef Value value, child
+    cdef double z
+    if not children:
+        raise ValueError("values must hold at least one Value")
+    for v in children:
+        if not isinstance(v, Value):
+            raise TypeError(f"values must be Values, one is {type(v).__name__!r}")
+    if len(children) == 1:
+        return children[0]
+    value = blank_value()
+    z = node_data[(<Value>children[0]).id]
+    for child in children:
+        z = mf_extreme_of(op, z, node_data[child.id])
+    if not records():
+        adopt(value, leaf_new(z))
+        return value
+    adopt(value, many_new(z, children, op))
+    for child in children:
+        if nodes[child.id].flags & MF_F_HELD:
+            hold_result(value)
+            break
+    return value
+
+
+def largest(values) -> Value:
+    """The largest of a sequence of Values; nan if one is. Equal ones share the gradient evenly."""
+    return extreme(values, MF_LARGEST)
+
+
+def smallest(values) -> Value:
+    """The smallest of a sequence of Values; nan if one is. Equal ones share the gradient evenly."""
+    return extreme(values, MF_SMALLEST)
