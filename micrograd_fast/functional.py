@@ -151,7 +151,7 @@ def _take_traced(values: Sequence[Scalar], index: Value) -> Any:
 def _shift(values: Sequence[Value]) -> Value:
     """The largest value as a constant: subtracting it keeps exp() within range, and the
     derivative does not depend on it."""
-    return maximum(*values).detach()
+    return _core.largest(values, True).detach()
 
 
 def softmax(logits: Iterable[Scalar]) -> list[Value]:

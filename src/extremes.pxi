@@ -1,8 +1,8 @@
 # The largest and the smallest of many Values as one node; extremes.h has the rule for ties. Needs
 # operators.pxi and build.pxi.
 
-cdef object extreme(values, int op):
-    """A node over at least two Values, or the one."""
+cdef object extreme(values, int op, bint detached):
+    """A node over at least two Values, or the one; a leaf where no gradient is wanted."""
     cdef tuple children = tuple(values)
     cdef Value value, child
     cdef double z
@@ -11,13 +11,14 @@ cdef object extreme(values, int op):
     for v in children:
         if not isinstance(v, Value):
             raise TypeError(f"values must be Values, one is {type(v).__name__!r}")
-    if len(children) == 1:
+    detached = detached and not (mf_n_special and mf_tracing_here())
+    if len(children) == 1 and not detached:
         return children[0]
     value = blank_value()
     z = node_data[(<Value>children[0]).id]
     for child in children:
         z = mf_extreme_of(op, z, node_data[child.id])
-    if not records():
+    if detached or not records():
         adopt(value, leaf_new(z))
         return value
     adopt(value, many_new(z, children, op))
@@ -28,11 +29,14 @@ cdef object extreme(values, int op):
     return value
 
 
-def largest(values) -> Value:
-    """The largest of a sequence of Values; nan if one is. Equal ones share the gradient evenly."""
-    return extreme(values, MF_LARGEST)
+def largest(values, bint detached=False) -> Value:
+    """The largest of a sequence of Values; nan if one is. Equal ones share the gradient evenly.
+
+    detached: as a leaf, outside of a trace; there the caller detaches it.
+    """
+    return extreme(values, MF_LARGEST, detached)
 
 
 def smallest(values) -> Value:
     """The smallest of a sequence of Values; nan if one is. Equal ones share the gradient evenly."""
-    return extreme(values, MF_SMALLEST)
+    return extreme(values, MF_SMALLEST, False)

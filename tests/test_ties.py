@@ -220,3 +220,11 @@ def test_what_is_no_value_is_refused():
             f([Value(1.0), "2"])
         with pytest.raises(ValueError, match="at least one"):
             f([])
+
+
+def test_a_detached_maximum_is_a_leaf():
+    xs = [Value(1.0), Value(3.0), Value(2.0)]
+    before = live_nodes()
+    out = _core.largest(xs, detached=True)
+    assert (out.data, out._op, out._prev, live_nodes()) == (3.0, "", set(), before + 1)
+    assert _core.largest(xs[:1], True) is not xs[0]
