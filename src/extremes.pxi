@@ -22,10 +22,6 @@ cdef object extreme(values, int op, bint detached):
         adopt(value, leaf_new(z))
         return value
     adopt(value, many_new(z, children, op))
-    for child in children:
-        if nodes[child.id].flags & MF_F_HELD:
-            hold_result(value)
-            break
     return value
 
 
