@@ -3,7 +3,7 @@
 # A list of instructions in static single assignment: instruction k computes value k from values
 # with smaller numbers. MF_INPUT x: the x-th input; MF_CAPTURED x: the x-th captured node;
 # MF_NUMBER x: numbers[x]; ops of the table: operands x and y; MF_TAKE x, y, n: args[x : x+n] chosen
-# by value y; MF_LARGEST and MF_SMALLEST x, n: of args[x : x+n]; MF_DOT x, y, n: value y (or nothing)
+# by value y; MF_LARGEST and MF_SMALLEST x, n: of args[x : x+n]; MF_DOT x, y, n: value y (or none)
 # and the n products args[x]*args[x+1] + ...
 
 from libc.math cimport NAN
