@@ -269,9 +269,11 @@ cdef int run_steps(int32_t root, int32_t **ids, int64_t *cap, int64_t n, Walk st
     cdef bint has_leaves = False
     cdef int32_t id
     cdef walk_result walk
+    cdef dict late = late_leaves(ids[0], n) if n_before else None
     while k >= 0:
         id = ids[0][k]
-        local_backward(id, steps)
+        if late is None or id not in late:
+            local_backward(id, steps)
         if n_leaf_steps != n_before and not has_leaves:
             walk = topological_order(root, ids, cap, WALK_ALL)
             if walk.n_ordered < 0:
@@ -280,4 +282,6 @@ cdef int run_steps(int32_t root, int32_t **ids, int64_t *cap, int64_t n, Walk st
             while ids[0][k] != id:
                 k += 1
         k -= 1
+    for late_id in late or ():
+        local_backward(<int32_t>late_id, steps)
     return 0

@@ -104,6 +104,30 @@ cdef set ids_under(int32_t root):
     return used
 
 
+cdef dict late_leaves(const int32_t *ids, int64_t n):
+    """Leaves whose step was set after a call of this graph had read them: no operand of its node
+    leads there, so they come after all others. Values by id; None: there are none."""
+    cdef dict late = None
+    cdef PyObject *held
+    cdef Call call
+    cdef int64_t k
+    for k in range(n):
+        held = owner(ids[k]) if nodes[ids[k]].op == MF_CALL else NULL
+        if held is NULL or (<Value>held).state is None:
+            continue
+        step = (<NodeState>(<Value>held).state).hook
+        if not isinstance(step, (Seed, Hub)):
+            continue
+        call = (<Seed>step).call if isinstance(step, Seed) else (<Hub>step).call
+        known = operand_ids(ids[k])
+        for v in call.operands():
+            if nodes[(<Value>v).id].op == MF_LEAF and (<Value>v).id not in known:
+                if late is None:
+                    late = {}
+                late[(<Value>v).id] = v
+    return late
+
+
 cdef list leaves_of_call(object step):
     """Ids of what the call of a result or hub read."""
     cdef Call call = (<Seed>step).call if isinstance(step, Seed) else (<Hub?>step).call

@@ -289,3 +289,59 @@ def test_random_lives_of_results_agree_with_the_eager_graph():
             else:
                 with pytest.raises(Mine):
                     (results[k] + above(results[k - 1] * 1.0, raise_mine)).backward()
+
+
+# ---- a custom step on what a call read ----
+
+
+@pytest.mark.parametrize("when", ["before the call", "after the call"])
+@pytest.mark.parametrize("role", ["captured", "argument", "batch", "several results", "samples"])
+def test_a_custom_step_on_a_leaf_runs_after_all_that_add_to_it(role, when):
+    """Set between call and backward it used to be ignored."""
+    p, q, seen = Value(2.0), Value(0.0), []
+
+    def step():
+        seen.append(p.grad)
+        q.grad += p.grad
+
+    calls = {
+        "captured": lambda: mg.compile(lambda x: x * p)(3.0),
+        "argument": lambda: mg.compile(lambda x, v: x * v)(3.0, p),
+        "batch": lambda: mg.compile(lambda x: x * p, batch=True)(np.array([1.0, 2.0])).sum(),
+        "several results": lambda: mg.compile(lambda x: [x * p, x])(3.0)[0],
+        "samples": lambda: mg.compile(lambda x: x * p, batch=True)(np.array([1.0, 3.0]))[1],
+    }
+    if when == "before the call":
+        p._backward = step
+    out = calls[role]()
+    if when == "after the call":
+        p._backward = step
+    for swapped in (False, True):
+        p.grad = q.grad = out.grad = 0.0
+        parts = [p * 10.0, out * 1.0]
+        (parts[1] + parts[0] if swapped else parts[0] + parts[1]).backward()
+        assert seen.pop() == 13.0 and not seen
+        assert (p.grad, q.grad) == (13.0, 13.0)
+    p.grad = out.grad = 0.0
+    out.backward()
+    assert seen == [3.0]
+
+
+def test_a_leaf_that_the_graph_did_not_read_keeps_its_step_to_itself():
+    p, q, seen = Value(2.0), Value(3.0), []
+    out = mg.compile(lambda x: x * p)(3.0)
+    other = mg.compile(lambda x: x * q)(3.0)
+    q._backward = lambda: seen.append(q.grad)
+    out.backward()
+    assert seen == []
+    (out + other).backward()
+    assert seen == [3.0]
+
+
+def test_a_step_set_on_the_leaf_by_another_step_runs_too():
+    p, seen = Value(2.0), []
+    out = mg.compile(lambda x: x * p)(3.0)
+    p._backward = raise_mine
+    p._backward = lambda: seen.append(p.grad)
+    out.backward()
+    assert seen == [3.0]
