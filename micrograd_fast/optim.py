@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 
-from micrograd_fast._core import Parameters
+from micrograd_fast._core import Parameters, check_not_tracing
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -71,6 +71,7 @@ class Optimizer:
     def _ready(self, *hyper: Any) -> None:
         """Checks hyperparameters, in their order, where they were changed after the last step."""
         if hyper != self._checked:
+            check_not_tracing("an optimizer's step()")
             self._check(**dict(zip(self.hyperparameters, hyper, strict=True)))
             self._checked = hyper
 
