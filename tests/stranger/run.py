@@ -2,7 +2,8 @@
 
     python tests/stranger/run.py --programs 20000 --seed 1 --variant avx2 --jobs 1
 
-Written from the documentation alone; keep it so. See README.md beside this file.
+Written from the documentation alone; keep it so. generator.py and its pieces draw, referee*.py and
+pulling.py compute, judge.py compares, shrink.py makes failures small.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 
@@ -163,22 +165,26 @@ def run(arguments):
     while seed < end:
         count = min(arguments.piece, end - seed)
         worker = ["--worker", "--seed", str(seed), "--programs", str(count)]
-        child = subprocess.Popen(
-            _command(arguments, *worker), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
         at = seed
-        for line in child.stdout:
-            entry = json.loads(line)
-            if "begin" in entry:
-                at = entry["begin"]
-                continue
-            verdict = judge.Verdict(entry["real"], Counter(entry["excused"]))
-            verdict.faults = [f for _, faults in entry["faults"] for f in faults]
-            tally.add(entry["seed"], verdict, Counter(entry["features"]))
-            if verdict.faults:
-                print(f"fault {entry['seed']}: {verdict.faults[0]}", flush=True)
-        error = child.stderr.read()
-        code = child.wait()
+        with (
+            tempfile.TemporaryFile("w+") as errors,
+            subprocess.Popen(
+                _command(arguments, *worker), stdout=subprocess.PIPE, stderr=errors, text=True
+            ) as child,
+        ):
+            for line in child.stdout:
+                entry = json.loads(line)
+                if "begin" in entry:
+                    at = entry["begin"]
+                    continue
+                verdict = judge.Verdict(entry["real"], Counter(entry["excused"]))
+                verdict.faults = [f for _, faults in entry["faults"] for f in faults]
+                tally.add(entry["seed"], verdict, Counter(entry["features"]))
+                if verdict.faults:
+                    print(f"fault {entry['seed']}: {verdict.faults[0]}", flush=True)
+            code = child.wait()
+            errors.seek(0)
+            error = errors.read()
         if code == 3:
             print(f"{arguments.variant}: these kernels cannot run here")
             return tally, crashes
