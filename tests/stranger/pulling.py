@@ -45,8 +45,10 @@ def pull(roots, adjoints, eager):
                 open_ = None if open_ is None else reach & open_.any()
             else:
                 reach = mask if chosen is None else chosen if mask is None else mask & chosen
-                if not S.zeros:
-                    reach = g[:1] != 0 if reach is None else reach & (g[:1] != 0)
+                if not S.zeros:  # each replica by its own zeros: a cancellation is one in some
+                    c = np.where(g != 0, c, 0)
+                    nonzero = (g != 0).any(axis=0, keepdims=True)
+                    reach = nonzero if reach is None else reach & nonzero
             if reach is not None:
                 c = np.where(reach, c, 0)
                 open_ = None if open_ is None else open_ & reach

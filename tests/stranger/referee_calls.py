@@ -57,7 +57,7 @@ class Batch:
 
     def mean(self):
         if not self.size:
-            return _map(self.structure, lambda node: R.Value(np.nan))
+            return _map(self.structure, self._nothing)
         return _map(
             self.structure, lambda node: self._reduce(node, np.asarray(1, R.S.dtype) / self.size)
         )
@@ -114,6 +114,11 @@ class Batch:
 
     def __neg__(self):
         return self._op(-1.0, lambda a, b: a * b)
+
+    def _nothing(self, node):
+        out = R.Value(np.nan)
+        out.call = self.call
+        return out
 
     def __getitem__(self, k):
         if isinstance(k, (slice, list, np.ndarray)):
