@@ -22,8 +22,8 @@ def run(
 ) -> tuple[Any, _core.Watch]:
     """The result of a call that is traced, and what there is to watch from now on."""
     watched = _core.Watch(function)
-    calls = _Calls()
     sources = watched.sources
+    calls = _Calls(sources)
     before = _random_states(sources)
     with trace, calls if sources else _NOTHING:
         result = function(*args, **kwargs)
@@ -146,9 +146,16 @@ _NOTHING = _Nothing()
 
 class _Calls:
     """Sees calls of random generators and clocks while it is entered, by Python's profiling hook.
-    Where a program has set that hook itself it is left alone."""
+    Where a program has set that hook itself it is left alone.
 
-    def __init__(self) -> None:
+    sources: the generators that were there before. One that the function makes itself starts from
+    its seed at every run."""
+
+    def __init__(self, sources: list[Any]) -> None:
+        import random
+
+        shared = getattr(random.random, "__self__", None)
+        self.generators = [shared, *sources]
         self.found: dict[tuple[str, int], str] = {}
         self.hook: Callable[..., Any] | None = None
 
@@ -163,11 +170,17 @@ class _Calls:
 
     def event(self, frame: FrameType, event: str, arg: Any) -> None:
         if event == "c_call":
-            self.called(frame, watch.kind_of_source(arg))
+            what = watch.kind_of_source(arg)
+            if watch.is_generator(arg) and not any(
+                arg.__self__ is generator for generator in self.generators
+            ):
+                what = ""
+            if what:
+                self.called(frame, what)
 
     def called(self, frame: FrameType | None, what: str) -> None:
         """Notes the user's line, if it was one that called."""
-        while what and frame is not None:
+        while frame is not None:
             module = frame.f_globals.get("__name__", "")
             if not watch.is_opaque(module):
                 self.found[frame.f_code.co_filename, frame.f_lineno] = what

@@ -78,12 +78,14 @@ def is_small(o: Any, most: int) -> bool:
 def is_source(o: Any, names: set[str]) -> bool:
     """Whether o gives random numbers or the time: a module, a generator, a function of one."""
     if isinstance(o, type(sys)):
-        return o.__name__ in _SOURCES or (o.__name__ == "numpy" and "random" in names)
+        name = getattr(o, "__name__", "")
+        return name in _SOURCES or (name == "numpy" and "random" in names)
     kind = o if isinstance(o, type) else type(o)
     owner = getattr(o, "__self__", None)
     if owner is not None and kind.__name__ == "builtin_function_or_method":
         return is_source(owner, names)
-    return kind.__module__ in _SOURCES or kind.__module__.startswith("numpy.random")
+    module = str(kind.__module__)
+    return module in _SOURCES or module.startswith("numpy.random")
 
 
 def kind_of_source(function: Any) -> str:
@@ -91,17 +93,24 @@ def kind_of_source(function: Any) -> str:
     name = getattr(function, "__name__", "")
     owner = getattr(function, "__self__", None)
     if isinstance(owner, type(sys)):
-        if owner.__name__ == "time" and name in _CLOCKS:
+        module = getattr(owner, "__name__", "")
+        if module == "time" and name in _CLOCKS:
             return "the time"
-        return "random numbers" if owner.__name__ == "posix" and name == "urandom" else ""
+        return "random numbers" if module == "posix" and name == "urandom" else ""
     kind = owner if isinstance(owner, type) else type(owner)
-    module = kind.__module__
+    module = str(kind.__module__)
     if name in _NOT_DRAWING:
         return ""
     if module == "datetime":
         return "the time" if name in ("now", "utcnow", "today") else ""
     drawing = module in ("random", "_random") or module.startswith("numpy.random")
     return "random numbers" if drawing else ""
+
+
+def is_generator(function: Any) -> bool:
+    """Whether this is a method of a random.Random."""
+    random = sys.modules.get("random")
+    return random is not None and isinstance(getattr(function, "__self__", None), random.Random)
 
 
 def lines_that_draw(codes: Iterable[CodeType]) -> list[tuple[str, int]]:

@@ -629,6 +629,16 @@ QUIET_CODE = {
         "import time\non = False\ndef f(x): return x * time.time() if on else x"
     ),
     "logging": "import logging\ndef f(x):\n logging.getLogger('x').debug('a')\n return x * 2",
+    "a class without a module": (
+        "import random\nclass A: k = 2.0\nA.__module__ = None\na = A()\n"
+        "m = types.ModuleType('m')\ndel m.__name__\nm.k = 2.0\ndef f(x): return x * a.k * m.k"
+    ),
+    "a generator of its own": (
+        "import random\ndef f(x):\n r = random.Random(3)\n return x * r.random() * r.gauss(0, 1)"
+    ),
+    "a generator of NumPy of its own": (
+        "def f(x):\n r = np.random.default_rng(3)\n return x * float(r.normal())"
+    ),
     "sleeping": "import time\ndef f(x):\n time.sleep(0)\n return x * 2",
 }
 
