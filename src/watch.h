@@ -58,7 +58,8 @@ static inline int mf_plainly_same(const mf_watched *w) {
     case MF_WATCH_DICT: return Py_TYPE(w->object) == w->type && mf_same_version(w);
     case MF_WATCH_ITEMS:
         return Py_TYPE(w->object) == w->type && (uint64_t)Py_SIZE(w->object) == w->seen &&
-               memcmp(mf_items_of(w->object), w->where, w->seen * sizeof(PyObject *)) == 0;
+               (w->seen == 0 || /* no items: no pointers to them */
+                memcmp(mf_items_of(w->object), w->where, w->seen * sizeof(PyObject *)) == 0);
     case MF_WATCH_TYPE: return w->seen != 0 && mf_type_version(w->type) == w->seen;
     default: return 0;
     }

@@ -389,8 +389,8 @@ cdef class Watched:
         cdef PyObject **now
         cdef Py_ssize_t k, n = Py_SIZE(<object>w.object)
         if <uint64_t>n != w.seen:
-            self.only_added = n > <Py_ssize_t>w.seen and memcmp(
-                mf_items_of(w.object), w.where, w.seen * sizeof(PyObject *)) == 0
+            self.only_added = n > <Py_ssize_t>w.seen and (w.seen == 0 or memcmp(
+                mf_items_of(w.object), w.where, w.seen * sizeof(PyObject *)) == 0)
             return f"the length of {told(label)} changed from {w.seen} to {n}"
         now = mf_items_of(w.object)
         for k in range(n):
