@@ -52,8 +52,10 @@ def is_opaque(module: Any) -> bool:
     if not isinstance(module, str):
         return True
     top = module.partition(".")[0]
-    opaque = (top in _OPAQUE and module != _OWN_LAYERS) or top in _STANDARD
-    if not opaque:
+    opaque = top in _OPAQUE or top in _STANDARD
+    if module == _OWN_LAYERS:  # users make them what they are, wherever the package is installed
+        opaque = False
+    elif not opaque:
         file = getattr(sys.modules.get(module), "__file__", None)
         opaque = isinstance(file, str) and any(f in file for f in _INSTALLED)
     if len(_opaque) >= _CACHED:

@@ -724,6 +724,18 @@ def test_check_holds_for_methods_and_batches():
         A().f(np.ones(3))
 
 
+def test_layers_are_watched_where_the_package_is_installed(monkeypatch):
+    monkeypatch.setattr(watch, "_opaque", {})
+    monkeypatch.setattr(nn, "__file__", "/usr/lib/python3/site-packages/micrograd_fast/nn/nn.py")
+    monkeypatch.setattr(pytest, "__file__", "/usr/lib/python3/site-packages/pytest/__init__.py")
+    assert watch.is_opaque("pytest")
+    neuron = nn.Neuron(1)
+    f = mg.compile(lambda x: neuron.w[0] * x)
+    f(2.0)
+    neuron.w = [Value(5.0)]
+    assert f(2.0).data == 10.0
+
+
 def test_reads_of_code_are_found():
     def f(x, a):
         a.log.append(x)
