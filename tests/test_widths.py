@@ -11,8 +11,10 @@ import micrograd_fast as mg
 from micrograd_fast import Value, no_grad
 
 SRC = Path(__file__).resolve().parent.parent / "src"
-# The struct module's formats "l" and "q" are C's own long and long long.
+# The struct module's formats "l" and "q" are C's own long and long long; type flags are CPython's.
 ALLOWED = {
+    "unsigned long Py_TPFLAGS_HEAPTYPE",
+    "bint PyType_HasFeature(PyTypeObject *type, unsigned long feature)",
     "return <double>(<const long *>data)[k]",
     "return <double>(<const long long *>data)[k]",
     "from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact",
