@@ -71,12 +71,20 @@ static MF_THREAD_LOCAL int mf_trace_depth = 0;
 
 static inline int mf_no_grad_here(void) { return mf_no_grad_depth > 0; }
 static inline int mf_tracing_here(void) { return mf_trace_depth > 0; }
-static inline uint8_t mf_trace_flag(void) { return mf_trace_depth > 0 ? MF_F_TRACED : 0; }
 
-/* Inputs of a trace are nan, and comparing nan sets a flag of the processor that NumPy reads after a
- * function over object arrays and takes for an invalid operation of its caller. */
-static inline void mf_clear_invalid(void) {
-    if (fetestexcept(FE_INVALID)) feclearexcept(FE_INVALID);
+#if defined(__GNUC__) || defined(__clang__)
+#define MF_COLD __attribute__((noinline, cold))
+#else
+#define MF_COLD
+#endif
+
+/* The flags of a new node in a mode that is not the usual one. Out of the way of the usual one. */
+static MF_COLD uint8_t mf_special_flags(uint8_t flags) {
+    if (mf_trace_depth > 0) flags |= MF_F_TRACED;
+    /* Inputs of a trace are nan, and comparing nan sets a flag of the processor that NumPy reads
+     * after a function over object arrays and takes for an invalid operation of its caller. */
+    if (flags & MF_F_TRACED && fetestexcept(FE_INVALID)) feclearexcept(FE_INVALID);
+    return flags;
 }
 
 #endif

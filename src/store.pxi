@@ -43,10 +43,12 @@ cdef extern from "node.h" nogil:
     int mf_trace_depth
     bint mf_no_grad_here()
     bint mf_tracing_here()
-    uint8_t mf_trace_flag()
-    void mf_clear_invalid()
+    uint8_t mf_special_flags(uint8_t flags)
     void *mf_free_handle(int32_t next)
     int32_t mf_next_handle(const void *handle)
+
+cdef extern from *:
+    bint unlikely(bint condition) noexcept nogil   # Cython's own macro
 
 cdef extern from "eval.h" nogil:
     enum:
@@ -242,12 +244,10 @@ cdef inline int32_t node_new(double data, int32_t x, int32_t y, uint8_t op) noex
         seen |= nodes[y].flags
         ascending &= nodes[y].flags if y < id else 0
     n.flags = ascending & MF_F_ASCENDING
-    if seen & (MF_F_TRACED | MF_F_HELD | MF_F_ABOVE):
+    if unlikely(seen & (MF_F_TRACED | MF_F_HELD | MF_F_ABOVE)):
         n.flags |= inherited(x, y, seen)
-    if mf_n_special:
-        n.flags |= mf_trace_flag()
-        if n.flags & MF_F_TRACED:
-            mf_clear_invalid()
+    if unlikely(mf_n_special):
+        n.flags = mf_special_flags(n.flags)
     n_live += 1
     return id
 
