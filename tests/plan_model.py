@@ -138,6 +138,12 @@ class Model:
         choices = [(slot, either, True) for slot in self.args(s, s["n_rows"])]
         return [(s["y"], either, False), *choices]
 
+    def reads_of_largest(self, s, lanes, i, own, either):
+        require(s["count"] == 1)
+        return [(slot, either, True) for slot in self.args(s, s["n_rows"])]
+
+    reads_of_smallest = reads_of_largest
+
     def reads_of_dot(self, s, lanes, i, own, either):
         require(s["count"] == 1 and s["n_rows"] >= 0 and s["n_pairs"] >= 0)
         require(lanes or s["n_rows"] == 0)

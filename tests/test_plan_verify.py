@@ -100,6 +100,7 @@ def op_codes():
             x[0] + x[1],
             x[0] * x[1],
             x[0].maximum(x[3]),
+            mg.minimum(*x),
         ]
 
     for function in [*FUNCTIONS, every_op]:
