@@ -8,6 +8,8 @@
 #   make fuzz       random programs of public calls under the sanitizers, for FUZZ_SECONDS
 
 PYTHON ?= python3
+# Commands run in other folders: of a path, the whole; of a command, the name.
+override PYTHON := $(if $(findstring /,$(PYTHON)),$(abspath $(PYTHON)),$(PYTHON))
 TESTS ?= $(CURDIR)/tests
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
@@ -39,9 +41,10 @@ sanitize-build:
 	  MF_LDFLAGS='build/sanitize/coverage.o -Wl,-Bsymbolic -fsanitize=address,undefined' \
 	  $(call BUILD,sanitize)
 
-# What is freed stays in the sanitizer's quarantine for a while: no test of the process's memory.
+# The sanitizers write past Python's output, which pytest would keep from being seen. What is freed
+# stays in quarantine for a while: no test of the process's memory.
 sanitize: sanitize-build
-	$(call IN,sanitize) $(ASAN) $(PYTEST) -k 'not same_memory and not no_more_memory' \
+	$(call IN,sanitize) $(ASAN) $(PYTEST) --capture=sys -k 'not same_memory and not no_more_memory' \
 	  $(ELSEWHERE) $(TESTS)
 
 fuzz: sanitize-build

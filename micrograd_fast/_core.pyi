@@ -250,7 +250,10 @@ class Traces:
 @disjoint_base
 class MethodTraces: ...
 
-class OwnerRef(weakref.ref[Any]): ...
+class OwnerRef(weakref.ref[Any]):
+    __slots__ = ("descriptor", "key")
+    descriptor: Any
+    key: int
 
 def forget_owner(ref: OwnerRef) -> None: ...
 

@@ -122,7 +122,7 @@ cdef class Call:
     cdef bint feed_value(self, Value value) except -1:
         cdef int32_t slot = (<int32_t *>self.special.plan.input_slots.data)[self.n_fed]
         if nodes[value.id].flags & MF_F_TRACED:
-            check_readable(value.id, "an argument")
+            check_value(value, "an argument")
         if slot != MF_NO_SLOT:
             if self.values is None:
                 self.values = []
@@ -176,7 +176,7 @@ cdef class Call:
             if self.rows is NULL:
                 self.rows = <double *>some_memory(<uint64_t>n * self.special.n_lanes, 8)
             own = self.rows + n * a.first_lane
-            if code == b"d":
+            if code == b"d" and n * width:   # an empty array may have no memory
                 memcpy(own, data, 8 * n * width)
             else:
                 for k in range(n * width):
@@ -407,7 +407,7 @@ cdef class Call:
     cdef list leaf_gradients(self, list leaves):
         """Of these leaf Values that of a fused run. Raises ValueError where the call read a result
         of an op that depends on one: nothing is known of the way from there."""
-        cdef dict found = {(<Value>v).id: 0.0 for v in leaves}
+        cdef dict found = {(<Value?>v).id: 0.0 for v in leaves}
         cdef int32_t k, id
         cdef set behind = set()
         for id, slot in self.special.reads.pairs():

@@ -17,8 +17,8 @@ cdef bint differs(object cls, str name):
 
 
 cdef int check_copyable(Value value) except -1:
+    check_value(value, "copying or pickling")
     cdef mf_node *n = &nodes[value.id]
-    check_readable(value.id, "copying or pickling")
     if n.op != MF_LEAF:
         raise TypeError("only leaf Values can be copied or pickled, this one is the result of "
                         f"{op_text(value) or 'a custom op'!r}: use v.detach()")
@@ -68,6 +68,7 @@ def _restored(cls, data, grad, op, tuple args, dict kwargs):
 
 cdef int fill(Value value, data, grad, op) except -1:
     cdef double number = as_number(data, "data"), gradient = as_number(grad, "grad")
+    mf_value_complete(value)
     if nodes[value.id].op != MF_LEAF:
         raise TypeError("only a leaf Value can take a state")
     if op:
@@ -114,6 +115,7 @@ cdef int set_state(Value value, state) except -1:
                         "attributes, or such a dict and one of slots")
     for name, number in numbers.items():
         numbers[name] = as_number(number, name)
+    mf_value_complete(value)
     if nodes[value.id].op != MF_LEAF:
         raise TypeError("only a leaf Value can take a state")
     if text:

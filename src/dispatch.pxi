@@ -154,14 +154,11 @@ cdef class Dispatcher:
     def __cinit__(self, *args, **kwargs):
         self._traces = Traces.__new__(Traces)
 
-    cdef int take_function(self, object function) except -1:
-        self.__wrapped__ = function
-        self._traces = Traces.__new__(Traces)
-        return 0
-
     def _take(self, function) -> None:
-        """From now on this is the compiled form of another function."""
-        self.take_function(function)
+        """What this is the compiled form of: said once, for objects keep traces of it."""
+        if self.__wrapped__ is not None:
+            raise TypeError("a compiled function is made once")
+        self.__wrapped__ = function
 
     def __call__(self, *args, **kwargs):
         cdef Call call = None

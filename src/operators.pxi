@@ -72,6 +72,9 @@ cdef inline object result(double z, int32_t x, int32_t y, int op):
 
 
 cdef object result_by_constructor(double z, int32_t x, int32_t y, int op):
+    if x == 0 or y == 0:
+        raise TypeError("an operand was made by object.__new__ and not filled: call its __init__, "
+                        "or super() in the __init_subclass__ of its class")
     if by_constructor():
         return constructed(z, x, y, op, (<bytes>mf_ops[op].label).decode())
     return own_result(z, x, y, op)

@@ -35,6 +35,7 @@ cdef class Parameters:
         for k, p in enumerate(found):
             if not isinstance(p, Value):
                 raise TypeError(f"params[{k}] must be a Value, not {type(p).__name__!r}")
+            mf_value_complete(p)
             if nodes[(<Value>p).id].op != MF_LEAF:
                 raise ValueError(f"params[{k}] is not a leaf but the result of "
                                  f"{op_text(p) or 'a custom op'!r}")
@@ -146,7 +147,7 @@ def copy_numbers(list values, buffer, str what):
     for v in items:
         if not isinstance(v, Value):
             raise TypeError(f"parameters must be Values, one is {type(v).__name__!r}")
-        check_readable((<Value>v).id, "reading or writing parameters")
+        check_value(<Value>v, "reading or writing parameters")
     if what == "write":
         source = memoryview(buffer).cast("B")
         size = len(source)

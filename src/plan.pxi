@@ -161,6 +161,21 @@ cdef class Plan:
     cdef Block input_slots           # the same per input
     cdef mf_workspace idle           # a workspace that no call uses right now
     cdef bint has_idle
+    cdef bint valid                  # made and verified
+
+    def __cinit__(self):
+        # All but `lane_steps` stay, so that a plan that was never filled is an empty one.
+        self.steps = Block(sizeof(mf_step))
+        self.lane_steps = Block(sizeof(mf_step))
+        self.numbers = Block(sizeof(number_slot))
+        self.args = Block(sizeof(int32_t))
+        self.outputs = Block(sizeof(int32_t))
+        self.captured_slots = Block(sizeof(int32_t))
+        self.input_slots = Block(sizeof(int32_t))
+        self.row_wants = Block(1)
+        self.uniform_wants = Block(1)
+        self.wanted_rows = Block(sizeof(mf_range))
+        self.summed_uniforms = Block(sizeof(mf_range))
 
     def __init__(self, Program program not None, list captured not None, list kinds not None):
         if self.program is not None:   # calls may be running on it
@@ -173,19 +188,9 @@ cdef class Plan:
                 raise TypeError(f"captured must be Values, one is {type(v).__name__!r}")
         self.program = program
         self.captured = captured
-        self.steps = Block(sizeof(mf_step))
-        self.lane_steps = Block(sizeof(mf_step))
-        self.numbers = Block(sizeof(number_slot))
-        self.args = Block(sizeof(int32_t))
-        self.outputs = Block(sizeof(int32_t))
-        self.captured_slots = Block(sizeof(int32_t))
-        self.input_slots = Block(sizeof(int32_t))
-        self.row_wants = Block(1)
-        self.uniform_wants = Block(1)
-        self.wanted_rows = Block(sizeof(mf_range))
-        self.summed_uniforms = Block(sizeof(mf_range))
         Layout(self, separate_dots(program, kinds), kinds).lay_out()
         self.finish()
+        self.valid = True
 
     def __dealloc__(self):
         if self.has_idle:

@@ -36,7 +36,14 @@ cdef class Call
 cdef class Batch
 
 
-def numbers_only(tuple key) -> bool:
+# How long the tuple of a key is.
+cdef dict KEY_LENGTHS = {"array": 2, "array grad": 2, "batch": 2, "number": 1, "value": 1,
+                         "static": 3, "class": 3, "list": 2, "tuple": 2, "dict": 3}
+
+
+@cython.boundscheck(True)
+@cython.wraparound(True)
+def numbers_only(tuple key not None) -> bool:
     """Whether an argument of this key is a list or tuple of plain numbers, or of such lists."""
     if key[0] not in ("list", "tuple") or not key[1]:
         return False
@@ -85,6 +92,7 @@ cdef class Specialization:
     cdef IdRuns reads                # the captured nodes still used, by their uniform slots
     cdef IdRuns kept                 # those of them whose gradients are not put off
     cdef bint defers                 # whether any are
+    cdef int32_t n_inputs            # of the plan, found in the keys
     cdef int32_t n_values            # Values among the arguments
     cdef int32_t n_arrays            # arrays among those of a batched function
     cdef int32_t n_lanes             # inputs that differ from sample to sample
@@ -102,6 +110,8 @@ cdef class Specialization:
         cdef int32_t k
         if self.plan is not None:
             raise TypeError("a Specialization is made once")
+        if not plan.valid:
+            raise ValueError("the plan was not made")
         self.plan = plan
         self.args = args
         self.kwargs = kwargs
@@ -128,27 +138,53 @@ cdef class Specialization:
         self.defers = self.kept is not None
         for key in [*args, *[key for _, key in kwargs]]:
             self.count(key)
+        if self.n_inputs != plan.input_slots.n:
+            raise ValueError("the plan has other inputs than the keys")
         self.n_bytes = (8 * (2 * <size_t>plan.plan.n_uniforms + plan.plan.n_outputs)
                         + self.n_arrays * sizeof(fed_array) + self.n_values * sizeof(int32_t))
 
     def __dealloc__(self):
         free(self.spare)
 
-    cdef int count(self, tuple key) except -1:
-        cdef int32_t size = 1
-        tag = key[0]
+    cdef int count(self, object key) except -1:
+        """Raises ValueError for what is no key, or not of the plan's next inputs: calls look at
+        neither."""
+        cdef int64_t size = 1
+        tag = key[0] if type(key) is tuple and key else None
+        if KEY_LENGTHS.get(tag) != (len(key) if tag is not None else -1):
+            raise ValueError(f"no key of an argument: {key!r}")
         if tag in ("list", "tuple", "dict"):
+            if type(key[1]) is not tuple or tag == "dict" and (
+                    type(key[2]) is not tuple or len(key[2]) != len(key[1])):
+                raise ValueError(f"no key of an argument: {key!r}")
             for item in key[1]:
                 self.count(item)
             if self.batch and numbers_only(key):
                 self.lists = {*(self.lists or ()), len(key[1])}
-        elif tag == "value":
-            self.n_values += 1
-        elif self.batch and tag in ("array", "array grad", "batch"):
+        elif tag == "number" or tag == "value":
+            self.n_values += tag == "value"
+            self.take_inputs(1, False)
+        elif tag in ("array", "array grad", "batch"):
+            if type(key[1]) is not tuple or tag == "batch" and not self.batch:
+                raise ValueError(f"no key of an argument: {key!r}")
             for n in key[1]:
-                size *= n
-            self.n_arrays += 1
-            self.n_lanes += size
+                size = size * n if 0 <= n <= MF_MAX_NODES and 0 <= size <= MF_MAX_NODES else -1
+            self.take_inputs(size, self.batch)
+            if self.batch:
+                self.n_arrays += 1
+                self.n_lanes += <int32_t>size
+        return 0
+
+    cdef int take_inputs(self, int64_t n, bint row) except -1:
+        """The plan's next n inputs are all rows, or all uniform."""
+        cdef const int32_t *slots = <const int32_t *>self.plan.input_slots.data
+        cdef int32_t k
+        if not 0 <= n <= self.plan.input_slots.n - self.n_inputs:
+            raise ValueError("the plan has other inputs than the keys")
+        for k in range(self.n_inputs, self.n_inputs + <int32_t>n):
+            if slots[k] != MF_NO_SLOT and (slots[k] >= 0) != row:
+                raise ValueError(f"input {k} of the plan is of another kind than the keys say")
+        self.n_inputs += <int32_t>n
         return 0
 
     cdef inline bint is_stale(self) except -1:

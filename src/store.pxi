@@ -7,13 +7,15 @@
 #
 # Invariants, between any two calls: `uses` counts the live Value of a node plus the operand slots
 # that name it; a free record has op MF_FREE; owners[id] is the handle of the node's Value in
-# `handles`, or MF_NONE. All under the GIL. Nothing here runs Python code but
-# forget_orphan, and that only parks objects (see state.pxi), so no caller sees a half-done store.
+# `handles`, or MF_NONE; record 0 is in use and nobody's. All under the GIL. Nothing here runs
+# Python code but forget_orphan, and that only parks objects (see state.pxi), so no caller sees a
+# half-done store.
 
 cimport cython
 from libc.stdint cimport (SIZE_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
                           uintptr_t)
 from libc.stdlib cimport free, realloc
+from libc.math cimport NAN
 from libc.string cimport memcmp, memcpy, memset
 from cpython.object cimport PyObject
 
@@ -275,6 +277,20 @@ cdef void unpin(int32_t id) noexcept nogil:
 
 cdef inline int32_t leaf_new(double data) noexcept nogil:
     return node_new(data, MF_NONE, MF_NONE, MF_LEAF)
+
+
+cdef int reserve_record_0() except -1:
+    """Record 0 is nobody's: a Value of zeroed memory (mf_value_complete) seems to be of that node.
+    Marked as traced, it has no number, and neither has what is computed from it."""
+    global n_live
+    if n_nodes != 0 or leaf_new(NAN) != 0:
+        raise MemoryError("no room for the first node")
+    nodes[0].flags |= MF_F_TRACED
+    n_live -= 1
+    return 0
+
+
+reserve_record_0()
 
 
 cdef void free_nodes(int32_t id) noexcept nogil:

@@ -69,11 +69,12 @@ cdef class Value:
     def data(self):
         """The number; assigning rewrites the node, and a later backward() uses the new number."""
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
-            check_readable(self.id, "reading .data")
+            check_value(self, "reading .data")
         return node_data[self.id]
 
     @data.setter
     def data(self, number):
+        mf_value_complete(self)
         if mf_n_special:
             check_readable(self.id, "writing .data")
         node_data[self.id] = as_number(number, "data")
@@ -82,11 +83,12 @@ cdef class Value:
     def grad(self):
         """The gradient, accumulated by backward(); assign 0 to start afresh."""
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
-            check_readable(self.id, "reading .grad")
+            check_value(self, "reading .grad")
         return node_grad[self.id]
 
     @grad.setter
     def grad(self, number):
+        mf_value_complete(self)
         if mf_n_special:
             check_readable(self.id, "writing .grad")
         node_grad[self.id] = as_number(number, "grad")
@@ -116,14 +118,15 @@ cdef class Value:
     def _local_grads(self):
         """The derivatives by the _children, in their order: microgpt's local gradients."""
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
-            check_readable(self.id, "reading ._local_grads")
+            check_value(self, "reading ._local_grads")
         return local_grads_of(self)
 
     @property
     def _backward(self):
         """This node's local step: adds its share to the grads of its operands when called."""
         if mf_n_special:
-            check_readable(self.id, "a node's _backward")
+            check_value(self, "a node's _backward")
+        mf_value_complete(self)
         if self.state is not None and (<NodeState>self.state).hook is not None:
             return (<NodeState>self.state).hook
         return self._local_backward
@@ -134,7 +137,7 @@ cdef class Value:
         if not callable(function):
             raise TypeError(f"_backward must be callable, not {type(function).__name__!r}")
         if mf_n_special:
-            check_readable(self.id, "a custom _backward")
+            check_value(self, "a custom _backward")
         state = state_for(self)
         hold(self)
         state.hook = function
@@ -145,7 +148,7 @@ cdef class Value:
 
     def _local_backward(self):
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
-            check_readable(self.id, "a node's _backward")
+            check_value(self, "a node's _backward")
         if mf_node_backward(nodes, node_data, node_grad, self.id) != MF_OK:
             raise_backward(self.id)
 
@@ -156,7 +159,7 @@ cdef class Value:
         Raises ZeroDivisionError where a derivative does not exist (x**0.5 at 0).
         """
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
-            check_readable(self.id, "backward()")
+            check_value(self, "backward()")
         backward_from(self.id)
 
     def item(self):
@@ -185,20 +188,21 @@ cdef class Value:
         del_attribute(self, name, NULL)
 
     def __repr__(self):
+        mf_value_complete(self)
         if mf_n_special and mf_tracing_here():
-            check_readable(self.id, "repr(), str() or print()")
+            check_value(self, "repr(), str() or print()")
         if nodes[self.id].flags & MF_F_TRACED:
             return "Value(traced)"
         return f"Value(data={node_data[self.id]}, grad={node_grad[self.id]})"
 
     def __format__(self, str spec):
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
-            check_readable(self.id, "formatting")
+            check_value(self, "formatting")
         return format(node_data[self.id], spec) if spec else repr(self)
 
     def __bool__(self):
         if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
-            check_readable(self.id, "bool()")
+            check_value(self, "bool()")
         return True
 
     def __index__(self):
@@ -381,6 +385,7 @@ cdef int replace_node(Value value, int32_t id) except -1:
 
 
 cdef str op_text(Value value):
+    mf_value_complete(value)
     cdef mf_node *n = &nodes[value.id]
     if value.state is not None and (<NodeState>value.state).op_text is not None:
         return (<NodeState>value.state).op_text
@@ -390,10 +395,16 @@ cdef str op_text(Value value):
     return (<bytes>mf_ops[n.op].label).decode()
 
 
+cdef int check_value(Value value, str what) except -1:
+    """check_readable for a Value, made complete where it is not."""
+    mf_value_complete(value)
+    return check_readable(value.id, what)
+
+
 cdef object compare(Value self, object other, int op):
-    check_readable(self.id, "comparing")
+    check_value(self, "comparing")
     if isinstance(other, Value):
-        check_readable((<Value>other).id, "comparing")
+        check_value(<Value>other, "comparing")
         return PyObject_RichCompare(node_data[self.id], node_data[(<Value>other).id], op)
     if not is_number(other):
         return NotImplemented

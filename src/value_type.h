@@ -111,8 +111,9 @@ static PyObject *mf_value_born(PyTypeObject *type, Py_ssize_t n) {
 /* For each new subclass: CPython gives every class of Python's the generic tp_alloc. */
 static inline void mf_value_subclassed(PyTypeObject *type) { type->tp_alloc = mf_value_born; }
 
-/* The last resort, for objects of a class whose __init_subclass__ does not call super()'s, made by
- * object.__new__: all zeros. Called where a Value is first used. */
+/* For objects of a class whose __init_subclass__ does not call super()'s, made by object.__new__
+ * (which works once Value.__new__ was replaced): all zeros. Called wherever Python code asks a Value
+ * for something off the hot paths; those come to record 0 of the store, which has no number. */
 static inline int mf_value_complete(PyObject *o) {
     if (((mf_value *)o)->state != NULL) return 0;
     mf_value_subclassed(Py_TYPE(o));

@@ -309,6 +309,76 @@ def test_object_new_gives_a_leaf_once_new_is_replaced():
     """)
 
 
+def test_what_object_new_made_of_a_class_that_value_was_not_told_of_is_no_other_node():
+    """All zeros, until it is used: not the Value of the first node that there was."""
+    run("""
+        import copy, gc, pickle
+        import micrograd_fast as mg
+        from micrograd_fast import Value, _core
+
+        class Mixin:
+            def __init_subclass__(cls):
+                pass   # does not tell Value
+
+        first = Value(7.0)
+        total = first * 1
+        Value.__new__ = lambda cls, *args, **kwargs: object.__new__(cls)
+
+        def fresh():
+            class Mixed(Mixin, Value):
+                pass
+            return object.__new__(Mixed)
+
+        text = "Value(data=0.0, grad=0.0)"
+        leaf = [0.0, 0.0, set(), "", (), (), dict(), text, "0.0", False, None]
+        reads = [
+            lambda v: v.data, lambda v: v.grad, lambda v: v._prev, lambda v: v._op,
+            lambda v: v._children, lambda v: v._local_grads, lambda v: v.__dict__, repr,
+            lambda v: format(v, ".1f"), lambda v: v > 0, lambda v: v._backward(),
+        ]
+        for read, expected in zip(reads, leaf, strict=True):
+            assert read(fresh()) == expected, expected
+
+        for write in (
+            lambda v: setattr(v, "data", 2.0), lambda v: Value.data.__set__(v, 2.0),
+            lambda v: v.__init__(2.0), lambda v: v.__setstate__((2.0, 0.0, "", dict())),
+            lambda v: v.__setstate__(dict(data=2.0)),
+            lambda v: mg.optim.SGD([v]) and v.__init__(2.0),
+        ):
+            v, w = fresh(), fresh()
+            write(v)
+            assert (v.data, w.data) == (2.0, 0.0)
+            (v * 3).backward()
+            assert (v.grad, w.grad) == (3.0, 0.0)
+
+        x = Value(2.0)
+        used = [
+            lambda v: v + 1, lambda v: 1 - v, lambda v: v * x, lambda v: x / v, lambda v: v ** 2,
+            lambda v: v.tanh(), lambda v: v.backward(), lambda v: Value(1.0, (v,)).data,
+            lambda v: _core.dot([v], [x]).data, lambda v: mg.maximum(v, x, 1.0).data,
+            lambda v: sum([v]), lambda v: v.detach(), lambda v: mg.compile(lambda a: a * 2)(v),
+            lambda v: mg.compile(lambda: v * 2)(), hash, copy.deepcopy,
+            lambda v: mg.optim.SGD([v], lr=1.0).step(),
+        ]
+        for use in used:
+            v = fresh()
+            try:
+                use(v)
+            except (TypeError, mg.TraceError):
+                pass
+            gc.collect()
+            v.__init__(2.0)
+            out = v * x
+            out.backward()
+            assert (out.data, v.grad, x.grad) == (4.0, 2.0, 2.0)
+            x.grad = 0.0
+        assert (first.data, first.grad, total.data) == (7.0, 0.0, 7.0)
+        del first, total, x, v, w, out
+        gc.collect()
+        assert _core.live_nodes() == 0
+    """)
+
+
 def test_the_original_new_refuses_what_is_no_value():
     for wrong in ((), (5,), (int,), (object,), ("x", 1)):
         with pytest.raises(TypeError, match="Value"):

@@ -512,16 +512,31 @@ def test_only_a_leaf_takes_a_state():
 
 
 # Every function of the private module, and every attribute of its classes on an instance that was
-# never initialised, with up to 13 arguments of every kind; each name is printed before its calls.
+# never initialised, with up to 13 arguments of every kind, such instances among them; each name is
+# printed before its calls.
 EVERYTHING = """
 import array, sys
 from itertools import product
 from micrograd_fast import Value, _core
+from micrograd_fast.compiler import CompiledFunction
+
+classes = [c for c in vars(_core).values()
+           if isinstance(c, type) and c.__module__ in (_core.__name__, Value.__module__)]
+classes += [CompiledFunction]
+
+def blanks():
+    return [c.__new__(c) for c in classes if not issubclass(c, BaseException)]
 
 junk = [None, 5, "x", [], (), {}, [5], [Value(1.0)], Value(2.0), bytes(8), array.array("d", [1.0])]
 
 def attempt(call, name):
-    for values in [*([j] * n for n in range(13) for j in junk), *product(junk, repeat=2)]:
+    for values in [
+        *([j] * n for n in range(13) for j in junk),
+        *product(junk, repeat=2),
+        *([b] for b in blanks()),
+        *([b, (), (), False, None] for b in blanks()),
+        *([b, [], []] for b in blanks()),
+    ]:
         sys.stdout.write(name + "\\n")
         sys.stdout.flush()
         try:
@@ -529,8 +544,10 @@ def attempt(call, name):
         except Exception:
             pass
 
-for name, found in list(vars(_core).items()):
-    if getattr(found, "__module__", None) != _core.__name__ or not callable(found):
+for name, found in [*vars(_core).items(), ("compiled", CompiledFunction)]:
+    if found not in classes and (
+        getattr(found, "__module__", None) != _core.__name__ or not callable(found)
+    ):
         continue
     if not isinstance(found, type) or issubclass(found, BaseException):
         attempt(found, name)

@@ -4,6 +4,7 @@ import gc
 
 import pytest
 
+import micrograd_fast as mg
 from micrograd_fast import _core, nn, optim
 from micrograd_fast.engine import Value
 
@@ -93,10 +94,148 @@ def test_a_plan_is_made_once():
 
 def test_a_specialization_is_made_once():
     made, _, _ = plan()
-    arguments = (made, (("number",),), (), False, None)
+    arguments = (made, (("array", ()),), (), True, None)
     special = _core.Specialization(*arguments)
     with pytest.raises(TypeError, match="once"):
         special.__init__(*arguments)
+
+
+def test_a_plan_that_was_never_made_is_empty_and_serves_no_calls():
+    made, program, _ = plan()
+    empty, failed = _core.Plan.__new__(_core.Plan), _core.Plan.__new__(_core.Plan)
+    with pytest.raises(ValueError, match="captured"):
+        failed.__init__(program, [], ["lane"])
+    for nothing in (empty, failed):
+        assert nothing._parts()["steps"] == []
+        assert (nothing.listing(), nothing.describe()["lane steps"]) == ("", 0)
+        with pytest.raises(ValueError, match="not made"):
+            _core.Specialization(nothing, (("number",),), (), False, None)
+    assert len(made._parts()["steps"]) > 0
+
+
+@pytest.mark.parametrize("failing", range(40))
+def test_a_plan_that_could_not_be_finished_serves_no_calls(failing):
+    _, program, captured = plan()
+    made = _core.Plan.__new__(_core.Plan)
+    _core._set_limits(fail_after=failing)
+    try:
+        made.__init__(program, captured, ["lane"])
+    except MemoryError:
+        failed = True
+    else:
+        failed = False
+    finally:
+        _core._set_limits()
+    if not failed:
+        assert failing > 5
+        return
+    made._parts(), made.listing(), made.describe()
+    with pytest.raises(TypeError, match="once"):
+        made.__init__(program, captured, ["lane"])
+    with pytest.raises(ValueError, match="not made"):
+        _core.Specialization(made, (("number",),), (), False, None)
+
+
+NUMBER = ("number",)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        (),
+        (NUMBER, NUMBER),
+        ((),),
+        (None,),
+        (["number"],),
+        (("number", 1),),
+        (("other",),),
+        (([],),),
+        (("list",),),
+        (("list", [NUMBER]),),
+        (("list", (NUMBER, ())),),
+        (("dict", (NUMBER,), ()),),
+        (("array",),),
+        (("array", (2,)),),
+        (("array", (-1,)),),
+        (("array", (2**40, 2**40)),),
+        (("array", 1),),
+        (("batch", (2,)),),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("batch", [False, True])
+def test_keys_that_are_not_of_the_plan_are_refused(keys, batch):
+    """Calls would write the numbers of their arguments past the end of a block."""
+    uniform, program, captured = plan()
+    if not batch:
+        uniform = _core.Plan(program, captured, ["uniform"])
+    good = (("array", ()),) if batch else (NUMBER,)
+    special = _core.Specialization(uniform, good, (), batch, None)
+    assert special.run((), {}) is None
+    if not batch:
+        assert special.run((1.0,), {}) is not None
+        with pytest.raises(TypeError, match="Value"):
+            special.run((1.0,), {}, [5])
+    for args, kwargs in ((keys, ()), ((), tuple([(f"w{k}", key) for k, key in enumerate(keys)]))):
+        with pytest.raises((ValueError, TypeError)):
+            _core.Specialization(uniform, args, kwargs, batch, None)
+
+
+def test_numbers_are_no_rows_and_rows_no_numbers():
+    lane, program, captured = plan()
+    uniform = _core.Plan(program, captured, ["uniform"])
+    for wrong, key, batch in ((lane, NUMBER, True), (uniform, ("array", ()), True)):
+        with pytest.raises(ValueError, match="input 0 of the plan is of another kind"):
+            _core.Specialization(wrong, (key,), (), batch, None)
+
+
+@pytest.mark.parametrize("key", [(), ("list",), ("list", ((),)), ("tuple", (NUMBER, ("static",)))])
+def test_what_is_no_key_is_not_read_past_its_end(key):
+    with pytest.raises(IndexError):
+        _core.numbers_only(key)
+
+
+def doubled(self, x):
+    return self.w * x
+
+
+def tripled(self, x):
+    return self.w * x * 3
+
+
+@pytest.mark.parametrize("slots", [False, True])
+def test_a_compiled_function_is_made_once(slots):
+    """What an object keeps of the first function would serve the calls of the second."""
+
+    class Model:
+        if slots:
+            __slots__ = ("w",)
+        method = mg.compile(doubled)
+
+        def __init__(self):
+            self.w = Value(2.0)
+
+    model = Model()
+    assert model.method(5.0).data == 10.0
+    bound = model.method
+    for made in (Model.__dict__["method"], bound):
+        for bad in ((tripled, False), (tripled, True, True), (5, False)):
+            with pytest.raises(TypeError):
+                made.__init__(*bad)
+        with pytest.raises(TypeError, match="once"):
+            made.__setstate__((tripled, {"_batch": True}))
+    assert model.method(5.0).data == bound(5.0).data == 10.0
+    assert Model().method(5.0).data == 10.0
+    assert bound.__name__ == "doubled"
+    assert bound.cache_info().currsize == 1
+    empty = type(bound).__new__(type(bound))
+    for attribute in (empty.cache_info, empty.cache_clear, empty._read, empty):
+        try:
+            attribute()
+        except (TypeError, AttributeError):
+            continue
+    empty.__init__(lambda x: x * 2, False)
+    assert empty(5.0).data == 10.0
 
 
 def test_a_specialization_of_a_plan_whose_list_was_changed_is_refused():

@@ -1,6 +1,8 @@
 """Rules that the sources of the core keep, because nothing else would say when one is broken."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,17 @@ def test_no_handler_of_the_core_is_left_halfway():
                     found.append(f"{path.name}:{first}: {text}")
     assert n_handlers > 3
     assert found == []
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(
+    ("python", "called"),
+    [(".venv/bin/python", "{root}/.venv/bin/python"), ("/a/python", "/a/python"), ("py", "py")],
+)
+def test_the_makefile_takes_a_python_below_the_checkout(python, called):
+    """Its commands run in other folders."""
+    root = SRC.parent
+    command = ["make", "-n", "-C", str(root), f"PYTHON={python}", "fuzz"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    last = [line for line in done.stdout.splitlines() if "-m fuzz" in line]
+    assert [f" {called.format(root=root)} -m fuzz" in line for line in last] == [True]
