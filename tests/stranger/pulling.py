@@ -39,11 +39,12 @@ def pull(roots, adjoints, eager):
             node.gopen = None
             node.reach = mask
             c, chosen, *other = back(node, g)
-            open_ = both(wild, node.gopen, node.wild, *[p.wild for p, _ in node.parents])
+            open_ = both(wild, node.gopen, node.wild)
             if other:  # samples were picked: what is reached is said for those of the parent
                 reach = chosen
                 open_ = None if open_ is None else reach & open_.any()
-            else:
+            open_ = both(open_, *[p.wild for p, _ in node.parents])
+            if not other:
                 reach = mask if chosen is None else chosen if mask is None else mask & chosen
                 if not S.zeros:  # each replica by its own zeros: a cancellation is one in some
                     c = np.where(g != 0, c, 0)
