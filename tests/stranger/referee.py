@@ -379,12 +379,8 @@ _unary("abs", np.abs, lambda x, z: np.sign(x), None, chooses=True, grid_of=_same
 
 
 def _extreme(values, choose):
+    """Of any number of values: equal ones share the gradient evenly."""
     values = [lift(v) for v in values]
-    if len(values) > 2:  # the larger of the larger of the first two and the third, and so on
-        out = values[0]
-        for v in values[1:]:
-            out = _extreme([out, v], choose)
-        return out
     z = values[0]._data
     for v in values[1:]:
         z = choose(z, v._data)
