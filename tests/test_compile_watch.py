@@ -85,6 +85,10 @@ WAYS = {
     ),
     "an array's element": ("c = np.array([1.0, 2.0])\ndef f(x): return x * c[1]", "c[1] = 5.0"),
     "an array in place": ("c = np.ones((2, 2))\ndef f(x): return x * c[1, 1]", "c *= 3"),
+    "an array's shape": (
+        "c = np.arange(4.0)\ndef f(x): return x * (c + 1).sum(axis=0).max()",
+        "c.resize((2, 2), refcheck=False)",
+    ),
     "an array's sign": ("c = np.array([1.0])\ndef f(x): return x * c[0]", "c *= -1"),
     "a strided array": ("c = np.arange(8.0)[::2]\ndef f(x): return x * c[1]", "c[1] = 5.0"),
     "an array of Values": (

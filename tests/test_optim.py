@@ -665,3 +665,25 @@ def test_parameters_that_compare_and_hash_as_they_like():
     assert len(Parameters([a, b])) == 2
     with pytest.raises(ValueError, match=r"params\[1\] is the same Value as params\[0\]"):
         Parameters([a, a])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: SGD(p, lr=0.1, momentum=0.9),
+        lambda p: SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+        lambda p: Adam(p, lr=0.1),
+        lambda p: Adam(p, lr=0.1, amsgrad=True),
+    ],
+)
+def test_without_decay_an_infinite_parameter_stays_what_it_is(make):
+    """Zero times infinity would be nan, in the parameter and in what the optimizer keeps."""
+    p = Value(math.inf)
+    optimizer = make([p])
+    for _ in range(2):
+        p.grad = 1.0
+        optimizer.step()
+        assert p.data == math.inf
+    p.data = 3.0
+    optimizer.step()
+    assert p.data < 3.0
