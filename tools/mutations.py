@@ -46,8 +46,9 @@ def _set_mutant(number):
 # The tests that know most about a file come first.
 PLANS = ["passes", "plan", "plan_verify", "compile_row_and_numbers", "compile_unreached",
          "compile_graph", "compile_matrices", "compile_every_expression"]  # fmt: skip
-RUNS = ["compile_matrices", "compile_unreached", "compile_calls", "compile_row_and_numbers",
-        "compile_every_expression", "compile_deferred", "compile_properties"]  # fmt: skip
+RUNS = ["compile_steps", "compile_matrices", "compile_unreached", "compile_calls",
+        "compile_row_and_numbers", "compile_every_expression", "compile_deferred",
+        "compile_properties"]  # fmt: skip
 CALLS = ["compile_calls", "batches", "compile_arguments", "compile_contract", "seal",
          "compile_safety", "compile_threads", "threads", "compile_deferred"]  # fmt: skip
 EAGER = ["ops", "custom_nodes", "lifecycle", "store", "cycles", "finalizers", "conformance",
@@ -56,19 +57,21 @@ TOPICS = {
     "passes.pxi": PLANS, "schedule.pxi": PLANS, "layout.pxi": PLANS, "grouping.pxi": PLANS,
     "plan.pxi": [*PLANS, "compile_threads", "compile_safety"],
     "deferred.pxi": ["compile_deferred", *PLANS],
-    "trace.pxi": ["compile", "compile_contract", "compile_bad_input", "compile_calls"],
+    "trace.pxi": ["compile", "compile_safety", "compile_contract", "compile_bad_input",
+                  "compile_calls"],
     "program.pxi": ["program", "hostile_bytes"],
     "verify.h": ["plan_verify"],
     "replay.h": ["compile", "vecmath", "denormals", *RUNS], "replay_matrix.h": RUNS,
     "matrix.h": RUNS, "lanes.h": ["vecmath", *RUNS, "optim", "accuracy"],
-    "vecmath.h": ["vecmath", "accuracy"],
+    "vecmath.h": ["vecmath", "accuracy", "compile_steps"],
     "replay_extremes.h": ["ties"], "extremes.h": ["ties"],
     "reach.h": ["compile_unreached"],
     "ops.h": ["ops", "gradcheck", "vecmath"],
     "eval.h": ["ops", "local_grads", "gradcheck", "accuracy"],
     "seal.h": ["seal"],
     "shares.h": ["compile_threads", "threads"], "threads.pxi": ["compile_threads", "threads"],
-    "call.pxi": CALLS, "results.pxi": CALLS, "seeds.pxi": CALLS, "batch.pxi": CALLS,
+    "call.pxi": [*CALLS, "compile_steps"],
+    "results.pxi": CALLS, "seeds.pxi": CALLS, "batch.pxi": CALLS,
     "signature.pxi": ["compile_arguments", *CALLS],
     "watch.h": ["compile_watch", "compile_methods"],
     "watch.pxi": ["compile_watch", "compile_methods"],
