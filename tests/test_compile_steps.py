@@ -181,3 +181,21 @@ def test_gradients_over_several_tiles_are_not_put_off():
     loss.backward()
     z = x @ np.array([[p.data for p in row] for row in w]).T
     assert np.array(grads(w)) == pytest.approx(2 * z.T @ x / 700, rel=1e-12)
+
+
+def test_weights_over_the_columns_of_two_arrays():
+    x, y, w = numbers(N, 3), numbers(N, 2, seed=5), values(numbers(4, 5))
+    f = mg.compile(lambda x, y: sum(z * z for z in product(w, [*x, *y])), batch=True)
+    f(x, y).sum().backward()
+    inputs = np.column_stack([x, y])
+    z = inputs @ np.array([[p.data for p in row] for row in w]).T
+    assert np.array(grads(w)) == pytest.approx(2 * z.T @ inputs, rel=1e-12)
+
+
+@pytest.mark.parametrize("batch", [True, False])
+@pytest.mark.parametrize("index", [0.5, 1.999, -0.5, 2.0, math.nan])
+def test_an_index_between_two_choices_is_refused(index, batch):
+    f = mg.compile(lambda k: mg.take([k * 2.0, k * 3.0], k.detach()), batch=batch)
+    f(np.array([0.0, 1.0]) if batch else 1.0)
+    with pytest.raises(IndexError, match="no whole number"):
+        f(np.array([1.0, index]) if batch else index)

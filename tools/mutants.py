@@ -123,8 +123,8 @@ MUTANTS = [
     ("put-off-runs", "deferred.pxi", "weights that are no run of nodes are put off",
      "if run.first <= first and @{last < run.first + run.n}@:", "True"),
     # ---- trace and program ----
-    ("other-trace", "trace.pxi", "a Value of another trace is a constant",
-     "elif @{nodes[id].op == MF_LEAF}@:\n                value[0] = program.emit_number", "True"),
+    ("other-trace", "trace.pxi", "an input of another trace is one of this",
+     "if @{n.op in (MF_CUSTOM, MF_CALL, MF_INPUT)}@:", "n.op in (MF_CUSTOM, MF_CALL)"),
     ("take-order", "trace.pxi", "take's choices are turned round",
      "for k in @{operand_ids(id)[1:]}@]", "operand_ids(id)[:0:-1]"),
     ("trace-no-grad", "trace.pxi", "a trace inside no_grad() records nothing",
