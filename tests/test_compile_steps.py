@@ -199,3 +199,30 @@ def test_an_index_between_two_choices_is_refused(index, batch):
     f(np.array([0.0, 1.0]) if batch else 1.0)
     with pytest.raises(IndexError, match="no whole number"):
         f(np.array([1.0, index]) if batch else index)
+
+
+def test_a_result_that_counts_for_nothing_passes_nothing_on():
+    """Whatever its derivative is: that of the root of 0 is infinite."""
+    p = Value(0.0)
+    f = mg.compile(lambda x: x * p.sqrt(), batch=True)
+    (f(np.array([1.0, 2.0])).sum() * 0.0 + p).backward()
+    assert p.grad == 1.0
+
+
+def test_single_samples_and_sums_of_one_call_add_up():
+    p = Value(3.0)
+    batch = mg.compile(lambda x: [x * p, x * x * p], batch=True)(np.array([1.0, 2.0, 5.0]))
+    first, second = batch.sum()
+    (first + 10.0 * second + 100.0 * batch[1][0] + 1000.0 * batch[2][1]).backward()
+    assert p.grad == 8.0 + 10.0 * 30.0 + 100.0 * 2.0 + 1000.0 * 25.0
+
+
+def test_a_result_s_step_by_hand_passes_on_its_own_share_once():
+    p = Value(3.0)
+    batch = mg.compile(lambda x: [x * p, x * x * p], batch=True)(np.array([1.0, 2.0, 5.0]))
+    second = batch[2][1]
+    second.grad = 2.0
+    second._backward()
+    assert p.grad == 50.0
+    batch[1][0].backward()
+    assert p.grad == 52.0
