@@ -416,5 +416,6 @@ def store_bytes() -> int:
 def _set_limits(*, max_nodes_to=None, fail_after=None) -> None:
     """Test hook: lower the id limit (None: the real one); let the n-th allocation from now fail."""
     global max_nodes, n_allocs_left
-    max_nodes = MF_MAX_NODES if max_nodes_to is None else max_nodes_to
+    # One more: record 0 is nobody's.
+    max_nodes = MF_MAX_NODES if max_nodes_to is None else min(max_nodes_to + 1, MF_MAX_NODES)
     n_allocs_left = -1 if fail_after is None else fail_after
