@@ -39,7 +39,8 @@ class Reader:
         """(key, plain argument). Raises TypeError or ValueError naming the argument."""
         kind = type(arg)
         if isinstance(arg, Value):
-            return ("value",), arg
+            # A class's own operators are part of the trace. By id, as other classes.
+            return ("value",) if kind is Value else ("value", id(kind), kind), arg
         if isinstance(arg, float):
             return ("number",), plain_float(arg)
         if arg is None or kind in (int, bool, str):
@@ -208,7 +209,7 @@ def placeholders(key: Any, trace: Any) -> Any:
     """What the traced function sees for an argument of this key."""
     tag = key[0]
     if tag in ("value", "number"):
-        return trace.input()
+        return trace.input(*key[2:])
     if tag in ("static", "class"):
         return key[2]
     if tag in NESTED:
@@ -217,6 +218,13 @@ def placeholders(key: Any, trace: Any) -> Any:
             return dict(zip(key[2], items, strict=True))
         return items if tag == "list" else tuple(items)
     return _nested(key[1], trace.input)
+
+
+def classes(key: Any) -> list[type]:
+    """Classes of Values, subclasses of Value, in an argument of this key."""
+    if key[0] in NESTED:
+        return [kind for item in key[1] for kind in classes(item)]
+    return [key[2]] if key[0] == "value" and len(key) > 1 else []
 
 
 def inlined(arg: Any, batch: bool, name: str) -> Any:

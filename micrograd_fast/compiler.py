@@ -56,6 +56,7 @@ class _Trace:
                 trace,
                 [arguments.placeholders(k, trace) for k in args],
                 {word: arguments.placeholders(k, trace) for word, k in kwargs},
+                tuple(arguments.classes(("tuple", [*args, *[k for _, k in kwargs]]))),
             )
         except TypeError as error:
             hint = arguments.hint(key, batch) if type(error) is TypeError else ""

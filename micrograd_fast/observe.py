@@ -18,10 +18,18 @@ __all__: list[str] = []
 
 
 def run(
-    function: Callable[..., Any], name: str, trace: Any, args: list[Any], kwargs: dict[str, Any]
+    function: Callable[..., Any],
+    name: str,
+    trace: Any,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    kinds: tuple[type, ...] = (),
 ) -> tuple[Any, _core.Watch]:
-    """The result of a call that is traced, and what there is to watch from now on."""
-    watched = _core.Watch(function)
+    """The result of a call that is traced, and what there is to watch from now on.
+
+    kinds: classes of Values that the arguments are of.
+    """
+    watched = _core.Watch(function, None, kinds)
     sources = watched.sources
     calls = _Calls(sources)
     before = _random_states(sources)
@@ -45,7 +53,7 @@ def run(
             *_place(function),
         )
     if changes:
-        watched = _core.Watch(function, watched)
+        watched = _core.Watch(function, watched, kinds)
         watched.settle()
     if watched.full:
         _warn(

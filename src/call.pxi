@@ -97,7 +97,9 @@ cdef class Call:
             self.put(PyFloat_AsDouble(arg))
             return True
         if tag == "value":
-            return isinstance(arg, Value) and self.feed_value(arg)
+            if type(arg) is not (Value if len(key) == 1 else key[2]):
+                return False
+            return self.feed_value(arg)
         if tag == "static":
             return type(arg) is key[1] and (arg is key[2] or arg == key[2])
         if tag == "batch":

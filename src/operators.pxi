@@ -195,7 +195,7 @@ cdef object reflected_on(Value self, object other, int op):
     micrograd's does so only where the subclass overrides the reflected operator itself.
     """
     if type(other) is Value and not differs(type(self), "__radd__" if op == MF_ADD else "__rmul__"):
-        return binary(self, other, op)
+        return binary(other, self, op)  # the operands in the order in which they were written
     return self + other if op == MF_ADD else self * other
 
 

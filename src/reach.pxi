@@ -26,8 +26,9 @@ cdef class Watch(Watched):
     cdef readonly list codes     # code objects reached
     cdef readonly bint full      # MAX_WATCHED was not enough
 
-    def __init__(self, function, Watch before=None):
-        """before: settled after the trace, whose own changes do not count."""
+    def __init__(self, function, Watch before=None, tuple kinds=()):
+        """before: settled after the trace, whose own changes do not count. kinds: classes of
+        Values that the function is called with."""
         cdef int k
         self.names = set()
         self.not_watched = {} if before is None else before.not_watched
@@ -40,6 +41,8 @@ cdef class Watch(Watched):
                 self.visit(function, ("", "the function", None))
             self.walk_code()
             self.visit_class(Value)
+            for kind in kinds:
+                self.visit_class(kind)
             self.walk()
             if not self.again:
                 break

@@ -7,6 +7,7 @@
 #   ("batch", shape)       a Batch that has a graph behind it
 #   ("number",)            a float
 #   ("value",)             a Value
+#   ("value", id, x)       one of the class x, whose operators the function meets
 #   ("static", type, x)    the constant x
 #   ("class", id, x)       the class x
 #   ("list", keys), ("tuple", keys), ("dict", keys, words)

@@ -20,6 +20,7 @@ cdef extern from "Python.h":
 
 cdef extern from "value_type.h":
     object mf_value_alloc()
+    object mf_value_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     void mf_value_track(object value)
     bint mf_value_has_only_its_step(PyObject *value, Py_ssize_t n_held)
 

@@ -132,10 +132,21 @@ cdef class Trace:
         mf_n_special -= 1
         mf_trace_depth -= 1
 
-    def input(self):
-        """The next input: a Value without a number."""
-        cdef Value value = blank_value()
-        adopt(value, node_new(NAN, MF_NONE, MF_NONE, MF_INPUT))
+    def input(self, type kind=Value):
+        """The next input: a Value without a number, of that class, whose operators are asked."""
+        cdef Value value
+        cdef int32_t id
+        if not issubclass(kind, Value):
+            raise TypeError(f"kind must be a class of Values, not {kind.__name__!r}")
+        # Without the class's own __new__ and __init__: the number is not there yet.
+        value = blank_value() if kind is Value else mf_value_new(<PyTypeObject *>kind, NULL, NULL)
+        id = node_new(NAN, MF_NONE, MF_NONE, MF_INPUT)
+        if kind is Value:
+            adopt(value, id)
+        elif id < 0:
+            raise MemoryError("no room for another node")
+        else:
+            replace_node(value, id)
         nodes[value.id].flags |= MF_F_TRACED
         self.inputs.append(value)
         return value

@@ -517,3 +517,51 @@ def test_no_call_depends_on_the_one_before_it(which):
             outcome(call, *beside, first)
             assert outcome(call, *beside, second) == expected, (first, second)
             assert outcome(call, *beside, second) == expected, (first, second)
+
+
+# ---- Values of a subclass ----
+
+
+def test_a_value_of_a_subclass_has_its_operators_in_the_trace_too():
+    class Saturated(Value):
+        def __add__(self, other):
+            return mg.minimum(Value.__add__(self, other), 1.0)
+
+        def __radd__(self, other):
+            return self + other
+
+        def twice(self):
+            return self * 2
+
+    for batch in (False, True):
+        f = mg.compile(lambda x, y: (3 + x) * y, batch=batch)
+        y = np.array([1.0, 2.0]) if batch else 1.0
+        for kind in (Value, Saturated, Value, Saturated):  # whichever was traced first
+            v = kind(2.0)
+            result = f(v, y)[0] if batch else f(v, y)
+            eager = (3 + v) * 1.0
+            assert result.data == eager.data == (5.0 if kind is Value else 1.0)
+            result.backward()
+            assert v.grad == (1.0 if kind is Value else 0.0)
+        assert f.cache_info().misses == 2
+
+    f = mg.compile(lambda xs: xs["a"][0].twice())
+    assert f({"a": [Saturated(2.0)]}).data == 4.0
+    Saturated.twice = lambda self: self * 5
+    assert f({"a": [Saturated(2.0)]}).data == 10.0  # the class is watched
+    assert type(mg.compile(lambda x: x)(Saturated(2.0))) is Value
+
+
+def test_subclasses_that_must_be_called_with_more_are_arguments_like_others():
+    class Named(Value):
+        def __new__(cls, number, name):
+            return super().__new__(cls)
+
+        def __init__(self, number, name):
+            super().__init__(number)
+            self.name = name
+
+    f = mg.compile(lambda x: x * 2)
+    assert [f(Named(k, "n")).data for k in (1.0, 2.0)] == [2.0, 4.0]
+    with pytest.raises(TypeError, match="kind must be a class of Values, not 'int'"):
+        _core.Trace().input(int)

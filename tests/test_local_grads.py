@@ -263,3 +263,17 @@ def test_it_mixes_with_everything_else():
         x.grad = 0.0
     functional.cross_entropy([x.tanh() for x in xs], 2).backward()
     assert grads == pytest.approx([x.grad for x in xs], rel=1e-12)
+
+
+def test_children_stand_as_written_where_a_subclass_stands_on_the_right():
+    class Parameter(Value):
+        """Overrides nothing of what is asked here."""
+
+        def relu(self):
+            return super().relu() * 2
+
+    x, p = Value(2.0), Parameter(3.0)
+    assert (x * p)._children == (x, p)
+    assert (x + p)._children == (x, p)
+    assert (x * p)._local_grads == (3.0, 2.0)
+    assert (p * x)._children == (p, x)
