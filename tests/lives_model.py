@@ -263,7 +263,7 @@ def read(root, start, reads):
             reads.update(dict.fromkeys([node] if node.source is None else node.reads))
         elif node.rule is not None and g != 0:
             for x, (d, slope) in zip(node._children, node.slopes(), strict=True):
-                if d == 0 and node._op in ("ReLU", "max"):
+                if d == 0 and node._op in ("ReLU", "max", "take"):
                     continue  # not chosen
                 old, old_size = adjoints.get(x, (0.0, 0.0))
                 adjoints[x] = old + d * g, old_size + abs(d) * size + slope * abs(g)
@@ -421,8 +421,10 @@ def compile(function=None, *, batch=False):
 
 
 def take(values, index):
-    chosen = values[int(index.data)]
-    return Node(chosen.data, (chosen,), "take", lambda z: [(1.0, 1.0)])
+    """Of the values one; the others count as read."""
+    k = int(index.data)
+    slopes = [(float(i == k), float(i == k)) for i in range(len(values))]
+    return Node(values[k].data, values, "take", lambda z: slopes)
 
 
 class no_grad:
