@@ -108,12 +108,15 @@ class Life(Sides):
     def probe(self, pair, key):
         self.attempt(lambda w, v: w.probe(v, key), pair)
         pair[1].keys = {*getattr(pair[1], "keys", ()), key}
+        if not pair[1]._children:
+            self.on_leaves.add(key)
 
     def do_fuse(self, rng):
         kinds = (Raised, KeyboardInterrupt)
         keys = [key for _, node in self.held for key in getattr(node, "keys", ())]
+        keys = sorted(set(keys) - self.on_leaves)
         if keys:
-            key, error = rng.choice(sorted(keys)), rng.choice(kinds)
+            key, error = rng.choice(keys), rng.choice(kinds)
             for world in self.worlds:
                 world.fuses[key] = error()
 
