@@ -77,7 +77,7 @@ class Node:
                 raise
 
     def __deepcopy__(self, memo):
-        if self._children or self.step:
+        if self._children or self.step or self._op == "call":
             raise TypeError("not a leaf")
         twin = type(self)(self.data)
         twin._grad, twin.grad_size = self._grad, self.grad_size
