@@ -40,7 +40,7 @@ class Reader:
         kind = type(arg)
         if isinstance(arg, Value):
             # A class's own operators are part of the trace. By id, as other classes.
-            return ("value",) if kind is Value else ("value", id(kind), kind), arg
+            return ("value",) if kind is Value else ("value of", id(kind), kind), arg
         if isinstance(arg, float):
             return ("number",), plain_float(arg)
         if arg is None or kind in (int, bool, str):
@@ -183,8 +183,8 @@ def input_kinds(key: Any, batch: bool) -> list[str]:
         return []
     if tag in NESTED:
         return [kind for item in key[1] for kind in input_kinds(item, batch)]
-    if tag in ("value", "number"):
-        return ["uniform grad" if tag == "value" else "uniform"]
+    if tag in ("value", "value of", "number"):
+        return ["uniform" if tag == "number" else "uniform grad"]
     kind = ("lane" if batch else "uniform") + ("" if tag == "array" else " grad")
     return [kind] * _size(key[1])
 
@@ -209,7 +209,9 @@ def placeholders(key: Any, trace: Any) -> Any:
     """What the traced function sees for an argument of this key."""
     tag = key[0]
     if tag in ("value", "number"):
-        return trace.input(*key[2:])
+        return trace.input()
+    if tag == "value of":
+        return trace.input(key[2])
     if tag in ("static", "class"):
         return key[2]
     if tag in NESTED:
@@ -224,7 +226,7 @@ def classes(key: Any) -> list[type]:
     """Classes of Values, subclasses of Value, in an argument of this key."""
     if key[0] in NESTED:
         return [kind for item in key[1] for kind in classes(item)]
-    return [key[2]] if key[0] == "value" and len(key) > 1 else []
+    return [key[2]] if key[0] == "value of" else []
 
 
 def inlined(arg: Any, batch: bool, name: str) -> Any:

@@ -97,15 +97,15 @@ cdef class Call:
             self.put(PyFloat_AsDouble(arg))
             return True
         if tag == "value":
-            if type(arg) is not (Value if len(key) == 1 else key[2]):
-                return False
-            return self.feed_value(arg)
+            return type(arg) is Value and self.feed_value(arg)
         if tag == "static":
             return type(arg) is key[1] and (arg is key[2] or arg == key[2])
         if tag == "batch":
             return isinstance(arg, Batch) and self.feed_batch(<Batch>arg, <tuple>key[1])
         if tag == "class":
             return arg is key[2]
+        if tag == "value of":
+            return type(arg) is key[2] and isinstance(arg, Value) and self.feed_value(arg)
         items, keys = parts_of(key, arg), <tuple>key[1]
         if items is None:
             return False

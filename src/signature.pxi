@@ -7,7 +7,7 @@
 #   ("batch", shape)       a Batch that has a graph behind it
 #   ("number",)            a float
 #   ("value",)             a Value
-#   ("value", id, x)       one of the class x, whose operators the function meets
+#   ("value of", id, x)    one of the class x, whose operators the function meets
 #   ("static", type, x)    the constant x
 #   ("class", id, x)       the class x
 #   ("list", keys), ("tuple", keys), ("dict", keys, words)
@@ -39,7 +39,7 @@ cdef class Batch
 
 # How long the tuple of a key is.
 cdef dict KEY_LENGTHS = {"array": 2, "array grad": 2, "batch": 2, "number": 1, "value": 1,
-                         "static": 3, "class": 3, "list": 2, "tuple": 2, "dict": 3}
+                         "value of": 3, "static": 3, "class": 3, "list": 2, "tuple": 2, "dict": 3}
 
 
 @cython.boundscheck(True)
@@ -162,8 +162,8 @@ cdef class Specialization:
                 self.count(item)
             if self.batch and numbers_only(key):
                 self.lists = {*(self.lists or ()), len(key[1])}
-        elif tag == "number" or tag == "value":
-            self.n_values += tag == "value"
+        elif tag in ("number", "value", "value of"):
+            self.n_values += tag != "number"
             self.take_inputs(1, False)
         elif tag in ("array", "array grad", "batch"):
             if type(key[1]) is not tuple or tag == "batch" and not self.batch:
