@@ -308,7 +308,9 @@ class Life(Sides):
     def do_copy_leaf(self, rng):
         hows = {mg: rng.choice(HOWS), lives_library: copy.deepcopy}
         value, node = self.pick(rng)
-        if not hasattr(value, "guard"):
+        # Whether the result of a call that read no Value is a leaf is said nowhere.
+        unsaid = node._op == "call" and not node._children
+        if not unsaid and not hasattr(value, "guard"):
             self.keep(lambda w, v: hows[w.lib](v), (value, node))
 
     def do_drop(self, rng):
