@@ -156,6 +156,8 @@ class Sides:
             return unknown.isdisjoint(model.order(node))
 
         self.held = [pair for pair in self.held if stands(pair[1])]
+        if not self.held:
+            self.leaf(random.Random(0))
         self.batches = [pair for pair in self.batches if all(map(stands, pair[1].reads()))]
         if not stands(self.model.at.t):
             self.capture(self.leaf(random.Random(0)))
