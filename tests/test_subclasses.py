@@ -6,6 +6,7 @@ import functools
 import operator
 import pickle
 import random
+import sys
 import types
 
 import numpy as np
@@ -339,6 +340,8 @@ def shown(v):
 def test_a_subclass_is_copied_as_python_copies_the_same_class_over_micrograds(
     kind, way, monkeypatch
 ):
+    if kind is WithKeywords and way in ("pickle 2", "pickle 3") and sys.version_info < (3, 11):
+        pytest.skip("CPython 3.10 finds no __new__ that was written for another class")
     plain = plainly(kind)
     ours = shown(WAYS[way](filled(kind, MADE[kind])))
     monkeypatch.setattr(f"{__name__}.{kind.__name__}", plain)  # pickle looks the class up by name
