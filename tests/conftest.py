@@ -14,7 +14,7 @@ import textwrap
 import types
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings, strategies
 
 from micrograd_fast._core import live_nodes
 
@@ -97,9 +97,16 @@ def live_nodes_unchanged():
     assert live_nodes() == before
 
 
+@settings(database=None)
+@given(strategies.none())
+def start_hypothesis(_):
+    """Hypothesis makes its generator at the first example, and misses it where all is frozen."""
+
+
 @pytest.fixture
 def gc_off():
     """No garbage collection but what the test asks for; that one skips older objects: quick."""
+    start_hypothesis()
     gc.collect()
     gc.freeze()
     gc.disable()
