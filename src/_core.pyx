@@ -37,6 +37,7 @@ include "runs.pxi"       # many nodes at once: data read, grads added and cleare
 include "deferred.pxi"   # gradients of large matrices, computed when they are passed on
 include "threads.pxi"    # large batches split over threads
 include "signature.pxi"  # what a call's arguments look like, and which trace serves them
+include "dependence.pxi"   # which operands the gradient of each result reaches
 include "arrays.pxi"     # numbers of callers' arrays
 include "call.pxi"       # calls of compiled functions: arguments, runs, gradients
 include "seeds.pxi"      # what results count for in a backward(), and the run for it

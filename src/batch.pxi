@@ -44,7 +44,7 @@ cdef class Batch:
     cdef Call call               # None: made under no_grad
     cdef bytearray outputs       # float64, the numbers of data
     cdef object array            # data, made when it is asked for
-    cdef Value hub_value         # likewise
+    cdef list hub_values         # likewise, one for each group of results
     cdef Batch whole             # all samples of the call, where these are some
     cdef bytes rows              # and which of them these are, Py_ssize_t; else None
     cdef object rebuild
@@ -77,13 +77,13 @@ cdef class Batch:
         """Of one sample's results."""
         return () if self.rebuild is None else (self.n_outputs,)
 
-    cdef Value hub(self):
-        """The node between the results and what the call read."""
+    cdef list hubs(self):
+        """The nodes between the results and what they depend on."""
         if self.whole is not None:
-            return self.whole.hub()
-        if self.hub_value is None:
-            self.hub_value = hub_of(self.call)
-        return self.hub_value
+            return self.whole.hubs()
+        if self.hub_values is None:
+            self.hub_values = self.call.hubs()
+        return self.hub_values
 
     cdef Value value(self, double data, int32_t output, Py_ssize_t sample, double count):
         cdef bytes rows = self.rows
@@ -92,8 +92,9 @@ cdef class Batch:
         if sample >= 0 and rows is not None:
             sample, rows = numbers_of(rows)[sample], None
         if self.call.fused and sample < 0 and rows is None:
-            return step_result(self.call, self.call.operands(), data, output, -1, count)
-        return step_result(self.call, [self.hub()], data, output, sample, count, rows)
+            return step_result(self.call, self.call.operands(output), data, output, -1, count)
+        hub = self.hubs()[self.call.group(output)]
+        return step_result(self.call, [hub], data, output, sample, count, rows)
 
     cdef object reduced(self, bint mean):
         cdef const double *numbers = self.numbers()

@@ -47,7 +47,8 @@ cdef class Call:
     cdef list values            # Value arguments, or None
     cdef list sinks             # per array: the Call that it is a result of, or None; None: no such
     cdef list sink_rows         # per array: which samples of that they are, or None: all in order
-    cdef list hubs              # of those
+    cdef list sink_hubs         # per array: the nodes under the results of that, one a group
+    cdef Dependence grouping    # what the hubs of its own results go by, from the first hub on
     cdef double *rows           # copies of the arrays, one after the other; NULL: none
     # Of a fused run that put gradients off, see deferred.pxi.
     cdef bint lacks             # they are missing from grads
@@ -197,10 +198,10 @@ cdef class Call:
             if self.sinks is None:
                 self.sinks = [None] * self.special.n_arrays
                 self.sink_rows = [None] * self.special.n_arrays
-                self.hubs = []
+                self.sink_hubs = [None] * self.special.n_arrays
             self.sinks[self.n_fed_arrays] = batch.call
             self.sink_rows[self.n_fed_arrays] = batch.rows
-            self.hubs.append(batch.hub())
+            self.sink_hubs[self.n_fed_arrays] = batch.hubs()
         # Its numbers must stay where they are while the call runs.
         PyObject_GetBuffer(batch.outputs, &self.arrays[self.n_fed_arrays].view, 0)
         self.arrays[self.n_fed_arrays].has_view = True
@@ -347,7 +348,7 @@ cdef class Call:
         cdef int32_t k, n_outputs = special.plan.plan.n_outputs
         cdef bint fused = grad and n_outputs == 1 and self.sinks is None
         cdef Batch batch
-        cdef list values, operands
+        cdef list values, hubs
         if special.batch:
             batch = Batch.__new__(Batch)
             batch.outputs = PyByteArray_FromStringAndSize(
@@ -362,17 +363,41 @@ cdef class Call:
         if not grad:
             values = [leaf_value(self.outputs[k]) for k in range(n_outputs)]
         else:
-            operands = self.operands() if fused else [hub_of(self)]
-            values = [step_result(self, operands, self.outputs[k], k, -1, 1.0)
+            hubs = None if fused else self.hubs()
+            values = [step_result(self, self.operands(0) if fused else [hubs[self.group(k)]],
+                                  self.outputs[k], k, -1, 1.0)
                       for k in range(n_outputs)]
         return values[0] if special.rebuild is None else special.rebuild(values)
 
-    cdef list operands(self):
-        """The Values that the call read and that pass gradient on themselves."""
-        cdef list found = self.special.captured_results()
+    cdef list operands(self, int32_t output):
+        """The Values that the call read, that this output depends on and that pass gradient on
+        themselves."""
+        return self.operands_of(self.special.depends().of(output))
+
+    cdef list operands_of(self, Reached reached):
+        cdef list found = reached.captured
+        cdef set groups
         if self.values is not None:
-            found = found + [v for v in self.values if passes_on((<Value>v).id)]
-        return found if self.hubs is None else found + self.hubs
+            found = found + [self.values[k] for k in reached.values
+                             if passes_on((<Value>self.values[k]).id)]
+        if self.sinks is None:
+            return found
+        for k, columns in reached.columns:
+            groups = {(<Call>self.sinks[k]).group(j) for j in columns}
+            found = found + [self.sink_hubs[k][group] for group in sorted(groups)]
+        return found
+
+    cdef int32_t group(self, int32_t output) except -1:
+        """Which of its hubs an output stands over."""
+        if self.grouping is None:
+            self.grouping = self.special.depends()
+        return self.grouping.group_of[output]
+
+    cdef list hubs(self):
+        """A new hub for each group of outputs."""
+        if self.grouping is None:
+            self.grouping = self.special.depends()
+        return [hub_of(self, group) for group in range(len(self.grouping.groups))]
 
     # ---- gradients ----
 
@@ -419,7 +444,7 @@ cdef class Call:
             id = (<Value>self.values[k]).id
             if id in found:
                 found[id] += self.grads[self.value_slots[k]]
-        for v in self.operands():
+        for v in self.operands(0):
             behind |= ids_under((<Value>v).id)
         for k, v in enumerate(leaves):
             if (<Value>v).id in behind:

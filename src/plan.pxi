@@ -196,6 +196,10 @@ cdef class Plan:
         if self.has_idle:
             free_workspace(&self.idle)
 
+    cdef bint is_used(self, int32_t input) noexcept:
+        return (input < self.input_slots.n
+                and (<int32_t *>self.input_slots.data)[input] != MF_NO_SLOT)
+
     cdef bint take_workspace(self, mf_workspace *ws) noexcept:
         """False when memory has run out."""
         if not self.has_idle:

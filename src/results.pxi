@@ -24,8 +24,10 @@ cdef class Seed(Step):
 
 @cython.internal
 cdef class Hub(Step):
-    """The step of the node under a call's results."""
+    """The step of the node under those of a call's results that depend on the same. Whichever of
+    them comes first passes on all seeds that are there: what they reach comes later in any order."""
     cdef Call call
+    cdef int32_t group
 
     cdef int run(self, Walk walk) except -1:
         if walk is not None:
@@ -51,10 +53,11 @@ cdef Value stepped(double data, list operands, Step step):
     return value
 
 
-cdef Value hub_of(Call call):
+cdef Value hub_of(Call call, int32_t group):
     cdef Hub hub = Hub.__new__(Hub)
     hub.call = call
-    return stepped(0.0, call.operands(), hub)
+    hub.group = group
+    return stepped(0.0, call.operands_of(<Reached>call.grouping.groups[group]), hub)
 
 
 cdef Value step_result(Call call, list operands, double data, int32_t output, Py_ssize_t sample,
@@ -108,24 +111,38 @@ cdef dict late_leaves(const int32_t *ids, int64_t n):
     """Leaves whose step was set after a call of this graph had read them: no operand of its node
     leads there, so they come after all others. Values by id; None: there are none."""
     cdef dict late = None
+    cdef set seen = set()
+    cdef list todo = []
     cdef PyObject *held
-    cdef Call call
     cdef int64_t k
     for k in range(n):
         held = owner(ids[k]) if nodes[ids[k]].op == MF_CALL else NULL
         if held is NULL or (<Value>held).state is None:
             continue
         step = (<NodeState>(<Value>held).state).hook
-        if not isinstance(step, (Seed, Hub)):
+        if not isinstance(step, Seed):   # a hub is there for a result over it
             continue
-        call = (<Seed>step).call if isinstance(step, Seed) else (<Hub>step).call
         known = operand_ids(ids[k])
-        for v in call.operands():
-            if nodes[(<Value>v).id].op == MF_LEAF and (<Value>v).id not in known:
-                if late is None:
-                    late = {}
-                late[(<Value>v).id] = v
+        todo.append(((<Seed>step).call, (<Seed>step).output))
+        while todo:
+            at = todo.pop()
+            if at in seen:
+                continue
+            seen.add(at)
+            for v in leaves_with_steps(<Call>at[0], <int32_t>at[1], todo):
+                if (<Value>v).id not in known:
+                    late = {} if late is None else late
+                    late[(<Value>v).id] = v
     return late
+
+
+cdef list leaves_with_steps(Call call, int32_t output, list through):
+    """Those that an output depends on; `through` gets the (call, output) that do so for it."""
+    cdef Reached reached = call.special.depends().of(output)
+    if call.sinks is not None:
+        through += [(call.sinks[k], j) for k, columns in reached.columns for j in columns]
+    return [v for v in reached.captured + [call.values[k] for k in reached.values]
+            if nodes[(<Value>v).id].op == MF_LEAF and passes_on((<Value>v).id)]
 
 
 cdef list leaves_of_call(object step):

@@ -35,6 +35,7 @@ cdef struct fed_array:    # an array argument of one batched call
 
 cdef class Call
 cdef class Batch
+cdef class Dependence
 
 
 # How long the tuple of a key is.
@@ -53,6 +54,14 @@ def numbers_only(tuple key not None) -> bool:
                 and not numbers_only(item):
             return False
     return True
+
+
+cdef bint same_nodes(list a, list b) noexcept:
+    cdef Py_ssize_t k
+    for k in range(len(a) if len(a) == len(b) else 0):
+        if (<Value>a[k]).id != (<Value>b[k]).id:
+            return False
+    return len(a) == len(b)
 
 
 cdef tuple parts_of(tuple key, object arg):
@@ -99,7 +108,9 @@ cdef class Specialization:
     cdef int32_t n_lanes             # inputs that differ from sample to sample
     cdef size_t n_bytes              # of a call's block, see Call.take_block
     cdef void *spare                 # a block that no call uses right now
-    cdef list passing                # see captured_results
+    cdef list value_inputs           # per Value argument that is used its input
+    cdef list batch_inputs           # (array, first input, width) of arguments that are Batches
+    cdef Dependence dependence       # see depends
     cdef int64_t passing_at          # n_hooks_set when it was made
     cdef int64_t last_use            # see Traces
     cdef set lists                   # lengths of lists of plain numbers in a batched call, or None
@@ -137,6 +148,7 @@ cdef class Specialization:
             self.reads.add(read.id, read.slot)
         self.kept = put_off(plan, self.reads)
         self.defers = self.kept is not None
+        self.value_inputs, self.batch_inputs = [], []
         for key in [*args, *[key for _, key in kwargs]]:
             self.count(key)
         if self.n_inputs != plan.input_slots.n:
@@ -163,6 +175,8 @@ cdef class Specialization:
             if self.batch and numbers_only(key):
                 self.lists = {*(self.lists or ()), len(key[1])}
         elif tag in ("number", "value", "value of"):
+            if tag != "number" and self.plan.is_used(self.n_inputs):
+                self.value_inputs.append(self.n_inputs)
             self.n_values += tag != "number"
             self.take_inputs(1, False)
         elif tag in ("array", "array grad", "batch"):
@@ -170,6 +184,8 @@ cdef class Specialization:
                 raise ValueError(f"no key of an argument: {key!r}")
             for n in key[1]:
                 size = size * n if 0 <= n <= MF_MAX_NODES and 0 <= size <= MF_MAX_NODES else -1
+            if tag == "batch":
+                self.batch_inputs.append((self.n_arrays, self.n_inputs, size))
             self.take_inputs(size, self.batch)
             if self.batch:
                 self.n_arrays += 1
@@ -192,13 +208,17 @@ cdef class Specialization:
         """Whether something that the trace read has changed since."""
         return self.watch is not None and not self.watch.holds()
 
-    cdef list captured_results(self):
-        """The captured Values that pass gradient on themselves: results of ops, which does not
-        change, and leaves with a custom _backward; looked up again after one was set anywhere."""
-        if self.passing is None or self.passing_at != n_hooks_set:
-            self.passing = [value_of(id) for id in self.reads.ids() if passes_on(id)]
+    cdef Dependence depends(self):
+        """What each output depends on. Captured Values pass gradient on themselves where they are
+        results of ops, which does not change, or leaves with a custom _backward: those are looked
+        up again after one was set anywhere."""
+        cdef list passing
+        if self.dependence is None or self.passing_at != n_hooks_set:
+            passing = [value_of(id) for id in self.reads.ids() if passes_on(id)]
+            if self.dependence is None or not same_nodes(self.dependence.passing, passing):
+                self.dependence = dependence_of(self, passing)
             self.passing_at = n_hooks_set
-        return self.passing
+        return self.dependence
 
     cdef Call fed(self, tuple args, dict kwargs, bint keeps):
         """A call that has taken these arguments; None where they do not fit the keys.

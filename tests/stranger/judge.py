@@ -19,7 +19,7 @@ import referee_calls
 
 SPREADS = 50  # of the referee's own noise: two honest evaluations lie a few spreads apart
 RELATIVE = 1e-12  # of the sum of absolute terms: what docs/compile.md promises
-KNOWN = {"stale"}  # faults that are being mended: their programs are excused
+KNOWN = set()  # faults that are being mended: their programs are excused
 LOOSE = 1e-6  # a tolerance above this, relative, is counted apart: the number is ill-conditioned
 
 
