@@ -148,13 +148,20 @@ def plain_array(arg: Any, name: str) -> Any:
         raise TypeError(f"{name} is {given!r}, no array of NumPy: give {how}")
     if arg.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {arg.dtype}, a compiled function takes real numbers")
+    refuse_masked(arg, name)
+    _core.set_numpy_types(np.ndarray, [np.dtype(code).type for code in "?bBhHiIlLqQefdg"])
+    return np.array(arg, dtype=np.float64, order="C", copy=not _is_plain(arg))
+
+
+def refuse_masked(arg: Any, name: str) -> None:
+    """Raises TypeError for an array with masked entries, which elsewhere count as numbers."""
+    import numpy as np
+
     if isinstance(arg, np.ma.MaskedArray) and np.ma.is_masked(arg):
         raise TypeError(
             f"{name} is an array with masked entries, which would count as numbers: give its "
             "filled(...), or compressed()"
         )
-    _core.set_numpy_types(np.ndarray, [np.dtype(code).type for code in "?bBhHiIlLqQefdg"])
-    return np.array(arg, dtype=np.float64, order="C", copy=not _is_plain(arg))
 
 
 def _is_plain(array: Any) -> bool:

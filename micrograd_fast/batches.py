@@ -6,6 +6,7 @@ import operator
 from operator import methodcaller
 
 from micrograd_fast import _core
+from micrograd_fast.arguments import refuse_masked
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -53,6 +54,42 @@ def elementwise(name: str, *operands: Any) -> Any:
     return _compiled[name](*plain)
 
 
+# Functions of NumPy that tell what a Batch is, or write it down: no gradient is expected of them.
+_TELLING = {"shape", "ndim", "size", "atleast_1d", "array_repr", "array_str", "array2string"}
+_TELLING |= {"save", "savez", "savez_compressed", "savetxt", "argmax", "argmin", "argsort"}
+_TELLING |= {"array_equal", "array_equiv", "allclose", "isclose", "count_nonzero", "histogram"}
+
+
+def numpy_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a function of NumPy that is no ufunc gives for a Batch among its arguments.
+
+    Raises TypeError for what would give plain numbers in the middle of a graph.
+    """
+    name = function.__name__
+    if name in ("mean", "sum") and args and isinstance(args[0], _core.Batch):
+        return getattr(args[0], name)(*args[1:], **kwargs)
+    given = [*args, *kwargs.values()]
+    if name not in _TELLING and any(map(_has_graph, given)):
+        raise TypeError(
+            f"numpy.{name} does not go through the graph of a Batch: .sum() and .mean() do, and "
+            "arithmetic; .data is an array"
+        )
+    return function(*map(_numbers, args), **{word: _numbers(a) for word, a in kwargs.items()})
+
+
+def _has_graph(x: Any) -> bool:
+    if isinstance(x, (list, tuple)):
+        return any(map(_has_graph, x))
+    return isinstance(x, _core.Batch) and x._has_graph()
+
+
+def _numbers(x: Any) -> Any:
+    """x with arrays for Batches."""
+    if type(x) in (list, tuple):
+        return type(x)(map(_numbers, x))
+    return x.data if isinstance(x, _core.Batch) else x
+
+
 def _function(name: str) -> Callable[..., Any]:
     """What is compiled for an op. Several results a sample come as lists."""
 
@@ -82,6 +119,7 @@ def _operand(x: Any, shape: tuple[int, ...]) -> Any:
             return x
         raise ValueError(f"Batches of shapes {x.data.shape} and {shape} in one operation")
     if isinstance(x, (list, tuple, np.ndarray)):
+        refuse_masked(x, "an operand of a Batch")
         array = np.asarray(x)
         if array.dtype.kind in "biuf":
             if array.ndim == 0:

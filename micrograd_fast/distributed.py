@@ -26,6 +26,7 @@ except ImportError as error:
         name=error.name,
     ) from error
 
+from micrograd_fast.arguments import refuse_masked
 from micrograd_fast.compiler import CompiledFunction
 from micrograd_fast.engine import Value
 from micrograd_fast.nn.utils import parameters_to_vector, vector_to_parameters
@@ -107,9 +108,12 @@ class DataParallel:
 
         They are copied. shards: into how many parts; by default one for each worker.
 
-        Raises ValueError for arrays of different lengths or without samples, and where the loss
-        would not use `params` on a worker: see docs/distributed.md; RuntimeError without workers.
+        Raises TypeError for arrays with masked entries; ValueError for arrays of different lengths
+        or without samples, and where the loss would not use `params` on a worker: see
+        docs/distributed.md; RuntimeError without workers.
         """
+        for k, a in enumerate(arrays):
+            refuse_masked(a, f"array {k}")
         lengths = {len(a) for a in arrays}
         if len(lengths) != 1 or lengths == {0}:
             raise ValueError(f"arrays must have one length, at least 1, not {sorted(lengths)}")

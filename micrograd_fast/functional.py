@@ -143,7 +143,15 @@ def take(values: Sequence[Scalar], index: Any) -> Any:
 def _take_traced(values: Sequence[Scalar], index: Value) -> Any:
     if len(values) == 0:
         raise ValueError("values must hold at least one Value")
-    if isinstance(values[0], (list, tuple)):
+    sizes = [len(v) if isinstance(v, (list, tuple)) else -1 for v in values]
+    for k, size in enumerate(sizes):
+        if size != sizes[0]:
+            first, other = ("one Value" if n < 0 else f"{n} items" for n in (sizes[0], size))
+            raise ValueError(
+                f"take: values[{k}] has {other}, values[0] has {first}: choices that an index of "
+                "a compiled function picks from are all of one structure"
+            )
+    if sizes[0] >= 0:
         return [_take_traced(column, index) for column in zip(*values, strict=True)]
     return _core.take_traced(values, index)
 

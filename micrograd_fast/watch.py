@@ -36,6 +36,7 @@ _CLOCKS = {
 } | {"localtime", "gmtime", "ctime", "clock_gettime", "clock_gettime_ns"}
 _NOT_DRAWING = {"getstate", "setstate", "seed", "get_state", "set_state"}
 _CACHED = 4096
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 _known: dict[CodeType, Reads] = {}
 
@@ -62,6 +63,15 @@ def is_opaque(module: Any) -> bool:
         _opaque.clear()
     _opaque[module] = opaque
     return opaque
+
+
+def is_opaque_class(kind: type) -> bool:
+    """The same of a class. One that exec() made in a dict without __name__ says that it is in
+    builtins, whose own are no heap types."""
+    module = getattr(kind, "__module__", None)
+    if module == "builtins" and kind.__flags__ & _HEAP_TYPE:
+        return False
+    return is_opaque(module)
 
 
 def is_array(o: Any) -> bool:

@@ -40,6 +40,7 @@ include "signature.pxi"  # what a call's arguments look like, and which trace se
 include "dependence.pxi"   # which operands the gradient of each result reaches
 include "arrays.pxi"     # numbers of callers' arrays
 include "call.pxi"       # calls of compiled functions: arguments, runs, gradients
+include "bad_index.pxi"  # what an index of take() was that is none of its values'
 include "seeds.pxi"      # what results count for in a backward(), and the run for it
 include "dispatch.pxi"   # which trace serves a call
 include "reach.pxi"      # finds what a function may read

@@ -142,13 +142,15 @@ cdef class Batch:
 
     @property
     def data(self):
-        """The numbers, float64: shape (B,), or (B, k) for k Values in order."""
+        """The numbers, float64: shape (B,), or (B, k) for k Values in order. Read-only: gradients
+        are those of the call, whatever were written here."""
         self.numbers()
         if self.array is None:
             import numpy
 
             self.array = numpy.ndarray((self.n_samples, *self.shape()), numpy.float64,
                                        self.outputs)
+            self.array.flags.writeable = False
         return self.array
 
     def sum(self, axis=None, dtype=None, out=None):
@@ -182,6 +184,11 @@ cdef class Batch:
                             "a Batch: .sum() and .mean() do, .data is an array")
         return elementwise(function.__name__, *operands)
 
+    def __array_function__(self, function, types, args, kwargs):
+        from micrograd_fast.batches import numpy_function
+
+        return numpy_function(function, args, kwargs)
+
     def __len__(self):
         return self.n_samples
 
@@ -192,7 +199,7 @@ cdef class Batch:
         """
         if isinstance(index, slice):
             return self.some(range(*index.indices(self.n_samples)))
-        if PyIndex_Check(index) and not hasattr(index, "__len__"):
+        if PyIndex_Check(index) and not hasattr(index, "__len__") and not isinstance(index, bool):
             return self.sample(PyNumber_Index(index))
         return self.some(picked_samples(index, self.n_samples))
 
@@ -250,9 +257,12 @@ cdef object picked_samples(object index, Py_ssize_t n):
     """The samples that a list or array of ints or bools names."""
     import numpy
 
+    from micrograd_fast.arguments import refuse_masked
+
     if not isinstance(index, (list, numpy.ndarray)):
         raise TypeError("a Batch is indexed by sample: an int, a slice, a list or array of ints or "
                         f"bools, not {type(index).__name__!r}; .data is an array")
+    refuse_masked(index, "the index of a Batch")
     array = numpy.asarray(index)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "biu"):
         raise TypeError("a Batch is indexed by a list or array of ints or bools, one a sample, not "

@@ -292,7 +292,7 @@ cdef class Call:
                 free(<void *>job.columns)
                 plan.give_back(&ws)
         if error == MF_REPLAY_INDEX:
-            raise IndexError("mg.take: an index is out of range or no whole number")
+            raise IndexError(bad_index(self, n, rows, uniforms))
         return 0
 
     cdef int let_go(self) noexcept:

@@ -6,7 +6,6 @@
 # by value y; MF_LARGEST and MF_SMALLEST x, n: of args[x : x+n]; MF_DOT x, y, n: value y (or none)
 # and the n products args[x]*args[x+1] + ...
 
-
 cdef struct instruction:
     int32_t op
     int32_t x

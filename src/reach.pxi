@@ -196,7 +196,8 @@ cdef class Watch(Watched):
         self.walk_word(&f.func_code, function, ("the code of ", name, None))
         self.walk_word(&f.func_defaults, function, ("the defaults of ", name, None))
         self.walk_word(&f.func_kwdefaults, function, ("the keyword defaults of ", name, None))
-        if watching.is_opaque(function.__module__):
+        # None: made by exec() in a dict without __name__, by the user.
+        if function.__module__ is not None and watching.is_opaque(function.__module__):
             return 0
         if f.func_dict is not NULL and <dict>f.func_dict:
             self.walk_dict(<dict>f.func_dict, self.names, ("attribute ", None, name))
@@ -368,7 +369,7 @@ cdef class Watch(Watched):
         cdef list slots = []
         if kind in self.kinds:
             return 0
-        if watching.is_opaque(kind.__module__) and kind is not Value:
+        if watching.is_opaque_class(kind) and kind is not Value:
             self.kinds[kind] = ()
             return 0
         self.kinds[kind] = slots
@@ -389,7 +390,7 @@ cdef class Watch(Watched):
         cdef Names reads = Names.__new__(Names)
         cdef list keys = [], values = []
         cdef uint64_t seen
-        if watching.is_opaque(kind.__module__) and kind is not Value:
+        if watching.is_opaque_class(kind) and kind is not Value:
             return self.note_source(kind)
         seen = version_for(kind)
         self.class_reads(kind, keys, values, constructed)
@@ -397,7 +398,7 @@ cdef class Watch(Watched):
         reads.fill(keys, values)
         self.classes.append(kind)
         self.skipped.update([name for base in kind.__mro__ if base is Value
-                             or not watching.is_opaque(base.__module__)
+                             or not watching.is_opaque_class(base)
                              for name in base.__dict__ if name not in keys])
         self.add(MF_WATCH_TYPE, kind, ("class ", kind.__name__, None), reads)
         self.entries[self.n - 1].type = <PyTypeObject *>kind
@@ -435,7 +436,7 @@ cdef class Watch(Watched):
                 (<Copied>record).copy = o[:] if kind.__name__ == "array" else o.copy()
                 self.add(MF_WATCH_SLOW, o, label, record)
             return 0
-        if watching.is_opaque(getattr(kind, "__module__", None)):
+        if watching.is_opaque_class(kind):
             self.note_source(o)
             if kind.__module__ not in ("types", "argparse"):   # namespaces for anything
                 return 0

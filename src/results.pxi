@@ -24,8 +24,8 @@ cdef class Seed(Step):
 
 @cython.internal
 cdef class Hub(Step):
-    """The step of the node under those of a call's results that depend on the same. Whichever of
-    them comes first passes on all seeds that are there: what they reach comes later in any order."""
+    """The step of the node under those of a call's results that depend on the same. Whichever hub
+    comes first passes on all seeds that are there: what they reach comes later in any order."""
     cdef Call call
     cdef int32_t group
 

@@ -206,9 +206,10 @@ cdef class Value:
         return True
 
     def __index__(self):
-        raise TypeError("a Value is no int, to pick from a sequence or to repeat one: v.data is "
-                        "its number, and mg.take(values, v) stands for values[v], in compiled "
-                        "functions too")
+        # Python comes here for float(), int(), math.exp() and range() as well.
+        raise TypeError("a Value is no plain number for float(), int(), math's functions, range() "
+                        "or an index: v.exp() and its like and mg.take(values, v), for values[v], "
+                        "stay in the graph; outside of compiled functions v.data is its number")
 
     def __hash__(self):
         return (<PyTypeObject *>object).tp_hash(self)

@@ -436,7 +436,7 @@ cdef class Watched:
         """The attributes of a class and those above it that the code may mean."""
         cdef set known = set()
         for base in kind.__mro__:
-            if base is not Value and watching.is_opaque(base.__module__):
+            if base is not Value and watching.is_opaque_class(base):
                 continue
             for name, value in list(base.__dict__.items()):
                 if name not in known and self.means(name, value, constructed):

@@ -116,7 +116,8 @@ def test_vectors_of_parameters():
     assert nn.utils.gradients_to_vector(values).tolist() == [2.0, 1.0]
     nn.utils.vector_to_parameters(np.array([5.0, 6.0]), values)
     assert [v.data for v in values] == [5.0, 6.0]
-    for wrong, error in ((np.ones(3), ValueError), (["a", "b"], TypeError)):
+    masked = np.ma.masked_array([1.0, 2.0], [True, False])
+    for wrong, error in ((np.ones(3), ValueError), (["a", "b"], TypeError), (masked, TypeError)):
         with pytest.raises(error):
             nn.utils.vector_to_parameters(wrong, values)
     with pytest.raises(TypeError):

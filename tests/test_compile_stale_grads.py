@@ -72,7 +72,7 @@ def test_a_batch_argument_is_walked_by_column(reduced, k):
 
 def test_a_detached_operand_and_an_index_are_not_walked():
     o = Operands()
-    a, b, c = o.results
+    a, b, _ = o.results
     which = mg.Value(0.0) * 1.0
     which.grad = 7.0
     (source,) = [v for v in which._prev if v.data == 0.0]

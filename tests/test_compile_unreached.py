@@ -32,6 +32,25 @@ def test_a_choice_that_is_not_taken_passes_nothing_on(batch):
     assert p.grad == 7.0
 
 
+@pytest.mark.parametrize("x", [math.inf, 1.0])
+def test_an_adjoint_of_zero_adds_nothing_however_many_results_there_are(x):
+    def grads(batch, reduced):
+        p = Value(1.0)
+        one = mg.compile(lambda x: (x * p).sigmoid(), batch=batch)
+        two = mg.compile(lambda x: [x, (x * p).sigmoid()], batch=batch)
+        for result in (lambda x: one(x), lambda x: two(x)):
+            p.grad = 0.0
+            out = reduced(result(np.array([1.0, x]) if batch else x))
+            (out[1] if isinstance(out, list) else out).backward()
+            yield p.grad
+
+    slope = 0.0 if x == math.inf else 0.19661193324148185
+    assert list(grads(False, lambda out: out)) == pytest.approx([slope] * 2)
+    assert list(grads(True, lambda out: out[1])) == pytest.approx([slope] * 2)
+    sums = list(grads(True, lambda out: out.sum()))
+    assert sums == pytest.approx([0.19661193324148185 + slope] * 2)
+
+
 def test_lanes_that_take_different_choices_do_not_poison_each_other():
     a = Value(2.0)
     f = mg.compile(lambda k, x: mg.take([(x * a).log(), x * a], k), batch=True)

@@ -754,3 +754,26 @@ def test_reads_of_code_are_found():
 
 
 GLOBAL = abs
+
+
+def test_functions_and_classes_of_a_namespace_without_a_name_are_watched():
+    names = {"mg": mg}
+    exec(
+        "G = 0.5\n"
+        "class Scale:\n"
+        "    def __init__(self):\n"
+        "        self.by = 2.0\n"
+        "    def __call__(self, x):\n"
+        "        return x * self.by * G\n"
+        "scale = Scale()\n"
+        "p = mg.Value(1.0)\n"
+        "F = mg.compile(lambda: scale(p) + G)\n",
+        names,
+    )
+    assert names["F"]().data == 1.5
+    names["G"] = 0.25
+    assert names["F"]().data == 0.75
+    names["scale"].by = 4.0
+    assert names["F"]().data == 1.25
+    exec("def twice(self, x):\n    return x * 8.0\nScale.__call__ = twice", names)
+    assert names["F"]().data == 8.25

@@ -245,5 +245,8 @@ def test_bad_arguments_are_named(client):
     parallel = DataParallel(loss, params, client)
     with pytest.raises(RuntimeError, match="call scatter"):
         parallel.backward()
+    masked = np.ma.masked_array(y, y > 0)
+    with pytest.raises(TypeError, match="array 1 is an array with masked entries"):
+        parallel.scatter(X, masked)
     with pytest.raises(ValueError, match="arrays must have one length"):
         parallel.scatter(X, y[:-1])

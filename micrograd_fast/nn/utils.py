@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from micrograd_fast import _core
+from micrograd_fast.arguments import refuse_masked
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def vector_to_parameters(vector: npt.ArrayLike, parameters: Iterable[Value]) -> 
     import numpy as np
 
     values = list(parameters)
+    refuse_masked(vector, "vector")
     array = np.asarray(vector)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"vector has dtype {array.dtype}, real numbers are needed")
