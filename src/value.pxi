@@ -207,9 +207,10 @@ cdef class Value:
 
     def __index__(self):
         # Python comes here for float(), int(), math.exp() and range() as well.
-        raise TypeError("a Value is no plain number for float(), int(), math's functions, range() "
-                        "or an index: v.exp() and its like and mg.take(values, v), for values[v], "
-                        "stay in the graph; outside of compiled functions v.data is its number")
+        raise TypeError("a Value is no plain number, for float(), int(), range(), math's "
+                        "functions, to index or to repeat a sequence: v.exp() and its like, and "
+                        "mg.take(values, v) for values[v], stay in the graph; outside of compiled "
+                        "functions v.data is its number")
 
     def __hash__(self):
         return (<PyTypeObject *>object).tp_hash(self)
