@@ -238,7 +238,7 @@ def order(root, stop=-1):
 class Result:
     """One number that a call returned: data, its size, and (partial, size) for what it read.
 
-    reads: what all results of its calls read; backward() goes through all of that.
+    reads: what its gradient can reach; backward() goes through all of that.
     """
 
     def __init__(self, data, size, partials, reads):
@@ -253,9 +253,9 @@ class Result:
         return twin
 
 
-def read(root, start, reads):
+def read(root, start):
     """A Result: root's partial derivatives by all that stood before the call started."""
-    adjoints, partials = {root: (1.0, 1.0)}, {}
+    adjoints, partials, reads = {root: (1.0, 1.0)}, {}, {}
     for node in order(root, start):
         g, size = adjoints.pop(node, (0.0, 0.0))
         if node.serial < start:
@@ -335,11 +335,11 @@ class Compiled:
     def rows(self, samples):
         State.tracing += 1
         try:
-            rows, reads = [], {}  # a dict: a set whose order is the same in every run
+            rows = []
             for args in samples:
                 start = next(SERIAL)
                 out = self.function(*args)
-                rows.append(tree(lambda root, at=start: read(root, at, reads), out))
+                rows.append(tree(lambda root, at=start: read(root, at), out))
             return rows
         finally:
             State.tracing -= 1

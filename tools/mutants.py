@@ -381,7 +381,7 @@ MUTANTS = [
     ("zero-seed", "call.pxi", "zero times an infinite gradient",
      "        if @{scale == 0.0}@:", "False"),
     ("value-results", "call.pxi", "a Value argument that is a result passes nothing on",
-     "for v in self.values if @{passes_on((<Value>v).id)}@]", "False"),
+     "if @{passes_on((<Value>self.values[k]).id)}@]", "False"),
     ("leaf-steps", "call.pxi", "a step on a leaf that a call read does not run",
      "return nodes[id].op != MF_LEAF or @{nodes[id].flags & MF_F_HOOK}@", "0"),
     ("leaves-behind", "call.pxi", "params used through earlier results get a part of the gradient",
