@@ -116,14 +116,12 @@ cdef inline object unary(Value self, int op):
 
 
 cdef inline object binary(Value self, object other, int op):
-    """self op other; NotImplemented for what is neither a Value nor a number."""
+    """self op other, for ops that cannot fail; NotImplemented for what is neither a Value nor a
+    number."""
     cdef double x = node_data[self.id], y, z = 0.0
-    cdef int error
     if type(other) is Value:
         y = node_data[(<Value>other).id]
-        error = mf_forward(op, x, y, &z)
-        if error:
-            raise_error(error, op, x, y)
+        mf_forward(op, x, y, &z)
         return result(z, self.id, (<Value>other).id, op)
     if mf_constructor_replaced():
         return binary_foreign(self, other, op, False)
@@ -133,9 +131,7 @@ cdef inline object binary(Value self, object other, int op):
         y = PyLong_AsDouble(other)
     else:
         return binary_foreign(self, other, op, False)
-    error = mf_forward(op, x, y, &z)
-    if error:
-        raise_error(error, op, x, y)
+    mf_forward(op, x, y, &z)
     return result_with_number(z, self.id, y, op, False)
 
 

@@ -70,7 +70,7 @@ cdef tuple parts_of(tuple key, object arg):
     cdef Py_ssize_t k
     tag = key[0]
     if tag == "dict":
-        if type(arg) is not dict or len(<dict>arg) != len(<tuple>key[2]):
+        if type(arg) is not dict:
             return None
         items = tuple((<dict>arg).items())
         words = <tuple>key[2]

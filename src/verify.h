@@ -66,6 +66,7 @@ typedef int mf_visit(mf_check *c, mf_span span);
 static inline int mf_visit_span(mf_check *c, int is_row, int64_t first, int64_t n, int64_t move,
                                 int gets_gradient, mf_visit *visit) {
     const int fits = mf_place(c, is_row, first) >= 0 && mf_place(c, is_row, first + (n - 1) * move) >= 0;
+    if (move == 0 && n > 2) n = 2; /* one slot over and over: twice tells as much, however often */
     return visit(c, (mf_span){mf_place(c, is_row, first), fits ? n : 0, move, gets_gradient});
 }
 

@@ -283,8 +283,6 @@ cdef bytes elements_of(object array):
     cdef Py_ssize_t step
     if array.nbytes <= WHOLE_ARRAY:
         return array.tobytes()
-    if array.ndim == 0:
-        return b""
     flat = array.reshape(-1) if array.flags.c_contiguous else array.flat
     step = max(1, array.size // 509)
     return flat[:512].tobytes() + flat[::step].tobytes() + flat[array.size - 512:].tobytes()
