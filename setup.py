@@ -28,7 +28,7 @@ def compile_flags() -> list[str]:
 
 def source_files() -> list[str]:
     """All that a rebuild depends on: included files are invisible to setuptools."""
-    return sorted(str(p) for p in SRC.iterdir() if p.suffix in {".h", ".pxi", ".pyx", ".c"})
+    return sorted(str(p) for p in SRC.rglob("*") if p.suffix in {".h", ".pxd", ".pxi", ".pyx"})
 
 
 extension = Extension(

@@ -1,7 +1,7 @@
 """The arguments and results of compiled functions: what is read, what the traced function sees.
 
-Every argument has a key, a tuple that says all that a trace may depend on (src/signature.pxi lists
-them); arguments of the same keys are served by the same trace.
+Every argument has a key, a tuple that says all that a trace may depend on
+(src/call/signature.pxi lists them); arguments of the same keys are served by the same trace.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ NESTED = ("list", "tuple", "dict")
 
 
 class Reader:
-    """Reads the arguments of a call: a key for each (see src/signature.pxi), and the argument in
-    the plain form that such a key stands for: a float, a Value, a contiguous float64 array.
+    """Reads the arguments of a call: a key for each (see src/call/signature.pxi), and the argument
+    in the plain form that such a key stands for: a float, a Value, a contiguous float64 array.
 
     wanted: whose gradient is asked for: "argument 0", "arrays", "params", or "" for a graph.
     """

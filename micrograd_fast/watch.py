@@ -1,7 +1,7 @@
 """What a function's code may read while it is traced: which globals, which attributes.
 
-src/watch.pxi follows these names through the objects that a compiled function reaches, and looks
-before each call whether one of them has changed. See docs/compile.md for what it cannot see.
+src/call/watch.pxi follows these names through the objects that a compiled function reaches, and
+looks before each call whether one of them has changed. See docs/compile.md for what it cannot see.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def handlers(path):
 
 
 def test_no_handler_of_the_core_is_left_halfway():
-    """src/no_frames.h says why. What returns a plain C number keeps no reference."""
+    """src/engine/no_frames.h says why. What returns a plain C number keeps no reference."""
     found, n_handlers = [], 0
     for path in sorted(SRC.rglob("*.pxi")):
         for first, body in handlers(path):

@@ -1,4 +1,4 @@
-"""The lane functions of src/vecmath.h through compiled functions, on every kernel variant.
+"""The lane functions of src/run/vecmath.h through compiled functions, on every kernel variant.
 
 The reference is NumPy's long double where that is longer than float64 (its error is then nothing),
 else libm's, which may itself be off by one ulp. Every unary op of the table is tested; one without

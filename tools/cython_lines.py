@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-MARK = re.compile(r'^\s*/\* "(?P<file>src/\w+\.(?:pyx|pxi))":(?P<line>\d+)$')
+MARK = re.compile(r'^\s*/\* "(?P<file>src/[\w/]+\.(?:pyx|pxi))":(?P<line>\d+)$')
 # After these, code stands for no line until the next mark.
 END = re.compile(r"^\s*/\* function exit code \*/|^/\* #### Code section|^static .*\{$|^\}$")
 

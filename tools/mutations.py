@@ -60,7 +60,9 @@ TOPICS = {
     "trace.pxi": ["compile", "compile_safety", "compile_contract", "compile_bad_input",
                   "compile_calls"],
     "program.pxi": ["program", "hostile_bytes"],
-    "verify.h": ["plan_verify"],
+    "workspace.pxi": [*PLANS, "compile_threads", "compile_safety"],
+    "errors.pxi": ["compile", "compile_safety", "compile_contract", "compile_bad_input"],
+    "verify.h": ["plan_verify"], "tile.h": ["compile", *RUNS],
     "replay.h": ["compile", "vecmath", "denormals", *RUNS], "replay_matrix.h": RUNS,
     "matrix.h": RUNS, "lanes.h": ["vecmath", *RUNS, "optim", "accuracy"],
     "vecmath.h": ["vecmath", "accuracy", "compile_steps"],
@@ -68,6 +70,7 @@ TOPICS = {
     "reach.h": ["compile_unreached"],
     "ops.h": ["ops", "gradcheck", "vecmath"],
     "eval.h": ["ops", "local_grads", "gradcheck", "accuracy"],
+    "node_backward.h": ["ops", "local_grads", "gradcheck"],
     "seal.h": ["seal"],
     "shares.h": ["compile_threads", "threads"], "threads.pxi": ["compile_threads", "threads"],
     "call.pxi": [*CALLS, "compile_steps"],
@@ -96,6 +99,12 @@ class Mutant(NamedTuple):
     new: str
 
 
+def source(root: Path, file: str) -> Path:
+    """The one file of that name below src/."""
+    [path] = (root / "src").rglob(file)
+    return path
+
+
 def mutants() -> list[Mutant]:
     """The list, looked up in the sources. Raises ValueError for a text that is not there once."""
     sys.path.insert(0, str(ROOT / "tools"))
@@ -106,7 +115,7 @@ def mutants() -> list[Mutant]:
     found: list[Mutant] = []
     for number, (name, file, breaks, marked, new) in enumerate(MUTANTS, 1):
         before, old, after = marked.replace("}@", "@{").split("@{")
-        text = (ROOT / "src" / file).read_text()
+        text = source(ROOT, file).read_text()
         if text.count(before + old + after) != 1:
             times = text.count(before + old + after)
             raise ValueError(f"mutant {name}: its text occurs {times} times in src/{file}")
@@ -139,7 +148,7 @@ def build(chosen: list[Mutant]) -> None:
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree / name)
     for m in sorted(chosen, key=lambda m: -m.start):
-        path = tree / "src" / m.file
+        path = source(tree, m.file)
         text = path.read_text()
         path.write_text(text[: m.start] + switched(text, m) + text[m.start + len(m.old) :])
     core = tree / "src" / "_core.pyx"

@@ -1,0 +1,61 @@
+# Op codes, what the op table says of each, values and partials (eval.h).
+
+cdef extern from "base/eval.h" nogil:
+    enum:
+        MF_OK
+        MF_DOMAIN
+        MF_ZERODIV
+        MF_OVERFLOW
+        MF_UNARY
+        MF_BINARY
+        MF_PARAM
+        MF_FREE
+        MF_LEAF
+        MF_CUSTOM
+        MF_LINK
+        MF_INPUT
+        MF_DETACH
+        MF_TAKE
+        MF_LARGEST
+        MF_SMALLEST
+        MF_CALL
+        MF_FIRST_OP
+        MF_ADD
+        MF_MUL
+        MF_POW
+        MF_VPOW
+        MF_EXP
+        MF_LOG
+        MF_LOG1P
+        MF_SQRT
+        MF_TANH
+        MF_SIGMOID
+        MF_RELU
+        MF_SIN
+        MF_COS
+        MF_ABS
+        MF_MAXIMUM
+        MF_MINIMUM
+        MF_N_EAGER_OPS
+        MF_SUB
+        MF_DIV
+        MF_NEG
+        MF_SQUARE
+        MF_N_OPS
+        MF_NUMBER
+        MF_CAPTURED
+        MF_DOT
+        MF_MATRIX
+        MF_INNER
+        MF_GATHER
+        MF_CHAIN
+    ctypedef struct mf_op_info:
+        const char *name
+        const char *label
+        int kind
+        double lo
+        double hi
+    const mf_op_info mf_ops[]
+    int mf_forward(int op, double x, double y, double *out)
+    void mf_partials(int op, double x, double y, double z, double *dx, double *dy)
+    double mf_extreme_of(int op, double x, double y)

@@ -1,0 +1,45 @@
+# The numbers of callers' arrays: which can be read in place, and whether they were written since.
+
+from base.seal cimport mf_seal
+
+
+cdef char number_code(const Py_buffer *view) noexcept:
+    """The struct module's letter for an array's numbers; 0: none that can be read in place."""
+    cdef char code = view.format[0] if view.format is not NULL else 0
+    if code == 0 or view.format[1] != 0 or code not in b"dflqi?B":
+        return 0
+    return code if <uintptr_t>view.buf % <size_t>view.itemsize == 0 else 0
+
+
+cdef inline double number_at(const void *data, char code, size_t k) noexcept nogil:
+    if code == b"d":
+        return (<const double *>data)[k]
+    if code == b"f":
+        return (<const float *>data)[k]
+    if code == b"l":
+        return <double>(<const long *>data)[k]
+    if code == b"q":
+        return <double>(<const long long *>data)[k]
+    if code == b"i":
+        return (<const int *>data)[k]
+    return (<const unsigned char *>data)[k]
+
+
+def _seal(numbers) -> int:
+    """Test hook: the seal of a buffer of float64."""
+    cdef Py_buffer view
+    cdef uint64_t seal
+    PyObject_GetBuffer(numbers, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+    try:
+        if number_code(&view) != b"d":
+            raise TypeError("numbers must be float64")
+        seal = mf_seal(<const double *>view.buf, <size_t>view.len // 8)
+    finally:
+        PyBuffer_Release(&view)
+    return seal
+
+
+cdef inline void release_view(fed_array *a) noexcept:
+    if a.has_view:
+        a.has_view = False
+        PyBuffer_Release(&a.view)

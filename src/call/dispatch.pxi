@@ -1,0 +1,309 @@
+# From a call of a compiled function to the trace that serves it, and how long traces are kept.
+#
+# A method has traces for each object or class. They lie in its __dict__ and go with it; nothing in
+# those of an object refers to it, or only the garbage collector could free the two. What has no
+# __dict__ (objects with __slots__) has its traces with the function, under a weak reference.
+
+from _weakref import ref as weak_reference   # weakref itself costs the import a millisecond
+from _functools import partial   # functools itself costs an import of 2 ms
+
+from engine.modes cimport mf_n_special, mf_tracing_here
+
+cdef extern from "Python.h":
+    bint PyFunction_Check(object o)
+    object PyMethod_New(object function, object owner)
+
+MAX_TRACES = 128        # of one function; the least recently used goes
+
+cdef enum:
+    MAX_RECENT = 4      # looked through without making a key
+    MAX_HELD = 128      # objects of which there is no weak reference, with the traces of one method
+
+cdef str METHODS = "_compiled_methods"   # where an object keeps its traces
+
+
+cdef class Traces:
+    """The traces of a function, or of a method and an object: the latest used, and all by key."""
+    cdef list recent              # Specializations, the latest first; replaced, never changed
+    cdef Specialization latest_used   # the first of those
+    cdef readonly dict by_key     # what compiler.py keeps of each; .special is its Specialization
+    cdef readonly dict latest     # of those by whose gradient value_and_grad was asked for
+    cdef readonly list row        # keys of those made one after the other, with no hit in between
+    cdef readonly int64_t hits, misses
+    cdef public bint warned       # of too many
+    cdef int64_t hits_before      # at the last miss
+    cdef int64_t clock            # goes on at each use
+    cdef object __weakref__
+
+    def __cinit__(self):
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all traces and counts."""
+        self.recent, self.by_key, self.latest, self.row = [], {}, {}, []
+        self.latest_used = None
+        self.hits = self.misses = self.hits_before = 0
+        self.warned = False
+
+    cdef inline void use(self, Specialization special) noexcept:
+        """This one was used after all others. Not said at each call of the latest: when another
+        takes its place."""
+        self.clock += 1
+        special.last_use = self.clock
+
+    def get(self, key):
+        """The trace for a key, or None."""
+        trace = self.by_key.get(key)
+        if trace is not None:
+            self.hits += 1
+            self.use(<Specialization?>trace.special)
+        return trace
+
+    def add(self, key, trace) -> bool:
+        """Keeps a new trace; True where the one that was used least recently had to go."""
+        if self.hits != self.hits_before:
+            self.row = []
+        self.hits_before = self.hits
+        self.misses += 1
+        self.row = [*self.row[1 - MAX_TRACES:], key]
+        self.use(<Specialization?>trace.special)
+        self.by_key[key] = trace
+        return len(self.by_key) > MAX_TRACES and self.drop_oldest()
+
+    def forget(self, key, trace) -> None:
+        """Lets a trace go that get() found and that what it read has left behind."""
+        self.hits -= 1
+        if self.by_key.get(key) is trace:
+            del self.by_key[key]
+        self.let_go(trace)
+
+    cdef int let_go(self, trace) except -1:
+        """Of a trace that is no more in by_key."""
+        self.recent = [s for s in self.recent if s is not trace.special]
+        if self.latest_used is trace.special:
+            self.latest_used = None
+        for wanted in [w for w, t in list(self.latest.items()) if t is trace]:
+            self.latest.pop(wanted, None)
+        return 0
+
+    cdef bint drop_oldest(self) except -1:
+        cdef Specialization special
+        cdef int64_t oldest
+        found = None
+        if self.latest_used is not None:
+            self.use(self.latest_used)
+        oldest = self.clock + 1
+        for key, trace in list(self.by_key.items()):
+            special = <Specialization?>trace.special
+            if special.last_use < oldest:
+                oldest, found = special.last_use, key
+        trace = self.by_key.pop(found, None)
+        if trace is None:   # another thread was here
+            return False
+        self.let_go(trace)
+        return True
+
+    def run(self, wanted, tuple args, dict kwargs, list leaves):
+        """(trace, outputs, gradients) by the latest for this kind of gradient, or None."""
+        cdef Specialization special
+        trace = self.latest.get(wanted)
+        if trace is None:
+            return None
+        special = <Specialization?>trace.special
+        ran = special.run(args, kwargs, leaves)
+        if ran is None:
+            return None
+        self.hits += 1
+        self.use(special)
+        outputs, gradients = <tuple>ran
+        return trace, outputs, gradients
+
+    def __reduce__(self):
+        return Traces, ()   # a copy begins anew
+
+
+cdef class MethodTraces:
+    """What an object keeps of its compiled methods. Copies of the object have this too, or a copy
+    of it, and must not take it for theirs."""
+    cdef object owner         # weak reference
+    cdef dict by_function     # descriptor -> Traces
+
+    def __reduce__(self):
+        return dict, ()
+
+
+@cython.internal
+cdef class Held:
+    """Traces of a method and an object that has no place for them."""
+    cdef object owner         # weak reference, or the object where there is none
+    cdef Traces traces
+
+
+cdef class Dispatcher:
+    """What a compiled function does at a call: finds the trace that fits, and runs it.
+
+    A subclass gives _prepared(args, kwargs), which returns (specialization, args, kwargs): the
+    arguments made plain, and the trace for them; and _inline(args, kwargs), the call while another
+    function is traced.
+    """
+    cdef readonly object __wrapped__     # the function
+    cdef readonly Traces _traces
+    cdef readonly Dispatcher _descriptor   # of a bound method: what the class has
+    cdef dict held                         # id of an object -> Held
+    cdef object __weakref__
+
+    def __cinit__(self, *args, **kwargs):
+        self._traces = Traces.__new__(Traces)
+
+    def _take(self, function) -> None:
+        """What this is the compiled form of: said once, for objects keep traces of it."""
+        if self.__wrapped__ is not None:
+            raise TypeError("a compiled function is made once")
+        self.__wrapped__ = function
+
+    def __call__(self, *args, **kwargs):
+        cdef Call call = None
+        cdef Traces traces = self._traces
+        cdef bint grad = records()
+        if mf_n_special and mf_tracing_here():
+            return self._inline(args, kwargs)
+        if traces.latest_used is not None:
+            call = traces.latest_used.fed(args, kwargs, grad)
+        if call is None or traces.latest_used.is_stale():
+            call = self.fed_by_another(traces, args, kwargs, grad)
+        else:
+            traces.hits += 1
+        return call.results(grad)
+
+    cdef Call fed_by_another(self, Traces traces, tuple args, dict kwargs, bint grad):
+        """The call where it is not like the one before."""
+        cdef Call call
+        cdef Specialization special
+        if traces.latest_used is not None:
+            traces.use(traces.latest_used)
+        for special in traces.recent:
+            call = None if special is traces.latest_used else special.fed(args, kwargs, grad)
+            if call is not None and not special.is_stale():
+                traces.hits += 1
+                break
+        else:
+            special, args, kwargs = self._prepared(args, kwargs)
+            call = special.fed(args, kwargs, grad)
+            if call is None:
+                raise TypeError("an argument changed while it was read")
+        traces.use(special)
+        traces.recent = [special, *[s for s in traces.recent if s is not special][:MAX_RECENT - 1]]
+        traces.latest_used = special
+        return call
+
+    # ---- as a method ----
+
+    def __get__(self, owner, kind):
+        """The compiled function of the bound method. What is not a function (a Module, a partial)
+        is no method and stays as it is."""
+        cdef Dispatcher bound
+        function = self.__wrapped__
+        if PyFunction_Check(function):
+            if owner is None:
+                return self
+            method = PyMethod_New(function, owner)
+        else:
+            method = self.bound_method(owner, kind)
+            if method is None:
+                return self
+            owner = method.__self__
+        bound = type(self).__new__(type(self))
+        bound.__dict__.update(self.__dict__)
+        bound.__wrapped__ = method
+        bound._descriptor = self
+        bound._traces = self.traces_of(owner)
+        return bound
+
+    cdef object bound_method(self, owner, kind):
+        """What the function is as an attribute, where that is a method of its own; or None."""
+        function = self.__wrapped__
+        # Python 3.14 makes a method of a partial, 3.13 warns of it.
+        if isinstance(function, partial) or not hasattr(type(function), "__get__"):
+            return None
+        method = type(function).__get__(function, owner, kind)
+        if method is function or getattr(method, "__self__", None) is None:
+            return None
+        return method
+
+    cdef Traces traces_of(self, owner):
+        cdef MethodTraces methods
+        kept = getattr(owner, "__dict__", None)
+        if type(kept) is not dict and not isinstance(owner, type):
+            return self.traces_beside(owner)
+        found = kept.get(METHODS)
+        if type(found) is not MethodTraces or (<MethodTraces>found).owner() is not owner:
+            found = self.methods_of(owner, kept)
+            if found is None:
+                return self.traces_beside(owner)
+        methods = <MethodTraces>found
+        traces = methods.by_function.get(self)
+        return traces if traces is not None else methods.by_function.setdefault(self, Traces())
+
+    cdef MethodTraces methods_of(self, owner, kept):
+        """What an object without traces keeps from now on; None where it cannot keep it."""
+        cdef MethodTraces made = MethodTraces.__new__(MethodTraces)
+        made.by_function = {}
+        try:
+            made.owner = weak_reference(owner)
+            other = kept.get(METHODS)
+            if type(other) is MethodTraces and (<MethodTraces>other).owner() is owner:
+                made = <MethodTraces>other   # another thread was faster
+            elif type(kept) is dict:
+                (<dict>kept)[METHODS] = made
+            else:
+                type.__setattr__(owner, METHODS, made)
+        except TypeError:   # a copy could not be told from the original; or a class is fixed
+            made = None
+        kept = getattr(owner, "__dict__", None)
+        return made if made is not None and kept.get(METHODS) is made else None
+
+    cdef Traces traces_beside(self, owner):
+        """The traces of an object that has no place for them."""
+        cdef Held held
+        if self.held is None:
+            self.held = {}
+        found = self.held.get(id(owner))
+        if found is not None:
+            held = <Held?>found
+            if held.owner is owner or (type(held.owner) is OwnerRef and held.owner() is owner):
+                return held.traces
+        held = Held.__new__(Held)
+        held.traces = Traces()
+        try:
+            held.owner = OwnerRef(owner, forget_owner)
+            held.owner.descriptor = weak_reference(self)
+            held.owner.key = id(owner)
+        except TypeError:
+            held.owner = owner
+            self.make_room()
+        self.held[id(owner)] = held
+        return held.traces
+
+    cdef int make_room(self) except -1:
+        """Lets the oldest go of too many objects that have no weak references."""
+        strong = [key for key, held in list(self.held.items())
+                  if type((<Held?>held).owner) is not OwnerRef]
+        for key in strong[:max(0, len(strong) + 1 - MAX_HELD)]:
+            self.held.pop(key, None)
+        return 0
+
+
+class OwnerRef(weak_reference):
+    """A weak reference to an object whose traces are with a function."""
+    __slots__ = ("descriptor", "key")
+
+
+def forget_owner(ref) -> None:
+    cdef Dispatcher descriptor = ref.descriptor()
+    if descriptor is not None and descriptor.held is not None:
+        found = descriptor.held.get(ref.key)
+        if found is not None and (<Held?>found).owner is ref:
+            descriptor.held.pop(ref.key, None)
+
+
+OwnerRef.__module__ = "micrograd_fast.compiler"

@@ -1,0 +1,147 @@
+# Tracing: a function of Values runs once, on inputs that stand for numbers to come, and the nodes
+# that it makes become a Program.
+#
+# While a thread traces, every record that it makes is TRACED (node.h). Leaves made then are
+# constants; nodes that were there before are captured: read at every call, given gradient. Whatever
+# would freeze a number raises TraceError. Other threads go on eagerly meanwhile.
+
+from base.eval cimport (MF_CALL, MF_CAPTURED, MF_CUSTOM, MF_INPUT, MF_LARGEST, MF_LEAF, MF_LINK,
+                        MF_SMALLEST, MF_TAKE)
+from engine.modes cimport mf_n_special, mf_no_grad_depth, mf_trace_depth, mf_tracing_here
+from engine.node cimport MF_F_TRACED, MF_NONE, mf_node
+from engine.value_type cimport mf_value_new
+
+
+def take_traced(values, Value index not None):
+    """values[index] as a node, where index is a traced Value."""
+    children = (index, *[v if isinstance(v, Value) else Value(v) for v in values])
+    cdef Value value = blank_value()
+    adopt(value, many_new(0.0, children, MF_TAKE))
+    return value
+
+
+cdef class Trace:
+    """One run of a function. A context manager; make the inputs and call the function inside it."""
+    cdef list inputs
+    cdef list captured
+    cdef bint running
+    cdef Rest rest
+    cdef int64_t n_bytes
+    cdef int no_grad_depth   # of the caller, who may not want a gradient: the program may
+
+    def __cinit__(self):
+        self.inputs = []
+        self.captured = []
+
+    def __enter__(self):
+        global mf_n_special, mf_trace_depth, mf_no_grad_depth
+        if mf_tracing_here():
+            raise RuntimeError("a trace is running in this thread already")
+        self.rest = Rest()
+        self.rest.begin()
+        self.running = True
+        self.no_grad_depth = mf_no_grad_depth
+        mf_no_grad_depth = 0
+        mf_n_special += 1
+        mf_trace_depth += 1
+        return self
+
+    def __exit__(self, *exc):
+        global mf_n_special, mf_trace_depth, mf_no_grad_depth
+        if not self.running:
+            raise RuntimeError("this trace is not running")
+        self.running = False
+        self.rest.end()
+        mf_no_grad_depth = self.no_grad_depth
+        mf_n_special -= 1
+        mf_trace_depth -= 1
+
+    def input(self, type kind=Value):
+        """The next input: a Value without a number, of that class, whose operators are asked."""
+        cdef Value value
+        cdef int32_t id
+        if not issubclass(kind, Value):
+            raise TypeError(f"kind must be a class of Values, not {kind.__name__!r}")
+        # Without the class's own __new__ and __init__: the number is not there yet.
+        value = blank_value() if kind is Value else mf_value_new(<PyTypeObject *>kind, NULL, NULL)
+        id = node_new(NAN, MF_NONE, MF_NONE, MF_INPUT)
+        if kind is Value:
+            adopt(value, id)
+        elif id < 0:
+            raise MemoryError("no room for another node")
+        else:
+            replace_node(value, id)
+        nodes[value.id].flags |= MF_F_TRACED
+        self.inputs.append(value)
+        return value
+
+    def program(self, outputs):
+        """(Program, captured Values): what computes a list of Values from the inputs."""
+        for v in outputs:
+            if not isinstance(v, Value):
+                raise TypeError(f"outputs must be Values, one is {type(v).__name__!r}")
+        cdef Program program = Program(len(self.inputs))
+        cdef IdMap value_ids = IdMap()   # value id + 1 by node id
+        cdef int32_t *emitted
+        cdef int32_t *ids = NULL
+        cdef int64_t k, cap = 0
+        cdef int32_t root = many_new(0.0, (*outputs, Value(0.0)), MF_LINK)
+        cdef walk_result walk
+        if root < 0:
+            raise MemoryError("no room to trace the function")
+        nodes[root].flags |= MF_F_TRACED
+        try:
+            for k, value in enumerate(self.inputs):
+                emitted = value_ids.at((<Value>value).id)
+                emitted[0] = program.emit(MF_INPUT, <int32_t>k, MF_NONE, 0) + 1
+            walk = topological_order(root, &ids, &cap, WALK_TRACED)
+            if walk.n_ordered < 0:
+                raise MemoryError("no room to order the traced function")
+            for k in range(walk.n_ordered):
+                if nodes[ids[k]].op != MF_LINK and value_ids.at(ids[k])[0] == 0:
+                    value_ids.at(ids[k])[0] = self.emit_node(program, ids[k], value_ids) + 1
+            program.outputs = tuple([self.value_id(program, (<Value>v).id, value_ids)
+                                     for v in outputs])
+        finally:
+            self.n_bytes = value_ids.n_bytes + cap * sizeof(int32_t)
+            free(ids)
+            node_release(root)
+        program.n_params = len(self.captured)
+        return program, self.captured
+
+    @property
+    def workspace_bytes(self) -> int:
+        """What program() took of memory while it ran, the program aside."""
+        return self.n_bytes
+
+    cdef int32_t value_id(self, Program program, int32_t id, IdMap value_ids) except -1:
+        """The program's value for a node: emitted before, a constant, or captured now."""
+        cdef int32_t *value = value_ids.at(id)
+        if value[0] == 0:
+            if not nodes[id].flags & MF_F_TRACED:
+                value[0] = program.emit(MF_CAPTURED, len(self.captured), MF_NONE, 0) + 1
+                self.captured.append(value_of(id))
+            elif nodes[id].op == MF_LEAF:
+                value[0] = program.emit_number(node_data[id]) + 1
+            else:
+                raise TraceError("a Value from another trace was used: a compiled function must "
+                                 "not keep Values from call to call")
+        return value[0] - 1
+
+    cdef int32_t emit_node(self, Program program, int32_t id, IdMap value_ids) except -1:
+        cdef mf_node *n = &nodes[id]
+        cdef int32_t x, y = MF_NONE, start
+        if n.op in (MF_CUSTOM, MF_CALL, MF_INPUT):
+            raise TraceError("a custom node or a Value of another trace cannot be compiled")
+        x = self.value_id(program, n.x, value_ids)
+        if n.op == MF_LARGEST or n.op == MF_SMALLEST:
+            choices = [self.value_id(program, k, value_ids) for k in operand_ids(id)]
+            start = program.add_args(choices)
+            return program.emit(n.op, start, MF_NONE, len(choices))
+        if n.op == MF_TAKE:
+            choices = [self.value_id(program, k, value_ids) for k in operand_ids(id)[1:]]
+            start = program.add_args(choices)
+            return program.emit(MF_TAKE, start, x, len(choices))
+        if n.y >= 0:
+            y = self.value_id(program, n.y, value_ids)
+        return program.emit(n.op, x, y, 0)

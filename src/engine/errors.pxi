@@ -1,0 +1,106 @@
+# What is raised, and its words: what Python's floats raise, and what a trace refuses because a
+# number would be frozen.
+
+import warnings
+
+from base.eval cimport MF_OVERFLOW, MF_POW, MF_VPOW, MF_ZERODIV, mf_ops
+from engine.modes cimport mf_n_special, mf_tracing_here
+from engine.node cimport MF_F_TRACED, mf_node
+from engine.node_backward cimport mf_node_backward
+
+cdef dict INSTEAD = {
+    "reading .data": "compute with the Value itself, or v.detach() to stop its gradient",
+    "comparing by == or !=": "a float argument is a Value here: give an int, which is a constant "
+                             "that may be compared, or choose with mg.take(values, index)",
+    "comparing": "use mg.maximum(*values) or mg.minimum(*values), which choose at every call",
+    "bool()": "choose with mg.maximum, mg.minimum, relu() or mg.take(values, index)",
+    "formatting": "print outside: a traced function runs once, not at every call",
+    "repr(), str() or print()": "print outside: a traced function runs once, not at every call",
+    "backward()": "call backward() on what the compiled function returned",
+    "a node's _backward": "call backward() on what the compiled function returned",
+    "a custom _backward": "write the function with the ops of Value, whose derivatives are known",
+    "a custom node": "write the function with the ops of Value, whose derivatives are known",
+    "a batched function of an array": "call it on one sample, Values or a list of numbers, or "
+                                      "outside on all samples",
+    "a Batch as argument": "give the Batch to the compiled function as an argument",
+    "no_grad": "use v.detach() on what should pass no gradient on",
+}
+
+
+# Top-level modules that stand between the user's line and the engine.
+cdef set NOT_THE_USER_S = {"micrograd_fast", "numpy", "copy", "copyreg", "functools"}
+
+
+class TraceError(RuntimeError):
+    """A traced function did what would freeze a number; the message says where and what instead."""
+
+
+class TraceWarning(UserWarning):
+    """A compiled function is traced more often than needed, or may have frozen what it read."""
+
+
+cdef object user_frame():
+    """The frame of the line outside of the engine that led here."""
+    frame = sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in NOT_THE_USER_S:
+        frame = frame.f_back
+    return frame
+
+
+cdef int raise_trace_error(str what) except -1:
+    """Raises TraceError, unless the code that runs is no part of the traced function."""
+    if in_aside():
+        return 0
+    frame = user_frame()
+    where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    instead = INSTEAD.get(what, "do it outside of the compiled function")
+    raise TraceError(f"{where}: {what} inside a compiled function, which is traced once and then "
+                     f"replayed with other numbers; {instead}")
+
+
+def warn_of_trace(str text) -> None:
+    """A TraceWarning that stands at the user's line."""
+    frame = user_frame()
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(text, TraceWarning, frame.f_code.co_filename, frame.f_lineno,
+                           frame.f_globals.get("__name__"), registry)
+
+
+cdef int check_readable(int32_t id, str what) except -1:
+    """Raises TraceError where the number of a node is not known yet, or never will be."""
+    if mf_n_special and mf_tracing_here():
+        raise_trace_error(what)
+        give_number_back(id)
+    if nodes[id].flags & MF_F_TRACED:
+        raise TraceError(f"{what}: this Value was made inside a compiled function while it was "
+                         "traced and has no number; return it from the function instead")
+    return 0
+
+
+def check_not_tracing(str what) -> None:
+    """Raises TraceError where this thread traces a function."""
+    if mf_tracing_here():
+        raise_trace_error(what)
+
+
+cdef int raise_error(int error, int op, double x, double y) except -1:
+    """The exception that Python's floats raise for this op; none while tracing, which is IEEE."""
+    if mf_n_special and mf_tracing_here():
+        return 0
+    name = (<bytes>mf_ops[op].name).decode()
+    what = f"{x!r} ** {y!r}" if op == MF_POW or op == MF_VPOW else f"{name}({x!r})"
+    if error == MF_ZERODIV:
+        raise ZeroDivisionError(f"{what}: division by zero")
+    if error == MF_OVERFLOW:
+        raise OverflowError(f"{what}: the result is too large for a float")
+    raise ValueError(f"{what}: math domain error, no real result")
+
+
+cdef int raise_backward(int32_t id) except -1:
+    cdef const mf_node *n = &nodes[id]
+    cdef double x = node_data[n.x], y = node_data[n.y] if n.y >= 0 else 0.0
+    cdef int error = mf_node_backward(nodes, node_data, node_grad, id)
+    try:
+        raise_error(error, n.op, x, y)
+    except (ArithmeticError, ValueError) as e:
+        raise type(e)(f"in the derivative of {e}") from None

@@ -1,0 +1,26 @@
+# The node record (node.h).
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+
+cdef extern from "engine/node.h" nogil:
+    ctypedef struct mf_node:
+        int32_t x
+        int32_t y
+        uint32_t uses
+        uint16_t mark
+        uint8_t op
+        uint8_t flags
+    enum:
+        MF_NONE
+        MF_MAX_NODES
+        MF_F_HELD
+        MF_F_HOOK
+        MF_F_ORPHAN
+        MF_F_INT_EXP
+        MF_F_ASCENDING
+        MF_F_TRACED
+        MF_F_BLANK
+        MF_F_NUMBER
+        MF_F_PASSED
+        MF_F_ABOVE
+    void *mf_free_handle(int32_t next)
+    int32_t mf_next_handle(const void *handle)

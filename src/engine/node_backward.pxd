@@ -1,0 +1,7 @@
+# One node's step of the backward pass (node_backward.h).
+from libc.stdint cimport int32_t
+
+from engine.node cimport mf_node
+
+cdef extern from "engine/node_backward.h" nogil:
+    int mf_node_backward(const mf_node *nodes, const double *data, double *grad, int32_t id)

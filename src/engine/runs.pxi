@@ -1,0 +1,93 @@
+# Lists of nodes as runs of consecutive ids: what goes over the data or grads of many nodes at once.
+#
+# Leaves made one after another, as a model's parameters are, are one run, so each of these loops is
+# a copy, a sum or a clearing of blocks of memory (the 118,000 parameters of mnist_size: 0.04 ms
+# instead of 0.1 ms each).
+
+cdef struct id_run:
+    int32_t id       # of the first node
+    int32_t first    # its place in the other array
+    int32_t n
+
+
+@cython.internal
+cdef class IdRuns:
+    """Pairs of a node, which must outlive this, and its place in an array of numbers."""
+    cdef Block block
+
+    def __cinit__(self):
+        self.block = Block(sizeof(id_run))
+
+    cdef inline id_run *runs(self) noexcept:
+        return <id_run *>self.block.data
+
+    cdef int add(self, int32_t id, int32_t place) except -1:
+        """One more pair; joins the last run where both follow."""
+        cdef id_run run
+        cdef id_run *last
+        if self.block.n:
+            last = self.runs() + self.block.n - 1
+            if last.id + last.n == id and last.first + last.n == place:
+                last.n += 1
+                return 0
+        run.id, run.first, run.n = id, place, 1
+        self.block.add(&run)
+        return 0
+
+    cdef void name_nodes(self, int32_t *ids, int32_t n) noexcept:
+        """The node of each of n places, -1 where there is none."""
+        cdef const id_run *run = self.runs()
+        cdef int32_t k, j
+        for k in range(n):
+            ids[k] = -1
+        for k in range(self.block.n):
+            for j in range(run[k].n):
+                ids[run[k].first + j] = run[k].id + j
+
+    cdef list pairs(self):
+        cdef list found = []
+        cdef int32_t k, j
+        cdef id_run run
+        for k in range(self.block.n):
+            run = self.runs()[k]
+            for j in range(run.n):
+                found.append((run.id + j, run.first + j))
+        return found
+
+    cdef list ids(self):
+        return [id for id, _ in self.pairs()]
+
+    cdef void read_data(self, double *to) noexcept:
+        """Each node's data to its place."""
+        cdef const id_run *run = self.runs()
+        cdef const id_run *end = run + self.block.n
+        while run < end:
+            if run.n == 1:
+                to[run.first] = node_data[run.id]
+            else:
+                memcpy(to + run.first, node_data + run.id, run.n * sizeof(double))
+            run += 1
+
+    cdef void add_to_grads(self, double scale, const double *numbers) noexcept:
+        """Adds scale times the number in its place to each node's grad."""
+        cdef const id_run *run = self.runs()
+        cdef const id_run *end = run + self.block.n
+        cdef double *grad
+        cdef const double *number
+        cdef int32_t k
+        while run < end:
+            grad = node_grad + run.id
+            number = numbers + run.first
+            for k in range(run.n):
+                grad[k] += scale * number[k]
+            run += 1
+
+    cdef void clear_grads(self) noexcept:
+        cdef const id_run *run = self.runs()
+        cdef const id_run *end = run + self.block.n
+        while run < end:
+            if run.n == 1:
+                node_grad[run.id] = 0.0
+            else:
+                memset(node_grad + run.id, 0, run.n * sizeof(double))
+            run += 1

@@ -1,0 +1,238 @@
+# What Python hangs on a node, and how long it lives.
+#
+# Three cases, so that graphs without custom parts pay nothing:
+# - Nothing hung on it: the Value is a handle that may come and go; `value_of` makes a new one.
+# - Plain attributes (numbers, strings: nothing the garbage collector tracks): when the Value goes
+#   before the node, they wait in `orphan_attributes` and return with the next Value.
+# - A custom _backward, an attribute that could refer back into the graph, a subclass: the node is
+#   HELD. Its Value is pinned while another node uses it: nothing is lost that a live node still
+#   uses. How the collector nevertheless finds cycles: cycles.pxi.
+
+from cpython.object cimport PyTypeObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+
+from base.eval cimport MF_LINK, MF_PARAM, mf_ops
+from engine.node cimport MF_F_ORPHAN, MF_NONE, mf_node
+from engine.value_type cimport (MF_PINNED, MF_UNPINNED, mf_value_alloc, mf_value_has_only_its_step,
+                                mf_value_track)
+
+cdef extern from "Python.h":
+    int PyObject_IS_GC(PyObject *o) nogil
+    void PyObject_GC_UnTrack(void *o)
+    void PyErr_Fetch(PyObject **, PyObject **, PyObject **)
+    void PyErr_Restore(PyObject *, PyObject *, PyObject *)
+
+cdef dict orphan_attributes = {}   # id -> __dict__ of a node whose Value is gone
+cdef dict orphan_states = {}       # id -> its NodeState
+cdef list parked = []              # objects to drop once the store is whole again
+cdef int n_dropping = 0            # calls of drop_parked that run
+cdef enum:
+    MAX_DROPPING = 20
+cdef int64_t n_hooks_set = 0       # how often a _backward was assigned
+cdef int64_t n_leaf_steps = 0      # how often to a leaf that had none
+
+
+@cython.internal
+@cython.freelist(64)
+@cython.no_gc   # its Value, the only one that refers to it, shows the collector what is in it
+cdef class NodeState:
+    """The rare part of a Value; most have none. value_type.h knows the order of the fields."""
+    cdef object hook      # the custom _backward, or None
+    cdef object op_text   # _op as the user gave it, or None
+    cdef tuple refs       # Values of the HELD nodes next under this one, or None (cycles.pxi)
+
+
+@cython.internal
+@cython.freelist(8)
+cdef class Walk:
+    """One backward() that is under way. What results of compiled calls have added in it, see
+    seeds.pxi: often there is one such call at a time, which needs no dict."""
+    cdef object call    # the first one, or None
+    cdef object first   # its Seeds
+    cdef dict others    # Call -> Seeds, or None
+    cdef Walk below     # the next one among those that are under way
+
+
+@cython.internal
+cdef class Step:
+    """A _backward that is C: of what compiled calls return. Called without the way by Python."""
+
+    cdef int run(self, Walk walk) except -1:
+        """Its turn in a walk; None: called by hand."""
+        return 0
+
+    cdef list leaves_with_steps(self, set seen):
+        """Leaves that it passes gradient on to and that have a step of their own; seen: what was
+        looked at before, and need not be again."""
+        return []
+
+    def __call__(self):
+        self.run(None)
+
+
+cdef void forget_orphan(int32_t id) noexcept with gil:
+    """The node is being freed: its attributes go, but only after the store is whole."""
+    park(orphan_attributes.pop(id, None))
+    park(orphan_states.pop(id, None))
+
+
+cdef int park(object o) except -1:
+    Py_INCREF(o)   # without memory to park it, it leaks rather than run Python code now
+    parked.append(o)
+    Py_DECREF(o)
+    return 0
+
+
+cdef int drop_parked() except -1:
+    """Drops what freeing left behind; may run any Python code.
+
+    What is dropped may leave more behind: a chain of any length does not recurse, as those that are
+    nested too deep leave it to the first of them.
+    """
+    global n_dropping, loose
+    cdef Value value
+    if n_dropping >= MAX_DROPPING:
+        return 0
+    n_dropping += 1
+    while parked or loose >= 0:
+        if parked:
+            parked.pop()
+            continue
+        value = <Value>handles[loose]
+        loose = value.pin
+        if nodes[value.id].uses > 1:
+            value.pin = MF_PINNED   # it was used again
+        else:
+            value.pin = MF_UNPINNED
+            Py_DECREF(value)   # `value` gives back the last one
+            if mf_value_has_only_its_step(<PyObject *>value, 1):
+                (<NodeState>value.state).hook = None
+            value = None
+    n_dropping -= 1
+    return 0
+
+
+cdef inline int adopt(Value value, int32_t id) except -1:
+    """Makes a fresh Value the one of a new node; takes over the caller's use, also on failure.
+
+    The Value is allocated before the node, so that an allocation that fails, or one that sets off
+    the garbage collector, never meets a node that nobody holds.
+    """
+    if id < 0:
+        raise MemoryError("no room for another node")
+    if not own(id, <PyObject *>value):
+        node_release(id)
+        raise MemoryError("no room for another Value")
+    value.id = id
+    return 0
+
+
+cdef Value value_of(int32_t id):
+    """The node's Value, made now if nobody holds one."""
+    cdef PyObject *held = owner(id)
+    cdef Value value
+    if held is not NULL:
+        return <Value>held
+    nodes[id].uses += 1
+    try:
+        value = blank_value()
+    except MemoryError:
+        node_release(id)
+        raise
+    # Allocating may collect garbage, a finalizer may have asked for the same Value.
+    held = owner(id)
+    if held is not NULL or not own(id, <PyObject *>value):
+        node_release(id)
+        if held is NULL:
+            raise MemoryError("no room for another Value")
+        return <Value>held
+    value.id = id
+    if nodes[id].flags & MF_F_ORPHAN:
+        nodes[id].flags &= ~MF_F_ORPHAN
+        mf_value_track(value)
+        value.state = orphan_states.pop(id, None)
+        attributes = orphan_attributes.pop(id, None)
+        if attributes is not None:
+            Py_INCREF(attributes)
+            value.attributes = <PyObject *>attributes
+    return value
+
+
+cdef int orphan(Value value, int32_t id) except -1:
+    """The Value goes, the node stays: keeps its attributes if there are any.
+
+    They move as they are: nothing is allocated that could set off the garbage collector, so nobody
+    sees the node without them.
+    """
+    cdef NodeState state
+    if value.state is not None:
+        state = <NodeState>value.state
+        if state.refs is not None:
+            park(state.refs)
+            state.refs = None
+        if state.hook is not None or state.op_text is not None:
+            nodes[id].flags |= MF_F_ORPHAN
+            orphan_states[id] = state
+    if value.attributes is not NULL and <dict>value.attributes:
+        nodes[id].flags |= MF_F_ORPHAN
+        orphan_attributes[id] = <dict>value.attributes
+    return 0
+
+
+cdef void drop_node(PyObject *o) noexcept:
+    """What a Value's deallocation does to its node, once. May run any Python code, but only after
+    the store is whole; an exception on its way stays."""
+    cdef int32_t id = (<Value>o).id
+    cdef PyObject *kind
+    cdef PyObject *error
+    cdef PyObject *trace
+    if id < 0:
+        return
+    (<Value>o).id = MF_NONE
+    disown(id)
+    nodes[id].uses -= 1
+    if nodes[id].uses == 0:
+        free_nodes(id)
+        if loose < 0 and not parked:
+            return
+        PyErr_Fetch(&kind, &error, &trace)
+    elif (<Value>o).state is None and (<Value>o).attributes is NULL:
+        return
+    else:
+        PyErr_Fetch(&kind, &error, &trace)
+        orphan(<Value>o, id)
+    drop_parked()
+    PyErr_Restore(kind, error, trace)
+
+
+cdef inline Value blank_value():
+    """A Value without a node, for adopt(): faster than the type's own call, which gives it one."""
+    return <Value>mf_value_alloc()
+
+
+cdef dict attributes_of(Value value):
+    """A copy of what the user hung on the Value, label included."""
+    return dict(<dict>value.attributes) if value.attributes is not NULL else {}
+
+
+cdef NodeState state_for(Value value):
+    if value.state is None:
+        mf_value_track(value)
+        value.state = NodeState()
+    return <NodeState>value.state
+
+
+cdef list operand_ids(int32_t id):
+    """Operands as the user sees them, in order; those of a custom node come through its links."""
+    cdef list ids = []
+    cdef mf_node *n = &nodes[id]
+    while True:
+        if n.x >= 0:
+            ids.append(n.x)
+        if n.y < 0 or mf_ops[n.op].kind == MF_PARAM:
+            return ids
+        if nodes[n.y].op != MF_LINK:
+            ids.append(n.y)
+            return ids
+        n = &nodes[n.y]

@@ -1,0 +1,429 @@
+# Value: the Python face of a node. Construction, attributes, copies; the operators' work is in
+# operators.pxi.
+#
+# A Value is an id and little else: data and grad live in the record. At most one Value exists per
+# node (state.pxi), so identity and hashing are Python's own.
+
+from cpython.object cimport PyObject_GenericSetAttr, PyObject_RichCompare, Py_EQ, Py_LT, Py_LE
+from cpython.object cimport Py_GT, Py_GE
+
+from base.eval cimport (MF_ABS, MF_ADD, MF_COS, MF_DETACH, MF_EXP, MF_LEAF, MF_LOG, MF_LOG1P,
+                        MF_MAXIMUM, MF_MINIMUM, MF_MUL, MF_OK, MF_POW, MF_RELU, MF_SIGMOID, MF_SIN,
+                        MF_SQRT, MF_TANH, mf_ops)
+from engine.modes cimport mf_n_special, mf_tracing_here
+from engine.node cimport (MF_F_ABOVE, MF_F_BLANK, MF_F_HELD, MF_F_HOOK, MF_F_INT_EXP, MF_F_TRACED,
+                          MF_NONE, mf_node)
+from engine.node_backward cimport mf_node_backward
+from engine.value_type cimport MF_PINNED, mf_value_complete, mf_value_track, mf_value_type_finalizes
+
+cdef extern from "Python.h":
+    int del_attribute "PyObject_GenericSetAttr"(object o, object name, PyObject *null) except -1
+
+cdef tuple PROPERTIES = ("data", "grad", "_prev", "_children", "_local_grads", "_op", "_backward")
+
+
+cdef class Value:
+    """Value(data, _children=(), _op='', label='')
+
+    One scalar and its gradient, in micrograd's terms: `data` and `grad` are float64 and writable,
+    `_prev` is the set of operands, `_op` names the op, `backward()` fills the gradients.
+
+    `data` is a number: float, int, bool, NumPy scalar or 0-d array. `_children` (Values) and a
+    `_backward` assigned afterwards make a custom op, as the micrograd lecture writes them. In place
+    of `_op` may stand a tuple of local gradients, a number for each child, as in microgpt:
+    backward() multiplies by them and needs no function.
+
+    Raises TypeError for what is no number, OverflowError for an int beyond float64.
+    """
+    cdef int32_t id
+    cdef int32_t pin             # MF_UNPINNED, MF_PINNED, or the next loose one (value_type.h)
+    cdef object state            # NodeState or None
+    cdef PyObject *attributes    # a dict, or NULL: Value's __dict__ (value_type.h)
+    cdef PyObject *weak_list     # where Python keeps weak references
+
+    __array_priority__ = -1.0    # np.float64(2) * v goes to __rmul__; ndarray * v stays elementwise
+    label = ""
+
+    def __init__(self, data, _children=(), _op="", label="", *, _local_grads=None):
+        cdef double number = as_number(data, "data")
+        mf_value_complete(self)
+        if type(_op) is not str:
+            if not isinstance(_op, (tuple, list)) or _local_grads is not None:
+                raise TypeError("_op must be a str, or a tuple of local gradients, not "
+                                f"{type(_op).__name__!r}")
+            _local_grads, _op = _op, ""
+        init_node(self, number, checked_children(_children), _op, _local_grads)
+        if type(label) is not str or label != "":
+            self.label = label
+
+    @property
+    def data(self):
+        """The number; assigning rewrites the node, and a later backward() uses the new number."""
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_value(self, "reading .data")
+        return node_data[self.id]
+
+    @data.setter
+    def data(self, number):
+        mf_value_complete(self)
+        if mf_n_special:
+            check_readable(self.id, "writing .data")
+        node_data[self.id] = as_number(number, "data")
+
+    @property
+    def grad(self):
+        """The gradient, accumulated by backward(); assign 0 to start afresh."""
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_value(self, "reading .grad")
+        return node_grad[self.id]
+
+    @grad.setter
+    def grad(self, number):
+        mf_value_complete(self)
+        if mf_n_special:
+            check_readable(self.id, "writing .grad")
+        node_grad[self.id] = as_number(number, "grad")
+
+    @property
+    def _prev(self):
+        """The set of operands; the same objects each time, as long as somebody holds them."""
+        return operands_of(self)
+
+    @property
+    def _op(self):
+        """micrograd's text for the op that made this node; '' for a leaf."""
+        return op_text(self)
+
+    @_op.setter
+    def _op(self, text):
+        if type(text) is not str:
+            raise TypeError(f"_op must be a str, not {type(text).__name__!r}")
+        state_for(self).op_text = text
+
+    @property
+    def _children(self):
+        """The operands in order, as in microgpt; an operand that is used twice is there twice."""
+        return children_of(self)
+
+    @property
+    def _local_grads(self):
+        """The derivatives by the _children, in their order: microgpt's local gradients."""
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_value(self, "reading ._local_grads")
+        return local_grads_of(self)
+
+    @property
+    def _backward(self):
+        """This node's local step: adds its share to the grads of its operands when called."""
+        if mf_n_special:
+            check_value(self, "a node's _backward")
+        mf_value_complete(self)
+        if self.state is not None and (<NodeState>self.state).hook is not None:
+            return (<NodeState>self.state).hook
+        return self._local_backward
+
+    @_backward.setter
+    def _backward(self, function):
+        global n_hooks_set, n_leaf_steps
+        if not callable(function):
+            raise TypeError(f"_backward must be callable, not {type(function).__name__!r}")
+        if mf_n_special:
+            check_value(self, "a custom _backward")
+        state = state_for(self)
+        hold(self)
+        state.hook = function
+        n_hooks_set += 1
+        if nodes[self.id].op == MF_LEAF and not nodes[self.id].flags & MF_F_HOOK:
+            n_leaf_steps += 1
+        nodes[self.id].flags |= MF_F_HOOK
+
+    def _local_backward(self):
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_value(self, "a node's _backward")
+        if mf_node_backward(nodes, node_data, node_grad, self.id) != MF_OK:
+            raise_backward(self.id)
+
+    def backward(self):
+        """Sets this node's grad to 1 and adds to the grads of all nodes under it.
+
+        Nothing is zeroed first and nothing is freed: a second call adds again, as in micrograd.
+        Raises ZeroDivisionError where a derivative does not exist (x**0.5 at 0).
+        """
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_value(self, "backward()")
+        backward_from(self.id)
+
+    def item(self):
+        """The data, as NumPy's and PyTorch's scalars give theirs."""
+        return self.data
+
+    def detach(self):
+        """A new leaf with the same data and no history; in a traced function, a value that
+        passes no gradient on."""
+        if mf_n_special and mf_tracing_here():
+            return result(node_data[self.id], self.id, MF_NONE, MF_DETACH)
+        return leaf_value(node_data[self.id])
+
+    def __setattr__(self, name, attribute):
+        mf_value_complete(self)
+        # Held first: should that fail, nothing was set. What the properties refuse holds nothing.
+        if PyObject_IS_GC(<PyObject *>attribute) and name not in PROPERTIES:
+            hold(self)
+        PyObject_GenericSetAttr(self, name, attribute)
+        if self.attributes is not NULL:
+            mf_value_track(self)
+
+    def __delattr__(self, name):
+        if name in PROPERTIES:
+            raise AttributeError(f"{name} of a Value cannot be deleted")
+        del_attribute(self, name, NULL)
+
+    def __repr__(self):
+        mf_value_complete(self)
+        if mf_n_special and mf_tracing_here():
+            check_value(self, "repr(), str() or print()")
+        if nodes[self.id].flags & MF_F_TRACED:
+            return "Value(traced)"
+        return f"Value(data={node_data[self.id]}, grad={node_grad[self.id]})"
+
+    def __format__(self, str spec):
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_value(self, "formatting")
+        return format(node_data[self.id], spec) if spec else repr(self)
+
+    def __bool__(self):
+        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+            check_value(self, "bool()")
+        return True
+
+    def __index__(self):
+        # Python comes here for float(), int(), math.exp() and range() as well.
+        raise TypeError("a Value is no plain number, for float(), int(), range(), math's "
+                        "functions, to index or to repeat a sequence: v.exp() and its like, and "
+                        "mg.take(values, v) for values[v], stay in the graph; outside of compiled "
+                        "functions v.data is its number")
+
+    def __hash__(self):
+        return (<PyTypeObject *>object).tp_hash(self)
+
+    def __eq__(self, other):
+        if self is other:
+            return True
+        if mf_n_special and mf_tracing_here() and is_number(other):
+            raise_trace_error("comparing by == or !=")
+        return NotImplemented
+
+    def __lt__(self, other):
+        return compare(self, other, Py_LT)
+
+    def __le__(self, other):
+        return compare(self, other, Py_LE)
+
+    def __gt__(self, other):
+        return compare(self, other, Py_GT)
+
+    def __ge__(self, other):
+        return compare(self, other, Py_GE)
+
+    def __reduce__(self):
+        return reduced(self)
+
+    def __reduce_ex__(self, protocol):
+        # A subclass's __reduce__ is asked, as object's __reduce_ex__ does.
+        return self.__reduce__() if differs(type(self), "__reduce__") else reduced(self)
+
+    def __getstate__(self):
+        """What a subclass's copy is made of, as micrograd's __dict__ would hold it."""
+        return state_of(self)
+
+    def __setstate__(self, state):
+        set_state(self, state)
+
+    # ---- operators: micrograd's compositions, node for node ----
+
+    def __add__(self, other):
+        return binary(self, other, MF_ADD)
+
+    def __radd__(self, other):
+        return reflected(self, other, MF_ADD)
+
+    def __mul__(self, other):
+        return binary(self, other, MF_MUL)
+
+    def __rmul__(self, other):
+        return reflected(self, other, MF_MUL)
+
+    def __neg__(self):
+        return negative(self)
+
+    def __sub__(self, other):
+        return subtract(self, other)
+
+    def __rsub__(self, other):
+        return subtract_from(self, other)
+
+    def __truediv__(self, other):
+        return divide(self, other)
+
+    def __rtruediv__(self, other):
+        return divide_into(self, other)
+
+    def __pow__(self, other, mod):
+        return power(self, other, mod)
+
+    def __rpow__(self, other, mod):
+        return power_of(self, other, mod)
+
+    def __abs__(self):
+        return unary(self, MF_ABS)
+
+    def abs(self):
+        """The absolute value; its derivative at 0 is 0."""
+        return unary(self, MF_ABS)
+
+    def relu(self):
+        """max(0, x); its derivative at 0 is 0."""
+        return unary(self, MF_RELU)
+
+    def exp(self):
+        """e**x. Raises OverflowError beyond float64."""
+        return unary(self, MF_EXP)
+
+    def log(self):
+        """The natural logarithm. Raises ValueError for x <= 0."""
+        return unary(self, MF_LOG)
+
+    def log1p(self):
+        """log(1 + x), exact for small x too. Raises ValueError for x <= -1."""
+        return unary(self, MF_LOG1P)
+
+    def sqrt(self):
+        """The square root. Raises ValueError for x < 0; its derivative at 0 ZeroDivisionError."""
+        return unary(self, MF_SQRT)
+
+    def tanh(self):
+        """The hyperbolic tangent."""
+        return unary(self, MF_TANH)
+
+    def sigmoid(self):
+        """1 / (1 + e**-x), without overflow for any x."""
+        return unary(self, MF_SIGMOID)
+
+    def sin(self):
+        """The sine of x radians. Raises ValueError for inf."""
+        return unary(self, MF_SIN)
+
+    def cos(self):
+        """The cosine of x radians. Raises ValueError for inf."""
+        return unary(self, MF_COS)
+
+    def maximum(self, other):
+        """The larger of two, nan if either is nan; equal operands share the gradient evenly."""
+        return named_binary(self, other, MF_MAXIMUM)
+
+    def minimum(self, other):
+        """The smaller of two, nan if either is nan; equal operands share the gradient evenly."""
+        return named_binary(self, other, MF_MINIMUM)
+
+
+cdef object leaf_value(double data):
+    return Value(data) if by_constructor() else own_leaf(data)
+
+
+cdef inline Value own_leaf(double data):
+    cdef Value value = blank_value()
+    adopt(value, leaf_new(data))
+    return value
+
+
+cdef int init_node(Value value, double data, tuple children, str op, object local_grads) except -1:
+    """What __init__ does to the leaf that __new__ made: rewrites or replaces it."""
+    cdef list grads = None
+    if local_grads is not None:
+        grads = checked_grads(local_grads, len(children))   # may run Python code: before all else
+    cdef int32_t id = value.id
+    if not records():
+        children = ()
+    if nodes[id].op != MF_LEAF or (children and not nodes[id].flags & MF_F_BLANK):
+        raise TypeError("this Value is part of a graph already: construct a new one")
+    if children:
+        check_readable(id, "a custom node")
+        id = custom_new(data, children, grads)
+        if id < 0:
+            raise MemoryError("no room for another node")
+        replace_node(value, id)
+    else:
+        node_data[id] = data
+        node_grad[id] = 0.0
+        nodes[id].flags &= ~MF_F_BLANK
+    if op:
+        state_for(value).op_text = op
+    return 0
+
+
+cdef int replace_node(Value value, int32_t id) except -1:
+    """The Value moves to another node, with what was hung on it."""
+    cdef int32_t old = value.id
+    nodes[id].flags |= nodes[old].flags & (MF_F_HELD | MF_F_HOOK)
+    nodes[old].flags &= ~(MF_F_HELD | MF_F_HOOK)   # it may have users: plain for them from now on
+    owners[id] = owners[old]
+    owners[old] = MF_NONE
+    value.id = id
+    if value.pin == MF_PINNED:
+        unpin(id)
+    node_release(old)
+    if nodes[id].flags & MF_F_ABOVE:
+        note_above(id)
+    return drop_parked()
+
+
+cdef str op_text(Value value):
+    mf_value_complete(value)
+    cdef mf_node *n = &nodes[value.id]
+    if value.state is not None and (<NodeState>value.state).op_text is not None:
+        return (<NodeState>value.state).op_text
+    if n.op == MF_POW:
+        exponent = node_data[n.y]
+        return f"**{int(exponent) if n.flags & MF_F_INT_EXP else exponent}"
+    return (<bytes>mf_ops[n.op].label).decode()
+
+
+cdef int check_value(Value value, str what) except -1:
+    """check_readable for a Value, made complete where it is not."""
+    mf_value_complete(value)
+    return check_readable(value.id, what)
+
+
+cdef object compare(Value self, object other, int op):
+    check_value(self, "comparing")
+    if isinstance(other, Value):
+        check_value(<Value>other, "comparing")
+        return PyObject_RichCompare(node_data[self.id], node_data[(<Value>other).id], op)
+    if not is_number(other):
+        return NotImplemented
+    if not PyLong_Check(other):   # an int is compared exactly, however large
+        other = as_number(other, "operand")
+    return PyObject_RichCompare(node_data[self.id], other, op)
+
+
+cdef int give_leaf(PyObject *blank) except -1:
+    """Lent to value_type.h: the node that a Value has from birth. That of a subclass must not come
+    back as a plain Value, whichever way it was made: it is HELD."""
+    adopt(<Value>blank, leaf_new(0.0))
+    nodes[(<Value>blank).id].flags |= MF_F_BLANK
+    if type(<object>blank) is not Value or mf_value_type_finalizes():
+        nodes[(<Value>blank).id].flags |= MF_F_HELD
+        if not callback_set:
+            set_callback()
+    return 0
+
+
+cdef int is_held(PyObject *value) noexcept:
+    """Lent to value_type.h."""
+    cdef int32_t id = (<Value>value).id
+    return id >= 0 and nodes[id].flags & MF_F_HELD
+
+
+cdef object leaf_of(object number):
+    """Lent to value_type.h: Value(number)."""
+    return own_leaf(as_number(number, "data"))

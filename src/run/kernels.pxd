@@ -1,0 +1,12 @@
+# The kernels of an instruction set, and the choice among them (kernels.h).
+
+cdef extern from "run/kernels.h" nogil:
+    ctypedef struct mf_adam:
+        double beta1, beta2, sign, decay, shrink, step, scale, eps
+    ctypedef struct mf_kernels:
+        const char *name
+        double (*multiply_adds)(Py_ssize_t n) noexcept nogil
+        int multiply_adds_a_round
+        void (*adam)(Py_ssize_t n, const mf_adam *a, const double *g, double *p, double *mean,
+                     double *square, double *largest) noexcept nogil
+    const mf_kernels *mf_choose_kernels(const char *name)

@@ -1,0 +1,237 @@
+/* Lane expansions of ops.h: forward and backward of one instruction over n lanes (samples). Included
+ * once per instruction set, with MF_ISA(name) and MF_TARGET defined; kernels.h does that.
+ *
+ * An operand is a row of lanes (stride 1) or uniform (stride 0). z, the adjoint g of z and the
+ * adjoints dx, dy are rows of their own: they never overlap with operands, so all may be restrict;
+ * dx and dy may be one row (x * x), therefore each has a loop of its own. No include guard. */
+
+#ifndef MF_ISA /* compiled by itself */
+#include "run/isa_portable.h"
+#include "run/vecmath.h"
+#endif
+
+#define MF_LANES for (ptrdiff_t l = 0; l < n; l++)
+
+/* what the rows of the table call, as it vectorises */
+#define exp MF_ISA(vexp)
+#define log MF_ISA(vlog)
+#define log1p MF_ISA(vlog1p)
+#define tanh MF_ISA(vtanh)
+#define mf_sigmoid MF_ISA(vsigmoid)
+#define mf_tanh_dx MF_ISA(vtanh_dx)
+#define mf_sigmoid_dx MF_ISA(vsigmoid_dx)
+#define sin MF_ISA(vsin)
+#define cos MF_ISA(vcos)
+#define pow MF_ISA(vpow)
+#define mf_pow MF_ISA(vpow)
+#define mf_pow_dx MF_ISA(vpow_dx)
+#define mf_pow_dy MF_ISA(vpow_dy)
+
+static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, ptrdiff_t n,
+                                      const double *restrict px, const double *restrict py,
+                                      double *restrict pz) {
+    (void)ys;
+    switch (op) {
+#define MF_FORWARD_MF_UNARY(z_)                                     \
+    MF_LANES { const double x = px[l]; pz[l] = (z_); }
+#define MF_FORWARD_MF_BINARY(z_)                                                        \
+    if (xs && ys) { MF_LANES { const double x = px[l], y = py[l]; pz[l] = (z_); } }     \
+    else if (xs) { const double y = py[0]; MF_LANES { const double x = px[l]; pz[l] = (z_); } } \
+    else { const double x = px[0]; MF_LANES { const double y = py[l]; pz[l] = (z_); } }
+#define MF_FORWARD_MF_PARAM(z_) MF_FORWARD_MF_BINARY(z_)
+#define OP(code, n_, l_, kind, z_, ...) \
+    case MF_##code: MF_FORWARD_##kind(z_) return;
+#define PROGRAM_OP OP
+#include "ops.h"
+#undef OP
+#undef PROGRAM_OP
+    }
+}
+
+/* One partial times g, added to a row or summed into a uniform operand's adjoint: see reach.h. */
+#define MF_PARTIAL(code, d_, is_row, load)                                       \
+    if (is_row) { MF_LANES { load; const double z = pz[l]; (void)x, (void)y, (void)z; d[l] += mf_contribution(code, d_, g[l]); } } \
+    else {                                                                       \
+        double s = 0.0;                                                          \
+        MF_SIMD_SUM(s)                                                           \
+        MF_LANES { load; const double z = pz[l]; (void)x, (void)y, (void)z; s += mf_contribution(code, d_, g[l]); } \
+        d[0] += s;                                                               \
+    }
+
+#define MF_ROWS const double x = px[l], y = py[l]
+#define MF_ROW_X const double x = px[l], y = py[0]
+#define MF_ROW_Y const double x = px[0], y = py[l]
+#define MF_UNARY_X const double x = px[l], y = 0.0
+
+static MF_TARGET void MF_ISA(op_backward_x)(int op, int xs, int ys, ptrdiff_t n,
+                                            const double *restrict px, const double *restrict py,
+                                            const double *restrict pz, const double *restrict g,
+                                            double *restrict d) {
+    (void)py, (void)ys;
+    switch (op) {
+#define MF_BACKWARD_MF_UNARY(code, dx_) MF_PARTIAL(code, dx_, xs, MF_UNARY_X)
+#define MF_BACKWARD_MF_BINARY(code, dx_)                        \
+    if (xs && ys) { MF_PARTIAL(code, dx_, 1, MF_ROWS) }         \
+    else if (xs) { MF_PARTIAL(code, dx_, 1, MF_ROW_X) }         \
+    else { MF_PARTIAL(code, dx_, 0, MF_ROW_Y) }
+#define MF_BACKWARD_MF_PARAM(code, dx_) MF_BACKWARD_MF_BINARY(code, dx_)
+#define OP(code, n_, l_, kind, z_, dx_, ...) \
+    case MF_##code: MF_BACKWARD_##kind(MF_##code, dx_) return;
+#define PROGRAM_OP OP
+#include "ops.h"
+#undef OP
+#undef MF_BACKWARD_MF_UNARY
+#undef MF_BACKWARD_MF_BINARY
+#undef MF_BACKWARD_MF_PARAM
+    }
+}
+
+static MF_TARGET int MF_ISA(reaches)(ptrdiff_t n, double limit, const double *restrict x) {
+    int found = 0;
+    MF_LANES found |= fabs(x[l]) > limit;
+    return found;
+}
+
+/* tanh and sigmoid: where no lane of a block is far out, z is far enough from 1 for 1 - z (400 ulp
+ * at the limits), and the exponential of the exact derivative, a fifth of a moons step, is saved. */
+static MF_TARGET void MF_ISA(saturating_backward)(int op, ptrdiff_t n, const double *restrict x,
+                                                  const double *restrict z,
+                                                  const double *restrict g, double *restrict d) {
+    const ptrdiff_t step = MF_FAR_BLOCK;
+    for (; n > 0; n -= step, x += step, z += step, g += step, d += step) {
+        const ptrdiff_t m = n < step ? n : step;
+        if (MF_ISA(reaches)(m, op == MF_TANH ? 3.0 : 6.0, x))
+            MF_ISA(op_backward_x)(op, 1, 0, m, x, NULL, z, g, d);
+        else if (op == MF_TANH)
+            for (ptrdiff_t l = 0; l < m; l++)
+                d[l] += mf_contribution(MF_TANH, (1.0 - z[l]) * (1.0 + z[l]), g[l]);
+        else
+            for (ptrdiff_t l = 0; l < m; l++)
+                d[l] += mf_contribution(MF_SIGMOID, z[l] * (1.0 - z[l]), g[l]);
+    }
+}
+
+static MF_TARGET void MF_ISA(backward_x)(int op, int xs, int ys, ptrdiff_t n, const double *px,
+                                         const double *py, const double *pz, const double *g,
+                                         double *d) {
+    if (xs && (op == MF_TANH || op == MF_SIGMOID))
+        MF_ISA(saturating_backward)(op, n, px, pz, g, d);
+    else
+        MF_ISA(op_backward_x)(op, xs, ys, n, px, py, pz, g, d);
+}
+
+static MF_TARGET void MF_ISA(backward_y)(int op, int xs, int ys, ptrdiff_t n,
+                                         const double *restrict px, const double *restrict py,
+                                         const double *restrict pz, const double *restrict g,
+                                         double *restrict d) {
+    switch (op) {
+#define MF_BACKWARD_MF_UNARY(code, dy_) break;
+#define MF_BACKWARD_MF_PARAM(code, dy_) break;
+#define MF_BACKWARD_MF_BINARY(code, dy_)                        \
+    if (xs && ys) { MF_PARTIAL(code, dy_, 1, MF_ROWS) }         \
+    else if (ys) { MF_PARTIAL(code, dy_, 1, MF_ROW_Y) }         \
+    else { MF_PARTIAL(code, dy_, 0, MF_ROW_X) }
+#define OP(code, n_, l_, kind, z_, dx_, dy_, ...) \
+    case MF_##code: MF_BACKWARD_##kind(MF_##code, dy_) return;
+#include "ops.h"
+#undef OP
+#undef PROGRAM_OP
+#undef MF_BACKWARD_MF_UNARY
+#undef MF_BACKWARD_MF_BINARY
+#undef MF_BACKWARD_MF_PARAM
+    }
+}
+
+/* z += w0*x0 + w1*x1 + w2*x2 + w3*x3, uniform weights: one pass over z for four products. */
+static MF_TARGET void MF_ISA(axpy4)(ptrdiff_t n, const double *w, const double *const *x,
+                                    double *restrict z) {
+    const double a = w[0], b = w[1], c = w[2], e = w[3];
+    const double *restrict p = x[0], *restrict q = x[1], *restrict r = x[2], *restrict s = x[3];
+    MF_LANES z[l] = MF_FMA(a, p[l], MF_FMA(b, q[l], MF_FMA(c, r[l], MF_FMA(e, s[l], z[l]))));
+}
+
+static MF_TARGET void MF_ISA(axpy)(ptrdiff_t n, double w, const double *restrict x,
+                                   double *restrict z) {
+    MF_LANES z[l] = MF_FMA(w, x[l], z[l]);
+}
+
+static MF_TARGET void MF_ISA(multiply_add)(ptrdiff_t n, const double *restrict x,
+                                           const double *restrict y, double *restrict z) {
+    MF_LANES z[l] = MF_FMA(x[l], y[l], z[l]);
+}
+
+static MF_TARGET double MF_ISA(inner)(ptrdiff_t n, const double *restrict x,
+                                      const double *restrict y) {
+    double s = 0.0;
+    MF_SIMD_SUM(s)
+    MF_LANES s += x[l] * y[l];
+    return s;
+}
+
+static MF_TARGET double MF_ISA(row_sum)(ptrdiff_t n, const double *restrict x) {
+    double s = 0.0;
+    MF_SIMD_SUM(s)
+    MF_LANES s += x[l];
+    return s;
+}
+
+/* The same where numbers may be infinite, for adjoints x of axpy, y of the others: one that is 0 adds
+ * nothing. */
+static MF_TARGET void MF_ISA(axpy_reached)(ptrdiff_t n, double w, const double *restrict x,
+                                           double *restrict z) {
+    MF_LANES { const double p = MF_FMA(w, x[l], z[l]); z[l] = x[l] == 0.0 ? z[l] : p; }
+}
+
+static MF_TARGET void MF_ISA(multiply_add_reached)(ptrdiff_t n, const double *restrict x,
+                                                   const double *restrict y, double *restrict z) {
+    MF_LANES { const double p = MF_FMA(x[l], y[l], z[l]); z[l] = y[l] == 0.0 ? z[l] : p; }
+}
+
+static MF_TARGET double MF_ISA(inner_reached)(ptrdiff_t n, const double *restrict x,
+                                              const double *restrict y) {
+    double s = 0.0;
+    MF_SIMD_SUM(s)
+    MF_LANES { const double p = x[l] * y[l]; s += y[l] == 0.0 ? 0.0 : p; }
+    return s;
+}
+
+static MF_TARGET void MF_ISA(fill)(ptrdiff_t n, double x, double *restrict z) { MF_LANES z[l] = x; }
+
+/* One step of Adam for n parameters p with gradients g; mf_adam says what the numbers are. */
+static MF_TARGET void MF_ISA(adam)(ptrdiff_t n, const mf_adam *a, const double *restrict g,
+                                   double *restrict p, double *restrict mean,
+                                   double *restrict square, double *restrict largest) {
+    const double beta1 = a->beta1, beta2 = a->beta2, sign = a->sign, decay = a->decay;
+    MF_LANES {
+        const double gl = decay == 0.0 ? sign * g[l] : sign * g[l] + decay * p[l];
+        mean[l] = mf_flushed(beta1 * mean[l] + (1.0 - beta1) * gl);
+        square[l] = mf_flushed(beta2 * square[l] + (1.0 - beta2) * gl * gl);
+    }
+    if (largest != NULL) MF_LANES largest[l] = mf_maximum(largest[l], square[l]); /* nan stays */
+    const double *restrict s = largest != NULL ? largest : square;
+    const double shrink = a->shrink, step = a->step, scale = a->scale, eps = a->eps;
+    MF_LANES p[l] = shrink * p[l] - step * mean[l] / (sqrt(s[l]) * scale + eps);
+}
+
+#undef MF_FORWARD_MF_UNARY
+#undef MF_FORWARD_MF_BINARY
+#undef MF_FORWARD_MF_PARAM
+#undef MF_PARTIAL
+#undef MF_ROWS
+#undef MF_ROW_X
+#undef MF_ROW_Y
+#undef MF_UNARY_X
+#undef MF_LANES
+#undef exp
+#undef log
+#undef log1p
+#undef tanh
+#undef mf_sigmoid
+#undef mf_tanh_dx
+#undef mf_sigmoid_dx
+#undef sin
+#undef cos
+#undef pow
+#undef mf_pow
+#undef mf_pow_dx
+#undef mf_pow_dy
