@@ -23,7 +23,7 @@ BUILD = MF_CYTHON_DIR=build/$(1)/cython $(PYTHON) setup.py -q build --build-base
 IN = cd build/$(1)/lib && PYTHONPATH=$(CURDIR)/build/$(1)/lib:$(CURDIR)
 PYTEST = $(PYTHON) -m pytest -p no:cacheprovider -m 'not slow' $(PYTEST_ARGS)
 # What needs the package installed, or starts other programs, is not for these builds.
-ELSEWHERE = $(addprefix --ignore=$(CURDIR)/tests/,test_typing.py test_bench.py test_demo.py)
+ELSEWHERE = $(addprefix --ignore=$(CURDIR)/tests/package/,test_typing.py test_bench.py test_demo.py)
 
 .PHONY: sanitize sanitize-build checks valgrind coverage fuzz
 
@@ -63,7 +63,7 @@ VALGRIND = valgrind --quiet --leak-check=no --undef-value-errors=no --num-caller
 valgrind:
 	MF_CFLAGS='-O1 -g -UNDEBUG' $(call BUILD,valgrind)
 	$(call IN,valgrind) PYTHONMALLOC=malloc $(VALGRIND) $(PYTEST) \
-	  $(addprefix $(CURDIR)/tests/test_,finalizers.py custom_nodes.py hostile_bytes.py)
+	  $(addprefix $(CURDIR)/tests/,life/test_finalizers.py engine/test_custom_nodes.py life/test_hostile_bytes.py)
 	! grep -B 20 -A 5 micrograd_fast_5_core build/valgrind/log
 
 # The C compiler's counters, under the numbers of the Cython lines: full speed, threads and all. The

@@ -1,6 +1,6 @@
 """What a byte string means: calls of the public interface, one after another.
 
-An even first byte: a life of a graph, step by step compared with the model of tests/graph_model.py.
+An even first byte: a life of a graph, step by step compared with a model (graph_model.py).
 An odd one: anything goes, wild numbers and wrong types, results are used on; an exception that the
 documentation names is fine, a crash, a leak or another exception is a finding.
 """
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "life"))
 
 from test_stateful import BINARY, COPIES, STEPS, UNARY, WITH_NUMBER, GraphLife
 

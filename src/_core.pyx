@@ -4,7 +4,7 @@
 """The compiled core of micrograd_fast: node records, order, backward and the Value over them.
 
 One translation unit from several files, a folder for each part, included from the ground up: a
-file uses what stands above it, a folder nothing below it, which tests/test_layers.py holds them to.
+file uses what stands above it, a folder nothing below it, which test_layers.py holds them to.
 Private: import micrograd_fast.engine instead.
 """
 

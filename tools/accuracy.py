@@ -5,7 +5,7 @@ Usage: accuracy.py [--points N] [--write]
 Values and derivatives, eager and compiled (in lanes, on every kernel variant that runs here), over
 the whole range of float64: subnormal numbers, the largest ones, near 1, near 0, near poles and
 multiples of pi/2. Errors are in units of the last place of the exact result (ulp; of a subnormal
-result 5e-324). tests/test_accuracy.py measures fewer points and reads its limits from the table.
+result 5e-324). test_accuracy.py measures fewer points and reads its limits from the table.
 """
 
 import argparse

@@ -3,7 +3,7 @@
     python tools/layers.py             the arrows between folders, with how many names make each
     python tools/layers.py engine/order.pxi     what a file uses, and who uses it
 
-tests/test_layers.py holds src/ to the order of FOLDERS.
+tests/package/test_layers.py holds src/ to the order of FOLDERS.
 """
 
 import argparse

@@ -175,8 +175,14 @@ def preload(tests: list[str]) -> None:
         pytest.main(["--collect-only", "-q", *paths_of(tests)])
 
 
+def path_of(test: str) -> Path:
+    """The one test file of that name, in whichever folder."""
+    [path] = (ROOT / "tests").rglob(f"test_{test}.py")
+    return path
+
+
 def paths_of(tests: list[str]) -> list[str]:
-    return ["-p", "no:cacheprovider", *(str(ROOT / "tests" / f"test_{t}.py") for t in tests)]
+    return ["-p", "no:cacheprovider", *(str(path_of(t)) for t in tests)]
 
 
 def start(number: int, tests: list[str], to: int) -> int:
@@ -240,7 +246,7 @@ def failure(status: int, text: str) -> str:
 
 def rest_of(tests: list[str]) -> list[str]:
     """The quick tests beside these."""
-    every = sorted(p.stem.removeprefix("test_") for p in (ROOT / "tests").glob("test_*.py"))
+    every = sorted(p.stem.removeprefix("test_") for p in (ROOT / "tests").rglob("test_*.py"))
     return [name for name in every if name not in tests and name not in ELSEWHERE]
 
 
@@ -250,9 +256,9 @@ def leave_out(tests: list[str]) -> None:
     while (how := r.look()) is None:
         time.sleep(0.05)
     for test in filter(None, how.split(", test_")):
-        name = test if test.startswith("test_") else f"test_{test}"
-        print(f"fails without a mutant, left out: {name}", flush=True)
-        DESELECTED.append(f"--deselect={ROOT / 'tests' / name}")
+        file, _, rest = test.removeprefix("test_").partition(".py::")
+        print(f"fails without a mutant, left out: test_{file}.py::{rest}", flush=True)
+        DESELECTED.append(f"--deselect={path_of(file)}::{rest}")
 
 
 def run(chosen: list[Mutant], args: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@
  *
  * The price: an exception that the core itself catches has no traceback, and code that Cython makes
  * for leaving a handler by return, break or continue gives back a reference to it unseen: a crash.
- * Handlers therefore run to their end or raise; tests/test_sources.py looks at each. */
+ * Handlers therefore run to their end or raise; test_sources.py looks at each. */
 #ifndef MF_NO_FRAMES_H
 #define MF_NO_FRAMES_H
 

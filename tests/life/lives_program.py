@@ -1,4 +1,4 @@
-"""What tests/test_lives.py runs: one program, written once, over the package and over the model.
+"""What test_lives.py runs: one program, written once, over the package and over the model.
 
 Everything that a compiled function here reads (numbers, flags, text, Values, other objects) is
 changed now and then by the lives.

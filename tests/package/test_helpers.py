@@ -230,7 +230,7 @@ def test_afterwards():
 
 def test_fixtures_fail_where_they_must(tmp_path):
     pytest.importorskip("micrograd")
-    shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
+    shutil.copy(Path(__file__).parents[1] / "conftest.py", tmp_path)
     (tmp_path / "test_inside.py").write_text(FIXTURES)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-rA", "-q", "-p", "no:cacheprovider", "--tb=no"]

@@ -1,4 +1,4 @@
-"""Both sides of a life of tests/test_lives.py: the program over the package and over the model,
+"""Both sides of a life of test_lives.py: the program over the package and over the model,
 what the two hold, and how they are compared."""
 
 import random

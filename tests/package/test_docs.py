@@ -13,9 +13,10 @@ import pytest
 
 from micrograd_fast.__main__ import build_parser
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-OTHERS = [ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", ROOT / "bench" / "README.md"]
+OTHERS = [ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
+OTHERS += [ROOT / folder / "README.md" for folder in ("bench", "tests")]
 LANGUAGES = {"python", "sh", "text"}
 
 # A page runs in a process of its own: as_micrograd is for a whole process.

@@ -9,7 +9,7 @@ import pytest
 
 from micrograd_fast import _core, engine
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 EXAMPLES = "typing_examples.py"
@@ -26,7 +26,7 @@ def test_typical_code_has_the_types_and_the_type_errors_that_the_examples_state(
     wrong = tmp_path / "wrong_examples.py"
     wrong.write_text(WRONG)
     # In the checkout: mypy does not follow the import hook of an editable install.
-    command = [sys.executable, "-m", "mypy", "--strict", f"tests/{EXAMPLES}", str(wrong)]
+    command = [sys.executable, "-m", "mypy", "--strict", f"tests/package/{EXAMPLES}", str(wrong)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.stderr == ""
     assert [line for line in run.stdout.splitlines() if EXAMPLES in line] == []

@@ -271,7 +271,7 @@ def test_a_pickled_function_gives_the_same_numbers_in_another_process():
         f"f = pickle.loads({pickle.dumps(undecorated)!r})\n"
         "print([v.data for v in f(0.7, 1.3)])"
     )
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(traces.__file__).parent), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": path}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     assert out.returncode == 0, out.stderr

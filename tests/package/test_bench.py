@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 # Last on the path, so that the micrograd_fast under test is the installed one.
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[2]))
 agree, compare, method, registry = (
     import_module(f"bench.{name}") for name in ("agree", "compare", "method", "registry")
 )

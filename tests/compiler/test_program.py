@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import traces
 from traces import FUNCTIONS, P, neuron, replayed, traced
 
 import micrograd_fast as mg
@@ -153,7 +154,7 @@ def in_a_new_process(code, **names):
     """Runs code that might crash; its output."""
     text = "import pickle\nfrom micrograd_fast import _core\n"
     text += f"names = pickle.loads({pickle.dumps(names)!r})\n"
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(traces.__file__).parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", text + code],
         capture_output=True,

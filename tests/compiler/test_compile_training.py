@@ -13,7 +13,7 @@ from micrograd_fast import functional, optim
 from micrograd_fast.engine import Value
 
 # Last on the path, so that the micrograd_fast under test is the installed one.
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[2]))
 ENGINES = {name: import_module(f"bench.engines.{name}") for name in ("eager", "compiled")}
 moons, digits, names = (
     import_module(f"bench.workloads.{name}") for name in ("moons", "digits", "names")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
 MULTIPLE = {"ops.h", "run/no_isa.h"}  # included for what they expand to, or undo
 

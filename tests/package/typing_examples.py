@@ -1,4 +1,4 @@
-"""What users write, for the type checker alone: tests/test_typing.py runs mypy over it.
+"""What users write, for the type checker alone: tests/package/test_typing.py runs mypy over it.
 
 `assert_type` states what an expression is. A line with `type: ignore[...]` must have that very
 error: --strict reports an ignored error that does not occur.

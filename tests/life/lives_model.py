@@ -1,4 +1,4 @@
-"""micrograd and compile(), written anew from the documentation alone, for tests/test_lives.py.
+"""micrograd and compile(), written anew from the documentation alone, for test_lives.py.
 
 A Node is micrograd's Value in plain Python that also knows the size of what was added up in its
 data and grad: two right results differ by some 1e-16 of that. A compiled function is run anew at

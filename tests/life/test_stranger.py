@@ -1,10 +1,10 @@
-"""Random programs, judged by a referee that knows nothing of the code: tests/stranger/.
+"""Random programs, judged by a referee that knows nothing of the code: tests/life/stranger/.
 
 Generator and referee were written from README.md, docs/ and docstrings alone; keep it so. A failure
 shows the seed and a program that can be pasted into a file and run.
 
-    MF_STRANGER_PROGRAMS=20000 MF_STRANGER_SEED=1 pytest -m slow tests/test_stranger.py
-    python tests/stranger/run.py --programs 20000 --seed 1 --variant avx2 --features
+    MF_STRANGER_PROGRAMS=20000 MF_STRANGER_SEED=1 pytest -m slow tests/life/test_stranger.py
+    python tests/life/stranger/run.py --programs 20000 --seed 1 --variant avx2 --features
 """
 
 import os

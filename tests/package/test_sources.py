@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).resolve().parent.parent / "src"
+SRC = Path(__file__).resolve().parents[2] / "src"
 pytestmark = pytest.mark.skipif(not SRC.is_dir(), reason="the tests run without the sources")
 
 

@@ -1,4 +1,4 @@
-"""nn and optim of tests/test_lives.py's model, and all of it under the package's names."""
+"""nn and optim of test_lives.py's model, and all of it under the package's names."""
 
 import itertools
 import math

@@ -10,7 +10,7 @@ import pytest
 import micrograd_fast as mg
 from micrograd_fast import Value, no_grad
 
-SRC = Path(__file__).resolve().parent.parent / "src"
+SRC = Path(__file__).resolve().parents[2] / "src"
 # The struct module's formats "l" and "q" are C's own long and long long; type flags are CPython's.
 ALLOWED = {
     "unsigned long Py_TPFLAGS_HEAPTYPE",

@@ -22,7 +22,7 @@ from micrograd_fast import _core
 from micrograd_fast._core import OPS, live_nodes
 from micrograd_fast.engine import Value
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EVERY_OP = pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 BINARY = [op for op in OPS if op.kind == "binary"]
 

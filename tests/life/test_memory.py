@@ -23,6 +23,7 @@ except ImportError:  # not every build of CPython has it
     _testcapi = None
 
 MAX_ALLOCATIONS = 2000
+PATHS = [str(folder) for folder in Path(__file__).resolve().parents[:2]]  # of this, of conftest.py
 
 
 class Parameter(Value):
@@ -125,7 +126,7 @@ def test_every_failing_allocation_of_an_object_raises_and_leaves_the_graph(name)
     # In a fresh interpreter: pytest itself does not live without memory on every CPython.
     run_fresh(f"""
         import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path[:0] = {PATHS!r}
         import test_memory
         test_memory.object_failures({name!r})
     """)
@@ -150,7 +151,7 @@ def test_every_failing_allocation_of_the_store_raises_and_leaves_the_graph(name)
     # In a fresh interpreter the arrays are still small, so they grow under the test's hands.
     run_fresh(f"""
         import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path[:0] = {PATHS!r}
         import test_memory
         test_memory.store_failures({name!r})
     """)
@@ -183,7 +184,7 @@ def store_failures(name):
 def test_ids_run_out_with_memory_error_for_every_call():
     run_fresh(f"""
         import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path[:0] = {PATHS!r}
         import test_memory
         world = test_memory.World()
         for name, call in test_memory.CALLS.items():

@@ -11,7 +11,7 @@ import micrograd_fast as mg
 from micrograd_fast import _core
 from micrograd_fast.engine import Value
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SPEC = importlib.util.spec_from_file_location("accuracy", ROOT / "tools" / "accuracy.py")
 accuracy = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(accuracy)

@@ -1,6 +1,6 @@
 """Gradients of large matrices that are computed when they are passed on (src/plan/deferred.pxi).
 
-tests/cases.py does the same to every network of the property tests, with matrices of any size.
+helpers/cases.py does the same to every network of the property tests, with matrices of any size.
 """
 
 import gc

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(
     not (ROOT / "tools" / "mutations.py").is_file(), reason="the tests run without the tools"
 )
@@ -39,7 +39,7 @@ def test_no_two_mutants_change_the_same_text(tool):
 def test_every_file_has_tests_that_are_there(tool):
     for m in tool.mutants():
         for name in tool.TOPICS[m.file]:
-            assert (ROOT / "tests" / f"test_{name}.py").is_file(), name
+            assert tool.path_of(name).is_file(), name
 
 
 @pytest.mark.parametrize(
