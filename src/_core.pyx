@@ -13,13 +13,13 @@ cdef extern from "engine/no_frames.h":   # first: it changes what Cython's own c
 
 # ---- the graph core ----
 include "engine/memory.pxi"       # growing blocks
-include "engine/store.pxi"        # node records: allocation, counts, freeing
+include "engine/store.pxi"        # the store that all Values live in
 include "engine/state.pxi"        # what Python hangs on a node: Values by id, attributes
 include "engine/cycles.pxi"       # what the garbage collector is shown of them
 include "engine/asides.pxi"       # code that runs during a trace and is no part of it
 include "engine/errors.pxi"       # what is raised, and its words
 include "engine/modes.pxi"        # no_grad, and whether a trace runs
-include "engine/order.pxi"        # topological order and backward
+include "engine/order.pxi"        # backward over steps in Python
 include "engine/value.pxi"        # Value: construction, attributes, pickling
 include "engine/views.pxi"        # _prev and __dict__ as Python containers
 include "engine/copies.pxi"       # copies and pickles, of subclasses too

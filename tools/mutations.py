@@ -78,7 +78,7 @@ TOPICS = {
     "signature.pxi": ["compile_arguments", *CALLS],
     "watch.h": ["compile_watch", "compile_methods"],
     "watch.pxi": ["compile_watch", "compile_methods"],
-    "order.pxi": EAGER, "state.pxi": EAGER, "store.pxi": EAGER,
+    "order.pxi": EAGER, "order.h": EAGER, "state.pxi": EAGER, "store.h": EAGER,
     "params.pxi": ["optim"], "runs.pxi": ["optim", "compile_deferred", "compile_calls"],
 }  # fmt: skip
 # About sources, other interpreters and documents: no number of the core's is tested there.

@@ -130,14 +130,14 @@ cdef class Call:
 
     cdef bint feed_value(self, Value value) except -1:
         cdef int32_t slot = (<int32_t *>self.special.plan.input_slots.data)[self.n_fed]
-        if nodes[value.id].flags & MF_F_TRACED:
+        if store.nodes[value.id].flags & MF_F_TRACED:
             check_value(value, "an argument")
         if slot != MF_NO_SLOT:
             if self.values is None:
                 self.values = []
             self.value_slots[len(self.values)] = ~slot
             self.values.append(value)
-        self.put(node_data[value.id])
+        self.put(store.data[value.id])
         return True
 
     cdef bint feed_array(self, object arg, tuple shape, object tag) except -1:
@@ -413,7 +413,7 @@ cdef class Call:
         reads.add_to_grads(scale, grads)
         if self.values is not None:
             for k in range(<int32_t>len(self.values)):
-                node_grad[(<Value>self.values[k]).id] += scale * grads[self.value_slots[k]]
+                store.grad[(<Value>self.values[k]).id] += scale * grads[self.value_slots[k]]
         return 0
 
     cdef int pass_on_own(self, double scale) except -1:
@@ -423,7 +423,7 @@ cdef class Call:
         if self.holds:
             self.pass_on(scale, self.grads, self.special.kept)
             mf_add_weights(&self.special.plan.plan, kernels, &self.held, &self.held_job, scale,
-                           node_grad)
+                           store.grad)
             self.let_go()
             return 0
         if self.lacks:   # passed on once, and now again
@@ -481,4 +481,4 @@ cdef Py_ssize_t bytes_of(Py_ssize_t n_samples, int32_t n) except -1:
 
 
 cdef inline bint passes_on(int32_t id) noexcept nogil:
-    return nodes[id].op != MF_LEAF or nodes[id].flags & MF_F_HOOK
+    return store.nodes[id].op != MF_LEAF or store.nodes[id].flags & MF_F_HOOK

@@ -7,7 +7,7 @@
 from _weakref import ref as weak_reference   # weakref itself costs the import a millisecond
 from _functools import partial   # functools itself costs an import of 2 ms
 
-from engine.modes cimport mf_n_special, mf_tracing_here
+from engine.modes cimport mf_n_modes, mf_tracing_here
 
 cdef extern from "Python.h":
     bint PyFunction_Check(object o)
@@ -165,7 +165,7 @@ cdef class Dispatcher:
         cdef Call call = None
         cdef Traces traces = self._traces
         cdef bint grad = records()
-        if mf_n_special and mf_tracing_here():
+        if mf_n_modes and mf_tracing_here():
             return self._inline(args, kwargs)
         if traces.latest_used is not None:
             call = traces.latest_used.fed(args, kwargs, grad)

@@ -2,7 +2,9 @@
 # leaves a graph depends on.
 
 from base.eval cimport MF_CALL, MF_LEAF
-from engine.node cimport MF_F_HOOK, MF_NONE
+from engine.node cimport MF_NONE
+from engine.order cimport MF_WALK_RESULTS, mf_order_fill, mf_order_free
+from engine.store cimport mf_node_new, mf_order, mf_set_hook
 
 
 @cython.internal
@@ -16,7 +18,7 @@ cdef class Seed(Step):
     cdef double count     # a mean is over so many
 
     cdef int run(self, Walk walk) except -1:
-        cdef double g = node_grad[self.id] / self.count
+        cdef double g = store.grad[self.id] / self.count
         if self.call.n_samples == 0:
             return 0
         if self.sample < 0 and self.rows is None and self.call.fused:
@@ -60,10 +62,10 @@ cdef Value stepped(double data, list operands, Step step):
     """A node over operands whose backward step is given."""
     cdef Value value = blank_value()
     adopt(value, many_new(data, tuple(operands), MF_CALL) if operands
-          else node_new(data, MF_NONE, MF_NONE, MF_CALL))
+          else mf_node_new(&store, data, MF_NONE, MF_NONE, MF_CALL))
     state_for(value).hook = step
-    hold(value)
-    nodes[value.id].flags |= MF_F_HOOK
+    preserve(value)
+    mf_set_hook(&store, value.id)
     return value
 
 
@@ -96,28 +98,26 @@ def checked_leaves(params, str name) -> list:
     for k, p in enumerate(leaves):
         if not isinstance(p, Value):
             raise TypeError(f"{name}[{k}] must be a Value, not {type(p).__name__!r}")
-        if nodes[(<Value>p).id].op != MF_LEAF:
+        if store.nodes[(<Value>p).id].op != MF_LEAF:
             raise ValueError(f"{name}[{k}] is not a leaf but the result of an op")
     return leaves
 
 
 cdef set ids_under(int32_t root):
     """The nodes that are operands under a node, and what compiled calls there read."""
-    cdef int32_t *ids = NULL
-    cdef int64_t cap = 0, k
-    cdef walk_result walk
+    cdef mf_order order = [NULL, 0, 0, False]
+    cdef int64_t k
     cdef set used = set()
     try:
-        walk = topological_order(root, &ids, &cap, WALK_RESULTS)
-        if walk.n_ordered < 0:
+        if not mf_order_fill(&store, &order, root, MF_WALK_RESULTS):
             raise MemoryError("no room to order the graph")
-        for k in range(walk.n_ordered):
-            used.add(nodes[ids[k]].x)
-            used.add(nodes[ids[k]].y)
-            if nodes[ids[k]].op == MF_CALL:
-                used.update(leaves_of_call((<NodeState>value_of(ids[k]).state).hook))
+        for k in range(order.n):
+            used.add(store.nodes[order.ids[k]].x)
+            used.add(store.nodes[order.ids[k]].y)
+            if store.nodes[order.ids[k]].op == MF_CALL:
+                used.update(leaves_of_call((<NodeState>value_of(order.ids[k]).state).hook))
     finally:
-        free(ids)
+        mf_order_free(&order)
     return used
 
 
@@ -127,7 +127,7 @@ cdef list leaves_with_steps(Call call, int32_t output, list through):
     if call.sinks is not None:
         through += [(call.sinks[k], j) for k, columns in reached.columns for j in columns]
     return [v for v in reached.captured + [call.values[k] for k in reached.values]
-            if nodes[(<Value>v).id].op == MF_LEAF and passes_on((<Value>v).id)]
+            if store.nodes[(<Value>v).id].op == MF_LEAF and passes_on((<Value>v).id)]
 
 
 cdef list leaves_of_call(object step):

@@ -16,7 +16,8 @@
 from cpython.buffer cimport (Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release,
                              PyObject_GetBuffer)
 
-from engine.node cimport MF_F_BLANK, MF_MAX_NODES
+from engine.node cimport MF_MAX_NODES
+from engine.store cimport mf_mark_filled
 from plan.step cimport MF_NO_SLOT
 
 cdef struct captured_slot:
@@ -142,7 +143,7 @@ cdef class Specialization:
             raise ValueError("the plan's list of captured Values was changed")
         for k in range(plan.captured_slots.n):
             # From now on each stays the node that it is: ids may be kept.
-            nodes[(<Value>self.captured[k]).id].flags &= ~MF_F_BLANK
+            mf_mark_filled(&store, (<Value>self.captured[k]).id)
             read.id = (<Value>self.captured[k]).id
             read.slot = (<int32_t *>plan.captured_slots.data)[k]
             if read.slot != MF_NO_SLOT:

@@ -7,8 +7,10 @@
 
 from base.eval cimport (MF_CALL, MF_CAPTURED, MF_CUSTOM, MF_INPUT, MF_LARGEST, MF_LEAF, MF_LINK,
                         MF_SMALLEST, MF_TAKE)
-from engine.modes cimport mf_n_special, mf_no_grad_depth, mf_trace_depth, mf_tracing_here
+from engine.modes cimport mf_n_modes, mf_no_grad_depth, mf_trace_depth, mf_tracing_here
 from engine.node cimport MF_F_TRACED, MF_NONE, mf_node
+from engine.order cimport MF_WALK_TRACED, mf_order_fill, mf_order_free
+from engine.store cimport mf_mark_traced, mf_node_new, mf_node_release, mf_order
 from engine.value_type cimport mf_value_new
 
 
@@ -34,7 +36,7 @@ cdef class Trace:
         self.captured = []
 
     def __enter__(self):
-        global mf_n_special, mf_trace_depth, mf_no_grad_depth
+        global mf_n_modes, mf_trace_depth, mf_no_grad_depth
         if mf_tracing_here():
             raise RuntimeError("a trace is running in this thread already")
         self.rest = Rest()
@@ -42,18 +44,18 @@ cdef class Trace:
         self.running = True
         self.no_grad_depth = mf_no_grad_depth
         mf_no_grad_depth = 0
-        mf_n_special += 1
+        mf_n_modes += 1
         mf_trace_depth += 1
         return self
 
     def __exit__(self, *exc):
-        global mf_n_special, mf_trace_depth, mf_no_grad_depth
+        global mf_n_modes, mf_trace_depth, mf_no_grad_depth
         if not self.running:
             raise RuntimeError("this trace is not running")
         self.running = False
         self.rest.end()
         mf_no_grad_depth = self.no_grad_depth
-        mf_n_special -= 1
+        mf_n_modes -= 1
         mf_trace_depth -= 1
 
     def input(self, type kind=Value):
@@ -64,14 +66,14 @@ cdef class Trace:
             raise TypeError(f"kind must be a class of Values, not {kind.__name__!r}")
         # Without the class's own __new__ and __init__: the number is not there yet.
         value = blank_value() if kind is Value else mf_value_new(<PyTypeObject *>kind, NULL, NULL)
-        id = node_new(NAN, MF_NONE, MF_NONE, MF_INPUT)
+        id = mf_node_new(&store, NAN, MF_NONE, MF_NONE, MF_INPUT)
         if kind is Value:
             adopt(value, id)
         elif id < 0:
             raise MemoryError("no room for another node")
         else:
             replace_node(value, id)
-        nodes[value.id].flags |= MF_F_TRACED
+        mf_mark_traced(&store, value.id)
         self.inputs.append(value)
         return value
 
@@ -83,29 +85,28 @@ cdef class Trace:
         cdef Program program = Program(len(self.inputs))
         cdef IdMap value_ids = IdMap()   # value id + 1 by node id
         cdef int32_t *emitted
-        cdef int32_t *ids = NULL
-        cdef int64_t k, cap = 0
-        cdef int32_t root = many_new(0.0, (*outputs, Value(0.0)), MF_LINK)
-        cdef walk_result walk
+        cdef mf_order order = [NULL, 0, 0, False]
+        cdef int64_t k
+        cdef int32_t id, root = many_new(0.0, (*outputs, Value(0.0)), MF_LINK)
         if root < 0:
             raise MemoryError("no room to trace the function")
-        nodes[root].flags |= MF_F_TRACED
+        mf_mark_traced(&store, root)
         try:
             for k, value in enumerate(self.inputs):
                 emitted = value_ids.at((<Value>value).id)
                 emitted[0] = program.emit(MF_INPUT, <int32_t>k, MF_NONE, 0) + 1
-            walk = topological_order(root, &ids, &cap, WALK_TRACED)
-            if walk.n_ordered < 0:
+            if not mf_order_fill(&store, &order, root, MF_WALK_TRACED):
                 raise MemoryError("no room to order the traced function")
-            for k in range(walk.n_ordered):
-                if nodes[ids[k]].op != MF_LINK and value_ids.at(ids[k])[0] == 0:
-                    value_ids.at(ids[k])[0] = self.emit_node(program, ids[k], value_ids) + 1
+            for k in range(order.n):
+                id = order.ids[k]
+                if store.nodes[id].op != MF_LINK and value_ids.at(id)[0] == 0:
+                    value_ids.at(id)[0] = self.emit_node(program, id, value_ids) + 1
             program.outputs = tuple([self.value_id(program, (<Value>v).id, value_ids)
                                      for v in outputs])
         finally:
-            self.n_bytes = value_ids.n_bytes + cap * sizeof(int32_t)
-            free(ids)
-            node_release(root)
+            self.n_bytes = value_ids.n_bytes + order.cap * sizeof(int32_t)
+            mf_order_free(&order)
+            mf_node_release(&store, root)
         program.n_params = len(self.captured)
         return program, self.captured
 
@@ -118,18 +119,18 @@ cdef class Trace:
         """The program's value for a node: emitted before, a constant, or captured now."""
         cdef int32_t *value = value_ids.at(id)
         if value[0] == 0:
-            if not nodes[id].flags & MF_F_TRACED:
+            if not store.nodes[id].flags & MF_F_TRACED:
                 value[0] = program.emit(MF_CAPTURED, len(self.captured), MF_NONE, 0) + 1
                 self.captured.append(value_of(id))
-            elif nodes[id].op == MF_LEAF:
-                value[0] = program.emit_number(node_data[id]) + 1
+            elif store.nodes[id].op == MF_LEAF:
+                value[0] = program.emit_number(store.data[id]) + 1
             else:
                 raise TraceError("a Value from another trace was used: a compiled function must "
                                  "not keep Values from call to call")
         return value[0] - 1
 
     cdef int32_t emit_node(self, Program program, int32_t id, IdMap value_ids) except -1:
-        cdef mf_node *n = &nodes[id]
+        cdef const mf_node *n = &store.nodes[id]
         cdef int32_t x, y = MF_NONE, start
         if n.op in (MF_CUSTOM, MF_CALL, MF_INPUT):
             raise TraceError("a custom node or a Value of another trace cannot be compiled")

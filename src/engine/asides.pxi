@@ -10,6 +10,7 @@ import sys
 from base.eval cimport MF_INPUT
 from engine.modes cimport mf_trace_depth
 from engine.node cimport MF_F_TRACED
+from engine.store cimport mf_unmark_traced
 
 cdef set tracing_frames = set()   # those that started a trace, of all threads
 
@@ -74,13 +75,13 @@ cdef int give_number_back(int32_t id) except -1:
     cdef int32_t node
     while todo:
         node = todo.pop()
-        if node in seen or not nodes[node].flags & MF_F_TRACED:
+        if node in seen or not store.nodes[node].flags & MF_F_TRACED:
             continue
         seen.add(node)
-        if nodes[node].op == MF_INPUT:
+        if store.nodes[node].op == MF_INPUT:
             return 0
         made.append(node)
-        todo += [k for k in (nodes[node].x, nodes[node].y) if k >= 0]
+        todo += [k for k in (store.nodes[node].x, store.nodes[node].y) if k >= 0]
     for node in made:
-        nodes[node].flags &= ~MF_F_TRACED
+        mf_unmark_traced(&store, node)
     return 0

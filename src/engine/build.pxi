@@ -12,6 +12,7 @@ from cpython.sequence cimport PySequence_Fast, PySequence_Fast_GET_SIZE, PySeque
 
 from base.eval cimport MF_ADD, MF_MUL, mf_forward
 from engine.node cimport MF_NONE
+from engine.store cimport mf_leaf_new, mf_node_new, mf_node_release, mf_node_use
 from engine.value_type cimport mf_operators_replaced
 
 
@@ -49,9 +50,9 @@ cdef inline int32_t then(int32_t x, int32_t y, int op) noexcept nogil:
     cdef int32_t id
     if x < 0:
         return MF_NONE
-    mf_forward(op, node_data[x], node_data[y] if y >= 0 else 0.0, &z)
-    id = node_new(z, x, y, op)
-    node_release(x)
+    mf_forward(op, store.data[x], store.data[y] if y >= 0 else 0.0, &z)
+    id = mf_node_new(&store, z, x, y, op)
+    mf_node_release(&store, x)
     return id
 
 
@@ -60,22 +61,17 @@ cdef inline int32_t then_use(int32_t x, int32_t y, int op) noexcept nogil:
     cdef int32_t id = MF_NONE
     if y >= 0:
         id = then(x, y, op)
-        node_release(y)
+        mf_node_release(&store, y)
     elif x >= 0:
-        node_release(x)
-    return id
-
-
-cdef inline int32_t use(int32_t id) noexcept nogil:
-    nodes[id].uses += 1
+        mf_node_release(&store, x)
     return id
 
 
 cdef inline int32_t operand_use(PyObject *item) except -2:
     """A use of a Value's node, or of a new leaf for a number; MF_NONE: no memory."""
     if type(<object>item) is Value:
-        return use((<Value>item).id)
-    return leaf_new(as_number(<object>item, "operand"))
+        return mf_node_use(&store, (<Value>item).id)
+    return mf_leaf_new(&store, as_number(<object>item, "operand"))
 
 
 cdef int32_t weighted_sum(int32_t acc, PyObject **w, PyObject **x, Py_ssize_t n) except -2:
@@ -83,7 +79,7 @@ cdef int32_t weighted_sum(int32_t acc, PyObject **w, PyObject **x, Py_ssize_t n)
     cdef Py_ssize_t k
     cdef int32_t product
     for k in range(n):
-        product = then_use(use((<Value>w[k]).id), operand_use(x[k]), MF_MUL)
+        product = then_use(mf_node_use(&store, (<Value>w[k]).id), operand_use(x[k]), MF_MUL)
         if acc < 0 and k == 0:
             acc = product
         else:
@@ -170,13 +166,13 @@ def affine(w, x, b, str activation=None):
         check_widths(ws, x, xs)
         return made
     check_widths(ws, x, xs)
-    sum_id = weighted_sum(use((<Value>b).id), PySequence_Fast_ITEMS(ws),
+    sum_id = weighted_sum(mf_node_use(&store, (<Value>b).id), PySequence_Fast_ITEMS(ws),
                           PySequence_Fast_ITEMS(xs), n)
     if op and sum_id >= 0:
-        error = mf_forward(op, node_data[sum_id], 0.0, &z)
+        error = mf_forward(op, store.data[sum_id], 0.0, &z)
         if error:
-            z = node_data[sum_id]
-            node_release(sum_id)
+            z = store.data[sum_id]
+            mf_node_release(&store, sum_id)
             raise_error(error, op, z, 0.0)
         sum_id = then(sum_id, MF_NONE, op)
     adopt(value, sum_id)

@@ -4,14 +4,15 @@
 # made that way too.
 
 from base.eval cimport MF_CUSTOM, MF_PARAM, mf_ops
-from engine.modes cimport mf_n_special, mf_tracing_here
+from engine.modes cimport mf_n_modes, mf_tracing_here
 from engine.node cimport MF_F_HOOK, MF_NONE, mf_node
+from engine.store cimport mf_become, mf_node_new, mf_node_use
 from engine.value_type cimport mf_constructor_replaced
 
 
 cdef inline bint by_constructor() noexcept:
     """Whether results are made by calling Value. Not in a trace: it has no numbers to pass."""
-    return mf_constructor_replaced() and not (mf_n_special and mf_tracing_here())
+    return mf_constructor_replaced() and not (mf_n_modes and mf_tracing_here())
 
 
 @cython.internal
@@ -22,8 +23,8 @@ cdef class TermStep(Step):
     cdef Value term   # a node over the op's own operands
 
     cdef int run(self, Walk walk) except -1:
-        node_data[self.term.id] = node_data[self.out.id]
-        node_grad[self.term.id] = node_grad[self.out.id]
+        store.data[self.term.id] = store.data[self.out.id]
+        store.grad[self.term.id] = store.grad[self.out.id]
         return local_backward(self.term.id, walk)
 
 
@@ -46,20 +47,17 @@ cdef object constructed(double z, int32_t x, int32_t y, int op, str text):
 
 cdef int become(Value made, int32_t x, int32_t y, int op) except -1:
     """The custom node that the constructor made gets the op's step."""
-    cdef mf_node *n = &nodes[made.id]
+    cdef const mf_node *n = &store.nodes[made.id]
     cdef bint param = mf_ops[op].kind == MF_PARAM
     cdef Value term
     cdef TermStep step
     if n.op == MF_CUSTOM and n.x == x and n.y == (MF_NONE if param else y):
         if n.flags & MF_F_HOOK:   # as in micrograd, where the op sets its step last
             (<NodeState>made.state).hook = None
-            n.flags &= ~MF_F_HOOK
-        if param:
-            n.y = use(y)
-        n.op = op
+        mf_become(&store, made.id, op, mf_node_use(&store, y) if param else y)
     else:
         term = blank_value()
-        adopt(term, node_new(node_data[made.id], x, y, op))
+        adopt(term, mf_node_new(&store, store.data[made.id], x, y, op))
         step = TermStep.__new__(TermStep)
         step.out, step.term = made, term
         made._backward = step

@@ -6,7 +6,8 @@
 # them; and they are set before it, so a state that leaves them out loses nothing.
 
 from base.eval cimport MF_LEAF
-from engine.node cimport MF_F_BLANK, MF_F_HOOK, mf_node
+from engine.node cimport MF_F_HOOK, mf_node
+from engine.store cimport mf_mark_filled
 from engine.value_type cimport mf_value_complete, mf_value_subclassed
 
 
@@ -22,7 +23,7 @@ cdef bint differs(object cls, str name):
 
 cdef int check_copyable(Value value) except -1:
     check_value(value, "copying or pickling")
-    cdef mf_node *n = &nodes[value.id]
+    cdef const mf_node *n = &store.nodes[value.id]
     if n.op != MF_LEAF:
         raise TypeError("only leaf Values can be copied or pickled, this one is the result of "
                         f"{op_text(value) or 'a custom op'!r}: use v.detach()")
@@ -37,7 +38,7 @@ cdef object reduced(Value value):
 
     check_copyable(value)
     cls = type(value)
-    data, grad, text = node_data[value.id], node_grad[value.id], op_text(value)
+    data, grad, text = store.data[value.id], store.grad[value.id], op_text(value)
     args, kwargs = new_arguments(value)
     plain = not (args or kwargs or differs(cls, "__getstate__") or differs(cls, "__setstate__"))
     if plain and (cls is Value or not copyreg._slotnames(cls)):
@@ -73,13 +74,13 @@ def _restored(cls, data, grad, op, tuple args, dict kwargs):
 cdef int fill(Value value, data, grad, op) except -1:
     cdef double number = as_number(data, "data"), gradient = as_number(grad, "grad")
     mf_value_complete(value)
-    if nodes[value.id].op != MF_LEAF:
+    if store.nodes[value.id].op != MF_LEAF:
         raise TypeError("only a leaf Value can take a state")
     if op:
         value._op = op
-    node_data[value.id] = number
-    node_grad[value.id] = gradient
-    nodes[value.id].flags &= ~MF_F_BLANK
+    store.data[value.id] = number
+    store.grad[value.id] = gradient
+    mf_mark_filled(&store, value.id)
     return 0
 
 
@@ -88,7 +89,7 @@ cdef object state_of(Value value):
     import copyreg
 
     check_copyable(value)
-    state = {"data": node_data[value.id], "grad": node_grad[value.id], **attributes_of(value)}
+    state = {"data": store.data[value.id], "grad": store.grad[value.id], **attributes_of(value)}
     if op_text(value):
         state["_op"] = op_text(value)
     slots = {}
@@ -120,15 +121,15 @@ cdef int set_state(Value value, state) except -1:
     for name, number in numbers.items():
         numbers[name] = as_number(number, name)
     mf_value_complete(value)
-    if nodes[value.id].op != MF_LEAF:
+    if store.nodes[value.id].op != MF_LEAF:
         raise TypeError("only a leaf Value can take a state")
     if text:
         value._op = text
     for name, attribute in [*state.items(), *slots.items()]:
         setattr(value, name, attribute)
-    node_data[value.id] = numbers.get("data", node_data[value.id])
-    node_grad[value.id] = numbers.get("grad", node_grad[value.id])
-    nodes[value.id].flags &= ~MF_F_BLANK
+    store.data[value.id] = numbers.get("data", store.data[value.id])
+    store.grad[value.id] = numbers.get("grad", store.grad[value.id])
+    mf_mark_filled(&store, value.id)
     return 0
 
 

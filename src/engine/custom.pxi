@@ -6,8 +6,9 @@
 # child hangs on a link of its own, whose data is the gradient; x is empty.
 
 from base.eval cimport MF_BINARY, MF_CUSTOM, MF_FIRST_OP, MF_LEAF, MF_LINK, mf_ops, mf_partials
-from engine.modes cimport mf_n_special
+from engine.modes cimport mf_n_modes
 from engine.node cimport MF_NONE, mf_node
+from engine.store cimport mf_node_new, mf_node_release
 
 
 cdef tuple checked_children(object children):
@@ -45,15 +46,15 @@ cdef int32_t many_new(double data, tuple children, uint8_t op) noexcept:
     if n > 1:
         rest = (<Value>children[n - 1]).id
         for k in range(n - 2, 0, -1):
-            id = node_new(0.0, (<Value>children[k]).id, rest, MF_LINK)
+            id = mf_node_new(&store, 0.0, (<Value>children[k]).id, rest, MF_LINK)
             if k < n - 2 and rest >= 0:
-                node_release(rest)  # the new link uses it now, or nobody does
+                mf_node_release(&store, rest)  # the new link uses it now, or nobody does
             if id < 0:
                 return MF_NONE
             rest = id
-    id = node_new(data, (<Value>children[0]).id, rest, op)
+    id = mf_node_new(&store, data, (<Value>children[0]).id, rest, op)
     if n > 2:
-        node_release(rest)
+        mf_node_release(&store, rest)
     return id
 
 
@@ -62,14 +63,15 @@ cdef int32_t local_new(double data, tuple children, list grads) noexcept:
     cdef Py_ssize_t k
     cdef int32_t id, rest = MF_NONE
     for k in range(len(children) - 1, -1, -1):
-        id = node_new(PyFloat_AS_DOUBLE(grads[k]), (<Value>children[k]).id, rest, MF_LINK)
+        id = mf_node_new(&store, PyFloat_AS_DOUBLE(grads[k]), (<Value>children[k]).id, rest,
+                         MF_LINK)
         if rest >= 0:
-            node_release(rest)
+            mf_node_release(&store, rest)
         if id < 0:
             return MF_NONE
         rest = id
-    id = node_new(data, MF_NONE, rest, MF_CUSTOM)
-    node_release(rest)
+    id = mf_node_new(&store, data, MF_NONE, rest, MF_CUSTOM)
+    mf_node_release(&store, rest)
     return id
 
 
@@ -83,7 +85,7 @@ cdef object custom_of(PyObject *const *args, Py_ssize_t n):
     cdef list grads = None
     cdef object op = "" if n < 3 else <object>args[2]
     cdef double number
-    if type(<object>args[1]) is not tuple or not <tuple><object>args[1] or mf_n_special:
+    if type(<object>args[1]) is not tuple or not <tuple><object>args[1] or mf_n_modes:
         return None
     children = checked_children(<object>args[1])
     number = as_number(<object>args[0], "data")
@@ -105,7 +107,7 @@ cdef tuple children_of(Value value):
 
 cdef tuple local_grads_of(Value value):
     """d value / d operand for each operand, from the numbers as they are now."""
-    cdef mf_node *n = &nodes[value.id]
+    cdef const mf_node *n = &store.nodes[value.id]
     cdef int32_t link = n.y
     cdef double dx = 0.0, dy = 0.0
     cdef list grads = []
@@ -113,12 +115,12 @@ cdef tuple local_grads_of(Value value):
         return ()
     if n.op == MF_CUSTOM and n.x < 0:
         while link >= 0:
-            grads.append(node_data[link])
-            link = nodes[link].y
+            grads.append(store.data[link])
+            link = store.nodes[link].y
         return tuple(grads)
     if n.op < MF_FIRST_OP:
         raise AttributeError("the local gradients of this node are in its _backward alone")
-    mf_partials(n.op, node_data[n.x], node_data[n.y] if n.y >= 0 else 0.0, node_data[value.id],
+    mf_partials(n.op, store.data[n.x], store.data[n.y] if n.y >= 0 else 0.0, store.data[value.id],
                 &dx, &dy)
     if mf_ops[n.op].kind == MF_BINARY:
         return dx, dy

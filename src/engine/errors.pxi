@@ -4,7 +4,7 @@
 import warnings
 
 from base.eval cimport MF_OVERFLOW, MF_POW, MF_VPOW, MF_ZERODIV, mf_ops
-from engine.modes cimport mf_n_special, mf_tracing_here
+from engine.modes cimport mf_n_modes, mf_tracing_here
 from engine.node cimport MF_F_TRACED, mf_node
 from engine.node_backward cimport mf_node_backward
 
@@ -68,10 +68,10 @@ def warn_of_trace(str text) -> None:
 
 cdef int check_readable(int32_t id, str what) except -1:
     """Raises TraceError where the number of a node is not known yet, or never will be."""
-    if mf_n_special and mf_tracing_here():
+    if mf_n_modes and mf_tracing_here():
         raise_trace_error(what)
         give_number_back(id)
-    if nodes[id].flags & MF_F_TRACED:
+    if store.nodes[id].flags & MF_F_TRACED:
         raise TraceError(f"{what}: this Value was made inside a compiled function while it was "
                          "traced and has no number; return it from the function instead")
     return 0
@@ -85,7 +85,7 @@ def check_not_tracing(str what) -> None:
 
 cdef int raise_error(int error, int op, double x, double y) except -1:
     """The exception that Python's floats raise for this op; none while tracing, which is IEEE."""
-    if mf_n_special and mf_tracing_here():
+    if mf_n_modes and mf_tracing_here():
         return 0
     name = (<bytes>mf_ops[op].name).decode()
     what = f"{x!r} ** {y!r}" if op == MF_POW or op == MF_VPOW else f"{name}({x!r})"
@@ -97,9 +97,9 @@ cdef int raise_error(int error, int op, double x, double y) except -1:
 
 
 cdef int raise_backward(int32_t id) except -1:
-    cdef const mf_node *n = &nodes[id]
-    cdef double x = node_data[n.x], y = node_data[n.y] if n.y >= 0 else 0.0
-    cdef int error = mf_node_backward(nodes, node_data, node_grad, id)
+    cdef const mf_node *n = &store.nodes[id]
+    cdef double x = store.data[n.x], y = store.data[n.y] if n.y >= 0 else 0.0
+    cdef int error = mf_node_backward(store.nodes, store.data, store.grad, id)
     try:
         raise_error(error, n.op, x, y)
     except (ArithmeticError, ValueError) as e:

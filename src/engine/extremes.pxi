@@ -1,7 +1,8 @@
 # The largest and the smallest of many Values as one node; extremes.h has the rule for ties.
 
 from base.eval cimport MF_LARGEST, MF_SMALLEST, mf_extreme_of
-from engine.modes cimport mf_n_special, mf_tracing_here
+from engine.modes cimport mf_n_modes, mf_tracing_here
+from engine.store cimport mf_leaf_new
 
 
 cdef object extreme(values, int op, bint detached):
@@ -14,15 +15,15 @@ cdef object extreme(values, int op, bint detached):
     for v in children:
         if not isinstance(v, Value):
             raise TypeError(f"values must be Values, one is {type(v).__name__!r}")
-    detached = detached and not (mf_n_special and mf_tracing_here())
+    detached = detached and not (mf_n_modes and mf_tracing_here())
     if len(children) == 1 and not detached:
         return children[0]
     value = blank_value()
-    z = node_data[(<Value>children[0]).id]
+    z = store.data[(<Value>children[0]).id]
     for child in children:
-        z = mf_extreme_of(op, z, node_data[child.id])
+        z = mf_extreme_of(op, z, store.data[child.id])
     if detached or not records():
-        adopt(value, leaf_new(z))
+        adopt(value, mf_leaf_new(&store, z))
         return value
     adopt(value, many_new(z, children, op))
     return value

@@ -4,7 +4,7 @@ from base.eval cimport MF_FIRST_OP, MF_N_EAGER_OPS, MF_UNARY, mf_ops
 from engine.value_type cimport mf_operators_replaced, mf_value_type_finish
 
 mf_value_type_finish(<PyTypeObject *>Value, <PyTypeObject *>NodeState, give_leaf, leaf_of,
-                     custom_of, dict_of, replace_dict, is_held, drop_node)
+                     custom_of, dict_of, replace_dict, is_preserved, drop_node)
 
 
 cdef int register_activations() except -1:

@@ -12,15 +12,13 @@ cdef extern from "engine/node.h" nogil:
     enum:
         MF_NONE
         MF_MAX_NODES
-        MF_F_HELD
+        MF_F_PRESERVED
         MF_F_HOOK
-        MF_F_ORPHAN
+        MF_F_STASHED
         MF_F_INT_EXP
         MF_F_ASCENDING
         MF_F_TRACED
-        MF_F_BLANK
         MF_F_NUMBER
-        MF_F_PASSED
+        MF_F_UNFILLED
+        MF_F_BYPASSED
         MF_F_ABOVE
-    void *mf_free_handle(int32_t next)
-    int32_t mf_next_handle(const void *handle)

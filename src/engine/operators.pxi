@@ -8,8 +8,10 @@ from cpython.float cimport PyFloat_AsDouble, PyFloat_Check, PyFloat_CheckExact, 
 from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact
 
 from base.eval cimport MF_ADD, MF_MUL, MF_POW, MF_VPOW, MF_ZERODIV, mf_forward, mf_ops
-from engine.modes cimport mf_n_special, mf_no_grad_here, mf_tracing_here
-from engine.node cimport MF_F_INT_EXP, MF_F_NUMBER, MF_NONE
+from engine.modes cimport mf_n_modes, mf_no_grad_here, mf_tracing_here
+from engine.node cimport MF_NONE
+from engine.store cimport (mf_leaf_new, mf_mark_int_exponent, mf_mark_number, mf_node_new,
+                           mf_node_release)
 from engine.value_type cimport mf_constructor_replaced, mf_operators_replaced
 
 
@@ -65,7 +67,7 @@ cdef object unwrapped_array(object o):
 
 
 cdef inline bint records() noexcept:
-    return not (mf_n_special and mf_no_grad_here())
+    return not (mf_n_modes and mf_no_grad_here())
 
 
 cdef inline object result(double z, int32_t x, int32_t y, int op):
@@ -87,9 +89,9 @@ cdef object result_by_constructor(double z, int32_t x, int32_t y, int op):
 cdef inline object own_result(double z, int32_t x, int32_t y, int op):
     cdef Value value = blank_value()
     if not records():
-        adopt(value, leaf_new(z))
+        adopt(value, mf_leaf_new(&store, z))
         return value
-    adopt(value, node_new(z, x, y, op))
+    adopt(value, mf_node_new(&store, z, x, y, op))
     return value
 
 
@@ -98,21 +100,21 @@ cdef inline object result_with_number(double z, int32_t x, double number, int op
     cdef Value value = blank_value()
     cdef int32_t leaf, id
     if not records():
-        adopt(value, leaf_new(z))
+        adopt(value, mf_leaf_new(&store, z))
         return value
-    leaf = leaf_new(number)
+    leaf = mf_leaf_new(&store, number)
     if leaf < 0:
         raise MemoryError("no room for another node")
     if swapped:
-        nodes[leaf].flags |= MF_F_NUMBER
-    id = node_new(z, leaf, x, op) if swapped else node_new(z, x, leaf, op)
-    node_release(leaf)
+        mf_mark_number(&store, leaf)
+    id = mf_node_new(&store, z, leaf, x, op) if swapped else mf_node_new(&store, z, x, leaf, op)
+    mf_node_release(&store, leaf)
     adopt(value, id)
     return value
 
 
 cdef inline object unary(Value self, int op):
-    cdef double x = node_data[self.id], z = 0.0
+    cdef double x = store.data[self.id], z = 0.0
     cdef int error = mf_forward(op, x, 0.0, &z)
     if error:
         raise_error(error, op, x, 0.0)
@@ -122,9 +124,9 @@ cdef inline object unary(Value self, int op):
 cdef inline object binary(Value self, object other, int op):
     """self op other, for ops that cannot fail; NotImplemented for what is neither a Value nor a
     number."""
-    cdef double x = node_data[self.id], y, z = 0.0
+    cdef double x = store.data[self.id], y, z = 0.0
     if type(other) is Value:
-        y = node_data[(<Value>other).id]
+        y = store.data[(<Value>other).id]
         mf_forward(op, x, y, &z)
         return result(z, self.id, (<Value>other).id, op)
     if mf_constructor_replaced():
@@ -141,13 +143,13 @@ cdef inline object binary(Value self, object other, int op):
 
 cdef object binary_foreign(Value self, object other, int op, bint swapped):
     """The same for every other type of operand, on either side."""
-    cdef double x = node_data[self.id], number, z = 0.0
+    cdef double x = store.data[self.id], number, z = 0.0
     cdef int error
     other = unwrapped(other)
     if by_constructor() and is_number(other):
         other = as_constructed(other)
     if isinstance(other, Value):
-        number = node_data[(<Value>other).id]
+        number = store.data[(<Value>other).id]
     elif is_number(other):
         number = as_number(other, "operand")
     else:
@@ -205,15 +207,15 @@ cdef object negative(Value self):
 
 
 cdef inline object times(Value self, double number):
-    return result_with_number(node_data[self.id] * number, self.id, number, MF_MUL, False)
+    return result_with_number(store.data[self.id] * number, self.id, number, MF_MUL, False)
 
 
 cdef inline int32_t times_node(int32_t x, double number) noexcept nogil:
     """x * number as a node without a Value, one use for the caller; MF_NONE: no memory."""
-    cdef int32_t id = MF_NONE, leaf = leaf_new(number)
+    cdef int32_t id = MF_NONE, leaf = mf_leaf_new(&store, number)
     if leaf >= 0:
-        id = node_new(node_data[x] * number, x, leaf, MF_MUL)
-        node_release(leaf)
+        id = mf_node_new(&store, store.data[x] * number, x, leaf, MF_MUL)
+        mf_node_release(&store, leaf)
     return id
 
 
@@ -248,9 +250,9 @@ cdef inline int adopt_over(Value value, int32_t x, int32_t y, int op) except -1:
     cdef int32_t id
     if y < 0:
         raise MemoryError("no room for another node")
-    mf_forward(op, node_data[x], node_data[y], &z)
-    id = node_new(z, x, y, op)
-    node_release(y)
+    mf_forward(op, store.data[x], store.data[y], &z)
+    id = mf_node_new(&store, z, x, y, op)
+    mf_node_release(&store, y)
     return adopt(value, id)
 
 
@@ -272,13 +274,13 @@ cdef object divide(Value self, object other):
             return self * other**-1
         if not is_number(other):
             return NotImplemented
-        return self * reciprocal(as_number(other, "operand"), node_data[self.id])
+        return self * reciprocal(as_number(other, "operand"), store.data[self.id])
     if not overridden(self):
-        z = reciprocal(node_data[(<Value>other).id], node_data[self.id])
+        z = reciprocal(store.data[(<Value>other).id], store.data[self.id])
     if by_python(self) or by_python(<Value>other):
         return self * other**-1
     value = blank_value()
-    adopt_over(value, self.id, power_node(z, (<Value>other).id, -1.0, MF_F_INT_EXP), MF_MUL)
+    adopt_over(value, self.id, power_node(z, (<Value>other).id, -1.0, True), MF_MUL)
     return value
 
 
@@ -293,7 +295,7 @@ cdef double reciprocal(double number, double x) except? -1.0:
     """number**-1, which is not 1/number to the last bit; errors speak of x / number."""
     cdef double z = 0.0
     cdef int error = mf_forward(MF_POW, number, -1.0, &z)
-    if error and not (mf_n_special and mf_tracing_here()):
+    if error and not (mf_n_modes and mf_tracing_here()):
         if error == MF_ZERODIV:
             raise ZeroDivisionError(f"{x!r} / {number!r}: division by zero")
         raise OverflowError(f"{x!r} / {number!r}: 1 / {number!r} is too large for a float")
@@ -306,19 +308,19 @@ cdef object divide_into(Value self, object other):
     if not is_number(other) and not isinstance(other, Value):
         return NotImplemented
     if not overridden(self):
-        reciprocal(node_data[self.id], (node_data[(<Value>other).id] if isinstance(other, Value)
-                                        else as_number(other, "operand")))
+        reciprocal(store.data[self.id], (store.data[(<Value>other).id] if isinstance(other, Value)
+                                         else as_number(other, "operand")))
     return other * self**-1
 
 
-cdef inline int32_t power_node(double z, int32_t x, double exponent, uint8_t flags) noexcept nogil:
+cdef inline int32_t power_node(double z, int32_t x, double exponent, bint is_int) noexcept nogil:
     """x ** exponent, a hidden leaf in y. One use for the caller; MF_NONE: no memory."""
-    cdef int32_t id = MF_NONE, leaf = leaf_new(exponent)
+    cdef int32_t id = MF_NONE, leaf = mf_leaf_new(&store, exponent)
     if leaf >= 0:
-        id = node_new(z, x, leaf, MF_POW)
-        node_release(leaf)
-        if id >= 0:
-            nodes[id].flags |= flags
+        id = mf_node_new(&store, z, x, leaf, MF_POW)
+        mf_node_release(&store, leaf)
+        if id >= 0 and is_int:
+            mf_mark_int_exponent(&store, id)
     return id
 
 
@@ -334,27 +336,27 @@ cdef object power(Value self, object other, object mod):
     if not is_number(other):
         return NotImplemented
     exponent = as_number(other, "exponent")
-    checked_power(node_data[self.id], exponent, &z)
+    checked_power(store.data[self.id], exponent, &z)
     is_int = is_int and -2.0**53 < exponent < 2.0**53
     if by_constructor():
         return constructed_power(z, self, exponent, f"**{other}")
     if not records():
         return leaf_value(z)
     value = blank_value()
-    adopt(value, power_node(z, self.id, exponent, MF_F_INT_EXP if is_int else 0))
+    adopt(value, power_node(z, self.id, exponent, is_int))
     if not is_int and not PyFloat_Check(other):
         state_for(value).op_text = f"**{other}"
     return value
 
 
 cdef object constructed_power(double z, Value self, double exponent, str text):
-    cdef int32_t leaf = leaf_new(exponent)
+    cdef int32_t leaf = mf_leaf_new(&store, exponent)
     if leaf < 0:
         raise MemoryError("no room for another node")
     try:
         return constructed(z, self.id, leaf, MF_POW, text)
     finally:
-        node_release(leaf)
+        mf_node_release(&store, leaf)
 
 
 cdef object power_of(Value self, object other, object mod):

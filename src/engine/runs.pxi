@@ -63,9 +63,9 @@ cdef class IdRuns:
         cdef const id_run *end = run + self.block.n
         while run < end:
             if run.n == 1:
-                to[run.first] = node_data[run.id]
+                to[run.first] = store.data[run.id]
             else:
-                memcpy(to + run.first, node_data + run.id, run.n * sizeof(double))
+                memcpy(to + run.first, store.data + run.id, run.n * sizeof(double))
             run += 1
 
     cdef void add_to_grads(self, double scale, const double *numbers) noexcept:
@@ -76,7 +76,7 @@ cdef class IdRuns:
         cdef const double *number
         cdef int32_t k
         while run < end:
-            grad = node_grad + run.id
+            grad = store.grad + run.id
             number = numbers + run.first
             for k in range(run.n):
                 grad[k] += scale * number[k]
@@ -87,7 +87,7 @@ cdef class IdRuns:
         cdef const id_run *end = run + self.block.n
         while run < end:
             if run.n == 1:
-                node_grad[run.id] = 0.0
+                store.grad[run.id] = 0.0
             else:
-                memset(node_grad + run.id, 0, run.n * sizeof(double))
+                memset(store.grad + run.id, 0, run.n * sizeof(double))
             run += 1

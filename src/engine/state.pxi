@@ -3,19 +3,21 @@
 # Three cases, so that graphs without custom parts pay nothing:
 # - Nothing hung on it: the Value is a handle that may come and go; `value_of` makes a new one.
 # - Plain attributes (numbers, strings: nothing the garbage collector tracks): when the Value goes
-#   before the node, they wait in `orphan_attributes` and return with the next Value.
+#   before the node, they wait in a stash and return with the next Value.
 # - A custom _backward, an attribute that could refer back into the graph, a subclass: the node is
-#   HELD. Its Value is pinned while another node uses it: nothing is lost that a live node still
-#   uses. How the collector nevertheless finds cycles: cycles.pxi.
+#   preserved. Its Value is pinned while another node uses it: nothing is lost that a live node
+#   still uses. How the collector nevertheless finds cycles: cycles.pxi.
 
 from cpython.object cimport PyTypeObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 
 from base.eval cimport MF_LINK, MF_PARAM, mf_ops
-from engine.node cimport MF_F_ORPHAN, MF_NONE, mf_node
-from engine.value_type cimport (MF_PINNED, MF_UNPINNED, mf_value_alloc, mf_value_has_only_its_step,
-                                mf_value_track)
+from engine.node cimport MF_F_STASHED, MF_NONE, mf_node
+from engine.store cimport (mf_disown, mf_node_release, mf_node_use, mf_own, mf_owner, mf_stash,
+                           mf_store, mf_unstash)
+from engine.value_type cimport (MF_PINNED, MF_UNPINNED, mf_value, mf_value_alloc,
+                                mf_value_has_only_its_step, mf_value_pin, mf_value_track)
 
 cdef extern from "Python.h":
     int PyObject_IS_GC(PyObject *o) nogil
@@ -23,10 +25,11 @@ cdef extern from "Python.h":
     void PyErr_Fetch(PyObject **, PyObject **, PyObject **)
     void PyErr_Restore(PyObject *, PyObject *, PyObject *)
 
-cdef dict orphan_attributes = {}   # id -> __dict__ of a node whose Value is gone
-cdef dict orphan_states = {}       # id -> its NodeState
-cdef list parked = []              # objects to drop once the store is whole again
-cdef int n_dropping = 0            # calls of drop_parked that run
+cdef dict stashed_attributes = {}   # id -> __dict__ of a node whose Value is gone
+cdef dict stashed_states = {}       # id -> its NodeState
+cdef list to_drop = []              # objects that go once the store is whole again
+cdef int32_t first_due = MF_NONE    # handle of a Value whose pin is to be given back, with the next
+cdef int n_dropping = 0             # calls of drop_pending that run
 cdef enum:
     MAX_DROPPING = 20
 cdef int64_t n_hooks_set = 0       # how often a _backward was assigned
@@ -40,7 +43,7 @@ cdef class NodeState:
     """The rare part of a Value; most have none. value_type.h knows the order of the fields."""
     cdef object hook      # the custom _backward, or None
     cdef object op_text   # _op as the user gave it, or None
-    cdef tuple refs       # Values of the HELD nodes next under this one, or None (cycles.pxi)
+    cdef tuple refs       # Values of the preserved nodes next under this one, or None (cycles.pxi)
 
 
 @cython.internal
@@ -71,37 +74,56 @@ cdef class Step:
         self.run(None)
 
 
-cdef void forget_orphan(int32_t id) noexcept with gil:
-    """The node is being freed: its attributes go, but only after the store is whole."""
-    park(orphan_attributes.pop(id, None))
-    park(orphan_states.pop(id, None))
+cdef void pin_value(mf_store *s, int32_t id) noexcept nogil:
+    """A preserved node is in use: so its Value stays."""
+    mf_value_pin(mf_owner(s, id))
 
 
-cdef int park(object o) except -1:
-    Py_INCREF(o)   # without memory to park it, it leaks rather than run Python code now
-    parked.append(o)
+cdef void unpin_value(mf_store *s, int32_t id) noexcept nogil:
+    """Nothing uses a preserved node any more: the pin of its Value is due."""
+    global first_due
+    cdef mf_value *value = <mf_value *>mf_owner(s, id)
+    if value is not NULL and value.pin == MF_PINNED:
+        value.pin = first_due
+        first_due = s.owners[id]
+
+
+cdef void drop_stash(mf_store *s, int32_t id) noexcept with gil:
+    """The node is being freed: what was hung on it goes, but only after the store is whole."""
+    drop_later(stashed_attributes.pop(id, None))
+    drop_later(stashed_states.pop(id, None))
+
+
+store.on_used = pin_value
+store.on_unused = unpin_value
+store.on_unstash = drop_stash
+
+
+cdef int drop_later(object o) except -1:
+    Py_INCREF(o)   # without memory for the list it leaks rather than run Python code now
+    to_drop.append(o)
     Py_DECREF(o)
     return 0
 
 
-cdef int drop_parked() except -1:
+cdef int drop_pending() except -1:
     """Drops what freeing left behind; may run any Python code.
 
-    What is dropped may leave more behind: a chain of any length does not recurse, as those that are
+    What is dropped may leave more behind: a chain of any length does not recurse, as calls that are
     nested too deep leave it to the first of them.
     """
-    global n_dropping, loose
+    global n_dropping, first_due
     cdef Value value
     if n_dropping >= MAX_DROPPING:
         return 0
     n_dropping += 1
-    while parked or loose >= 0:
-        if parked:
-            parked.pop()
+    while to_drop or first_due >= 0:
+        if to_drop:
+            to_drop.pop()
             continue
-        value = <Value>handles[loose]
-        loose = value.pin
-        if nodes[value.id].uses > 1:
+        value = <Value>store.handles[first_due]
+        first_due = value.pin
+        if store.nodes[value.id].uses > 1:
             value.pin = MF_PINNED   # it was used again
         else:
             value.pin = MF_UNPINNED
@@ -121,8 +143,8 @@ cdef inline int adopt(Value value, int32_t id) except -1:
     """
     if id < 0:
         raise MemoryError("no room for another node")
-    if not own(id, <PyObject *>value):
-        node_release(id)
+    if not mf_own(&store, id, <PyObject *>value):
+        mf_node_release(&store, id)
         raise MemoryError("no room for another Value")
     value.id = id
     return 0
@@ -130,53 +152,53 @@ cdef inline int adopt(Value value, int32_t id) except -1:
 
 cdef Value value_of(int32_t id):
     """The node's Value, made now if nobody holds one."""
-    cdef PyObject *held = owner(id)
+    cdef PyObject *other = mf_owner(&store, id)
     cdef Value value
-    if held is not NULL:
-        return <Value>held
-    nodes[id].uses += 1
+    if other is not NULL:
+        return <Value>other
+    mf_node_use(&store, id)
     try:
         value = blank_value()
     except MemoryError:
-        node_release(id)
+        mf_node_release(&store, id)
         raise
     # Allocating may collect garbage, a finalizer may have asked for the same Value.
-    held = owner(id)
-    if held is not NULL or not own(id, <PyObject *>value):
-        node_release(id)
-        if held is NULL:
+    other = mf_owner(&store, id)
+    if other is not NULL or not mf_own(&store, id, <PyObject *>value):
+        mf_node_release(&store, id)
+        if other is NULL:
             raise MemoryError("no room for another Value")
-        return <Value>held
+        return <Value>other
     value.id = id
-    if nodes[id].flags & MF_F_ORPHAN:
-        nodes[id].flags &= ~MF_F_ORPHAN
+    if store.nodes[id].flags & MF_F_STASHED:
+        mf_unstash(&store, id)
         mf_value_track(value)
-        value.state = orphan_states.pop(id, None)
-        attributes = orphan_attributes.pop(id, None)
+        value.state = stashed_states.pop(id, None)
+        attributes = stashed_attributes.pop(id, None)
         if attributes is not None:
             Py_INCREF(attributes)
             value.attributes = <PyObject *>attributes
     return value
 
 
-cdef int orphan(Value value, int32_t id) except -1:
-    """The Value goes, the node stays: keeps its attributes if there are any.
+cdef int stash(Value value, int32_t id) except -1:
+    """The Value goes, the node stays: keeps what was hung on it if there is anything.
 
-    They move as they are: nothing is allocated that could set off the garbage collector, so nobody
-    sees the node without them.
+    It moves as it is: nothing is allocated that could set off the garbage collector, so nobody sees
+    the node without it.
     """
     cdef NodeState state
     if value.state is not None:
         state = <NodeState>value.state
         if state.refs is not None:
-            park(state.refs)
+            drop_later(state.refs)
             state.refs = None
         if state.hook is not None or state.op_text is not None:
-            nodes[id].flags |= MF_F_ORPHAN
-            orphan_states[id] = state
+            mf_stash(&store, id)
+            stashed_states[id] = state
     if value.attributes is not NULL and <dict>value.attributes:
-        nodes[id].flags |= MF_F_ORPHAN
-        orphan_attributes[id] = <dict>value.attributes
+        mf_stash(&store, id)
+        stashed_attributes[id] = <dict>value.attributes
     return 0
 
 
@@ -190,19 +212,17 @@ cdef void drop_node(PyObject *o) noexcept:
     if id < 0:
         return
     (<Value>o).id = MF_NONE
-    disown(id)
-    nodes[id].uses -= 1
-    if nodes[id].uses == 0:
-        free_nodes(id)
-        if loose < 0 and not parked:
+    mf_disown(&store, id)
+    if mf_node_release(&store, id):
+        if first_due < 0 and not to_drop:
             return
         PyErr_Fetch(&kind, &error, &trace)
     elif (<Value>o).state is None and (<Value>o).attributes is NULL:
         return
     else:
         PyErr_Fetch(&kind, &error, &trace)
-        orphan(<Value>o, id)
-    drop_parked()
+        stash(<Value>o, id)
+    drop_pending()
     PyErr_Restore(kind, error, trace)
 
 
@@ -226,13 +246,13 @@ cdef NodeState state_for(Value value):
 cdef list operand_ids(int32_t id):
     """Operands as the user sees them, in order; those of a custom node come through its links."""
     cdef list ids = []
-    cdef mf_node *n = &nodes[id]
+    cdef const mf_node *n = &store.nodes[id]
     while True:
         if n.x >= 0:
             ids.append(n.x)
         if n.y < 0 or mf_ops[n.op].kind == MF_PARAM:
             return ids
-        if nodes[n.y].op != MF_LINK:
+        if store.nodes[n.y].op != MF_LINK:
             ids.append(n.y)
             return ids
-        n = &nodes[n.y]
+        n = &store.nodes[n.y]

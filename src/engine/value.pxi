@@ -10,11 +10,13 @@ from cpython.object cimport Py_GT, Py_GE
 from base.eval cimport (MF_ABS, MF_ADD, MF_COS, MF_DETACH, MF_EXP, MF_LEAF, MF_LOG, MF_LOG1P,
                         MF_MAXIMUM, MF_MINIMUM, MF_MUL, MF_OK, MF_POW, MF_RELU, MF_SIGMOID, MF_SIN,
                         MF_SQRT, MF_TANH, mf_ops)
-from engine.modes cimport mf_n_special, mf_tracing_here
-from engine.node cimport (MF_F_ABOVE, MF_F_BLANK, MF_F_HELD, MF_F_HOOK, MF_F_INT_EXP, MF_F_TRACED,
+from engine.modes cimport mf_n_modes, mf_tracing_here
+from engine.node cimport (MF_F_HOOK, MF_F_INT_EXP, MF_F_PRESERVED, MF_F_TRACED, MF_F_UNFILLED,
                           MF_NONE, mf_node)
 from engine.node_backward cimport mf_node_backward
-from engine.value_type cimport MF_PINNED, mf_value_complete, mf_value_track, mf_value_type_finalizes
+from engine.store cimport (mf_leaf_new, mf_mark_filled, mf_mark_unfilled, mf_owner_moves,
+                           mf_preserve, mf_set_hook)
+from engine.value_type cimport mf_value_complete, mf_value_track, mf_value_type_finalizes
 
 cdef extern from "Python.h":
     int del_attribute "PyObject_GenericSetAttr"(object o, object name, PyObject *null) except -1
@@ -36,7 +38,7 @@ cdef class Value:
     Raises TypeError for what is no number, OverflowError for an int beyond float64.
     """
     cdef int32_t id
-    cdef int32_t pin             # MF_UNPINNED, MF_PINNED, or the next loose one (value_type.h)
+    cdef int32_t pin             # MF_UNPINNED, MF_PINNED, or the next one due (value_type.h)
     cdef object state            # NodeState or None
     cdef PyObject *attributes    # a dict, or NULL: Value's __dict__ (value_type.h)
     cdef PyObject *weak_list     # where Python keeps weak references
@@ -59,30 +61,30 @@ cdef class Value:
     @property
     def data(self):
         """The number; assigning rewrites the node, and a later backward() uses the new number."""
-        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+        if store.nodes[self.id].flags & MF_F_TRACED or mf_n_modes:
             check_value(self, "reading .data")
-        return node_data[self.id]
+        return store.data[self.id]
 
     @data.setter
     def data(self, number):
         mf_value_complete(self)
-        if mf_n_special:
+        if mf_n_modes:
             check_readable(self.id, "writing .data")
-        node_data[self.id] = as_number(number, "data")
+        store.data[self.id] = as_number(number, "data")
 
     @property
     def grad(self):
         """The gradient, accumulated by backward(); assign 0 to start afresh."""
-        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+        if store.nodes[self.id].flags & MF_F_TRACED or mf_n_modes:
             check_value(self, "reading .grad")
-        return node_grad[self.id]
+        return store.grad[self.id]
 
     @grad.setter
     def grad(self, number):
         mf_value_complete(self)
-        if mf_n_special:
+        if mf_n_modes:
             check_readable(self.id, "writing .grad")
-        node_grad[self.id] = as_number(number, "grad")
+        store.grad[self.id] = as_number(number, "grad")
 
     @property
     def _prev(self):
@@ -108,14 +110,14 @@ cdef class Value:
     @property
     def _local_grads(self):
         """The derivatives by the _children, in their order: microgpt's local gradients."""
-        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+        if store.nodes[self.id].flags & MF_F_TRACED or mf_n_modes:
             check_value(self, "reading ._local_grads")
         return local_grads_of(self)
 
     @property
     def _backward(self):
         """This node's local step: adds its share to the grads of its operands when called."""
-        if mf_n_special:
+        if mf_n_modes:
             check_value(self, "a node's _backward")
         mf_value_complete(self)
         if self.state is not None and (<NodeState>self.state).hook is not None:
@@ -127,20 +129,20 @@ cdef class Value:
         global n_hooks_set, n_leaf_steps
         if not callable(function):
             raise TypeError(f"_backward must be callable, not {type(function).__name__!r}")
-        if mf_n_special:
+        if mf_n_modes:
             check_value(self, "a custom _backward")
         state = state_for(self)
-        hold(self)
+        preserve(self)
         state.hook = function
         n_hooks_set += 1
-        if nodes[self.id].op == MF_LEAF and not nodes[self.id].flags & MF_F_HOOK:
+        if store.nodes[self.id].op == MF_LEAF and not store.nodes[self.id].flags & MF_F_HOOK:
             n_leaf_steps += 1
-        nodes[self.id].flags |= MF_F_HOOK
+        mf_set_hook(&store, self.id)
 
     def _local_backward(self):
-        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+        if store.nodes[self.id].flags & MF_F_TRACED or mf_n_modes:
             check_value(self, "a node's _backward")
-        if mf_node_backward(nodes, node_data, node_grad, self.id) != MF_OK:
+        if mf_node_backward(store.nodes, store.data, store.grad, self.id) != MF_OK:
             raise_backward(self.id)
 
     def backward(self):
@@ -149,7 +151,7 @@ cdef class Value:
         Nothing is zeroed first and nothing is freed: a second call adds again, as in micrograd.
         Raises ZeroDivisionError where a derivative does not exist (x**0.5 at 0).
         """
-        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+        if store.nodes[self.id].flags & MF_F_TRACED or mf_n_modes:
             check_value(self, "backward()")
         backward_from(self.id)
 
@@ -160,15 +162,15 @@ cdef class Value:
     def detach(self):
         """A new leaf with the same data and no history; in a traced function, a value that
         passes no gradient on."""
-        if mf_n_special and mf_tracing_here():
-            return result(node_data[self.id], self.id, MF_NONE, MF_DETACH)
-        return leaf_value(node_data[self.id])
+        if mf_n_modes and mf_tracing_here():
+            return result(store.data[self.id], self.id, MF_NONE, MF_DETACH)
+        return leaf_value(store.data[self.id])
 
     def __setattr__(self, name, attribute):
         mf_value_complete(self)
-        # Held first: should that fail, nothing was set. What the properties refuse holds nothing.
+        # Preserved first: should that fail, nothing was set. The properties may refuse theirs.
         if PyObject_IS_GC(<PyObject *>attribute) and name not in PROPERTIES:
-            hold(self)
+            preserve(self)
         PyObject_GenericSetAttr(self, name, attribute)
         if self.attributes is not NULL:
             mf_value_track(self)
@@ -180,19 +182,19 @@ cdef class Value:
 
     def __repr__(self):
         mf_value_complete(self)
-        if mf_n_special and mf_tracing_here():
+        if mf_n_modes and mf_tracing_here():
             check_value(self, "repr(), str() or print()")
-        if nodes[self.id].flags & MF_F_TRACED:
+        if store.nodes[self.id].flags & MF_F_TRACED:
             return "Value(traced)"
-        return f"Value(data={node_data[self.id]}, grad={node_grad[self.id]})"
+        return f"Value(data={store.data[self.id]}, grad={store.grad[self.id]})"
 
     def __format__(self, str spec):
-        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+        if store.nodes[self.id].flags & MF_F_TRACED or mf_n_modes:
             check_value(self, "formatting")
-        return format(node_data[self.id], spec) if spec else repr(self)
+        return format(store.data[self.id], spec) if spec else repr(self)
 
     def __bool__(self):
-        if nodes[self.id].flags & MF_F_TRACED or mf_n_special:
+        if store.nodes[self.id].flags & MF_F_TRACED or mf_n_modes:
             check_value(self, "bool()")
         return True
 
@@ -209,7 +211,7 @@ cdef class Value:
     def __eq__(self, other):
         if self is other:
             return True
-        if mf_n_special and mf_tracing_here() and is_number(other):
+        if mf_n_modes and mf_tracing_here() and is_number(other):
             raise_trace_error("comparing by == or !=")
         return NotImplemented
 
@@ -332,7 +334,7 @@ cdef object leaf_value(double data):
 
 cdef inline Value own_leaf(double data):
     cdef Value value = blank_value()
-    adopt(value, leaf_new(data))
+    adopt(value, mf_leaf_new(&store, data))
     return value
 
 
@@ -344,7 +346,7 @@ cdef int init_node(Value value, double data, tuple children, str op, object loca
     cdef int32_t id = value.id
     if not records():
         children = ()
-    if nodes[id].op != MF_LEAF or (children and not nodes[id].flags & MF_F_BLANK):
+    if store.nodes[id].op != MF_LEAF or (children and not store.nodes[id].flags & MF_F_UNFILLED):
         raise TypeError("this Value is part of a graph already: construct a new one")
     if children:
         check_readable(id, "a custom node")
@@ -353,9 +355,9 @@ cdef int init_node(Value value, double data, tuple children, str op, object loca
             raise MemoryError("no room for another node")
         replace_node(value, id)
     else:
-        node_data[id] = data
-        node_grad[id] = 0.0
-        nodes[id].flags &= ~MF_F_BLANK
+        store.data[id] = data
+        store.grad[id] = 0.0
+        mf_mark_filled(&store, id)
     if op:
         state_for(value).op_text = op
     return 0
@@ -364,26 +366,18 @@ cdef int init_node(Value value, double data, tuple children, str op, object loca
 cdef int replace_node(Value value, int32_t id) except -1:
     """The Value moves to another node, with what was hung on it."""
     cdef int32_t old = value.id
-    nodes[id].flags |= nodes[old].flags & (MF_F_HELD | MF_F_HOOK)
-    nodes[old].flags &= ~(MF_F_HELD | MF_F_HOOK)   # it may have users: plain for them from now on
-    owners[id] = owners[old]
-    owners[old] = MF_NONE
     value.id = id
-    if value.pin == MF_PINNED:
-        unpin(id)
-    node_release(old)
-    if nodes[id].flags & MF_F_ABOVE:
-        note_above(id)
-    return drop_parked()
+    mf_owner_moves(&store, old, id)
+    return drop_pending()
 
 
 cdef str op_text(Value value):
     mf_value_complete(value)
-    cdef mf_node *n = &nodes[value.id]
+    cdef const mf_node *n = &store.nodes[value.id]
     if value.state is not None and (<NodeState>value.state).op_text is not None:
         return (<NodeState>value.state).op_text
     if n.op == MF_POW:
-        exponent = node_data[n.y]
+        exponent = store.data[n.y]
         return f"**{int(exponent) if n.flags & MF_F_INT_EXP else exponent}"
     return (<bytes>mf_ops[n.op].label).decode()
 
@@ -398,30 +392,30 @@ cdef object compare(Value self, object other, int op):
     check_value(self, "comparing")
     if isinstance(other, Value):
         check_value(<Value>other, "comparing")
-        return PyObject_RichCompare(node_data[self.id], node_data[(<Value>other).id], op)
+        return PyObject_RichCompare(store.data[self.id], store.data[(<Value>other).id], op)
     if not is_number(other):
         return NotImplemented
     if not PyLong_Check(other):   # an int is compared exactly, however large
         other = as_number(other, "operand")
-    return PyObject_RichCompare(node_data[self.id], other, op)
+    return PyObject_RichCompare(store.data[self.id], other, op)
 
 
 cdef int give_leaf(PyObject *blank) except -1:
     """Lent to value_type.h: the node that a Value has from birth. That of a subclass must not come
-    back as a plain Value, whichever way it was made: it is HELD."""
-    adopt(<Value>blank, leaf_new(0.0))
-    nodes[(<Value>blank).id].flags |= MF_F_BLANK
+    back as a plain Value, whichever way it was made: it is preserved."""
+    adopt(<Value>blank, mf_leaf_new(&store, 0.0))
+    mf_mark_unfilled(&store, (<Value>blank).id)
     if type(<object>blank) is not Value or mf_value_type_finalizes():
-        nodes[(<Value>blank).id].flags |= MF_F_HELD
+        mf_preserve(&store, (<Value>blank).id)
         if not callback_set:
             set_callback()
     return 0
 
 
-cdef int is_held(PyObject *value) noexcept:
+cdef int is_preserved(PyObject *value) noexcept:
     """Lent to value_type.h."""
     cdef int32_t id = (<Value>value).id
-    return id >= 0 and nodes[id].flags & MF_F_HELD
+    return id >= 0 and store.nodes[id].flags & MF_F_PRESERVED
 
 
 cdef object leaf_of(object number):

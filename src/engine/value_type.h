@@ -12,16 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GNUC__)
-#define mf_unlikely(x) __builtin_expect(!!(x), 0)
-#else
-#define mf_unlikely(x) (x)
-#endif
+#include "base/hints.h"
 
 typedef struct {
     PyObject_HEAD
     int32_t id;           /* the node, or MF_NONE while it has none */
-    int32_t pin;          /* MF_UNPINNED, MF_PINNED, or the next handle of the loose ones */
+    int32_t pin;          /* MF_UNPINNED, MF_PINNED, or the next handle whose pin is due */
     PyObject *state;      /* NodeState or None; never NULL */
     PyObject *attributes; /* __dict__, or NULL until the first attribute is set */
     PyObject *weak_list;
@@ -32,7 +28,7 @@ typedef PyObject *(*mf_leaf_of_fn)(PyObject *number); /* a new Value, or NULL */
 typedef PyObject *(*mf_custom_of_fn)(PyObject *const *args, Py_ssize_t n); /* None: not here */
 typedef PyObject *(*mf_dict_of_fn)(PyObject *value);  /* a new reference, or NULL */
 typedef int (*mf_replace_dict_fn)(PyObject *value, PyObject *dict); /* 0 or -1 */
-typedef int (*mf_is_held_fn)(PyObject *value);        /* never fails */
+typedef int (*mf_is_preserved_fn)(PyObject *value);        /* never fails */
 typedef void (*mf_drop_node_fn)(PyObject *value);
 
 typedef struct {         /* NodeState, as Cython lays it out */
@@ -42,9 +38,9 @@ typedef struct {         /* NodeState, as Cython lays it out */
     PyObject *refs;      /* a tuple that the collector does not know, or None */
 } mf_state;
 
-/* A Value whose node is HELD and in use has a reference to itself: the pin. It is what keeps custom
- * steps and attributes alive. When the last user goes it is loose: given back as soon as Python code
- * may run. The list of loose ones goes through `pin`, by handles, so that it needs no memory. */
+/* A Value whose node is preserved and in use has a reference to itself: the pin. It is what keeps custom
+ * steps and attributes alive. When the last user goes it is due: given back as soon as Python code
+ * may run. The list of those that are due goes through `pin`, by handles, so that it needs no memory. */
 #define MF_UNPINNED (-3)
 #define MF_PINNED (-2)
 
@@ -57,7 +53,7 @@ static mf_leaf_of_fn mf_leaf_of;
 static mf_custom_of_fn mf_custom_of;
 static mf_dict_of_fn mf_dict_of;
 static mf_replace_dict_fn mf_replace_dict;
-static mf_is_held_fn mf_is_held;
+static mf_is_preserved_fn mf_is_preserved;
 static mf_drop_node_fn mf_drop_node;
 static PyObject *mf_spare[MF_MAX_SPARE];
 static int mf_n_spare = 0;
@@ -184,7 +180,7 @@ static void mf_value_dealloc(PyObject *o) {
 
 /* A Value may be garbage while its node is in use, and then its label and plain attributes still
  * belong to the node. They are in no cycle, and the collector is not shown their dict: from 3.14 on it
- * would empty it. What may be in a cycle makes the node HELD (state.pxi), and then the Value is
+ * would empty it. What may be in a cycle makes the node preserved (state.pxi), and then the Value is
  * garbage only together with all that uses it. */
 static int mf_value_traverse(PyObject *o, visitproc visit, void *arg) {
     mf_value *value = (mf_value *)o;
@@ -197,7 +193,7 @@ static int mf_value_traverse(PyObject *o, visitproc visit, void *arg) {
             for (Py_ssize_t k = PyTuple_GET_SIZE(state->refs); k-- > 0;)
                 Py_VISIT(PyTuple_GET_ITEM(state->refs, k));
     }
-    if (value->attributes != NULL && mf_is_held(o)) Py_VISIT(value->attributes);
+    if (value->attributes != NULL && mf_is_preserved(o)) Py_VISIT(value->attributes);
     if (value->pin == MF_PINNED && mf_cycles_shown) Py_VISIT(o);
     return 0;
 }
@@ -205,7 +201,7 @@ static int mf_value_traverse(PyObject *o, visitproc visit, void *arg) {
 static int mf_value_clear(PyObject *o) {
     mf_value *value = (mf_value *)o;
     PyObject *state = value->state;
-    if (state == NULL || !mf_is_held(o)) return 0;
+    if (state == NULL || !mf_is_preserved(o)) return 0;
     Py_INCREF(Py_None);
     value->state = Py_None;
     Py_XDECREF(state);
@@ -282,7 +278,7 @@ static PyGetSetDef mf_dict_getset = {"__dict__", mf_get_dict, mf_set_dict, NULL,
 static int mf_value_type_finish(PyTypeObject *type, PyTypeObject *state_type,
                                 mf_give_leaf_fn give_leaf, mf_leaf_of_fn leaf_of,
                                 mf_custom_of_fn custom_of, mf_dict_of_fn dict_of,
-                                mf_replace_dict_fn replace_dict, mf_is_held_fn is_held,
+                                mf_replace_dict_fn replace_dict, mf_is_preserved_fn is_preserved,
                                 mf_drop_node_fn drop_node) {
     if (type->tp_basicsize != (Py_ssize_t)sizeof(mf_value) ||
         state_type->tp_basicsize != (Py_ssize_t)sizeof(mf_state)) {
@@ -302,7 +298,7 @@ static int mf_value_type_finish(PyTypeObject *type, PyTypeObject *state_type,
     mf_custom_of = custom_of;
     mf_dict_of = dict_of;
     mf_replace_dict = replace_dict;
-    mf_is_held = is_held;
+    mf_is_preserved = is_preserved;
     mf_drop_node = drop_node;
     mf_value_init = type->tp_init;
     type->tp_dictoffset = offsetof(mf_value, attributes);

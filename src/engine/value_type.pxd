@@ -25,11 +25,11 @@ cdef extern from "engine/value_type.h":
     ctypedef object (*mf_custom_of_fn)(PyObject *const *, Py_ssize_t)
     ctypedef object (*mf_dict_of_fn)(object)
     ctypedef int (*mf_replace_dict_fn)(object, object) except -1
-    ctypedef int (*mf_is_held_fn)(PyObject *) noexcept
+    ctypedef int (*mf_is_preserved_fn)(PyObject *) noexcept
     ctypedef void (*mf_drop_node_fn)(PyObject *) noexcept
     int mf_value_complete(object o) except -1
     void mf_value_subclassed(PyTypeObject *t)
     int mf_value_type_finish(PyTypeObject *t, PyTypeObject *state, mf_give_leaf_fn give,
                              mf_leaf_of_fn leaf, mf_custom_of_fn custom,
                              mf_dict_of_fn dict_of, mf_replace_dict_fn replace_dict,
-                             mf_is_held_fn is_held, mf_drop_node_fn drop) except -1
+                             mf_is_preserved_fn is_preserved, mf_drop_node_fn drop) except -1

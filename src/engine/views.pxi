@@ -99,7 +99,7 @@ cdef object dict_of(object o):
     cdef PyObject *old = value.attributes
     mf_value_complete(value)
     mf_value_track(value)
-    hold(value)
+    preserve(value)
     if old is NULL or type(<object>old) is not Attributes:
         made = Attributes(<object>old) if old is not NULL else Attributes()
         made.owner = PyWeakref_NewRef(value, None)
@@ -115,7 +115,7 @@ cdef int replace_dict(object o, object attributes) except -1:
     if not isinstance(attributes, dict):
         raise TypeError(f"__dict__ must be a dict, not {type(attributes).__name__!r}")
     cdef dict wanted = dict(attributes)
-    held = dict_of(o)
-    dict.clear(held)
-    held.update(wanted)
+    kept = dict_of(o)
+    dict.clear(kept)
+    kept.update(wanted)
     return 0

@@ -8,8 +8,8 @@ from libc.math cimport sqrt
 
 from base.eval cimport MF_LEAF
 from base.flush cimport mf_flush_off, mf_flush_on, mf_flushed
-from engine.modes cimport mf_n_special
-from engine.node cimport MF_F_BLANK
+from engine.modes cimport mf_n_modes
+from engine.store cimport mf_mark_filled
 from engine.value_type cimport mf_value_complete
 from run.kernels cimport mf_adam
 
@@ -43,19 +43,19 @@ cdef class Parameters:
             if not isinstance(p, Value):
                 raise TypeError(f"params[{k}] must be a Value, not {type(p).__name__!r}")
             mf_value_complete(p)
-            if nodes[(<Value>p).id].op != MF_LEAF:
+            if store.nodes[(<Value>p).id].op != MF_LEAF:
                 raise ValueError(f"params[{k}] is not a leaf but the result of "
                                  f"{op_text(p) or 'a custom op'!r}")
             if (<Value>p).id in seen:
                 raise ValueError(f"params[{k}] is the same Value as params[{seen[(<Value>p).id]}]")
             seen[(<Value>p).id] = k
         for k, p in enumerate(found):
-            nodes[(<Value>p).id].flags &= ~MF_F_BLANK   # from now on it stays the node that it is
+            mf_mark_filled(&store, (<Value>p).id)   # from now on it stays the node that it is
             by_position.add((<Value>p).id, <int32_t>k)
         self.values, self.nodes = found, by_position
 
     cdef int check(self, str what) except -1:
-        if mf_n_special and self.values:
+        if mf_n_modes and self.values:
             check_readable((<Value>self.values[0]).id, what)
         return 0
 
@@ -86,7 +86,7 @@ cdef class Parameters:
         before = mf_flush_on()   # nothing below raises or runs other code
         for k in range(self.nodes.block.n):
             run = self.nodes.runs()[k]
-            data, grad = node_data + run.id, node_grad + run.id
+            data, grad = store.data + run.id, store.grad + run.id
             if v is NULL and weight_decay == 0.0:
                 for j in range(run.n):
                     data[j] -= sign * lr * grad[j]
@@ -128,7 +128,7 @@ cdef class Parameters:
             run = self.nodes.runs()[k]
             while run.n > 0:
                 n = min(<int32_t>ADAM_BLOCK, run.n)
-                kernels.adam(n, &a, node_grad + run.id, node_data + run.id, m + run.first,
+                kernels.adam(n, &a, store.grad + run.id, store.data + run.id, m + run.first,
                              v + run.first, top + run.first if top is not NULL else NULL)
                 run.id, run.first, run.n = run.id + n, run.first + n, run.n - n
         mf_flush_off(before)
@@ -168,8 +168,8 @@ def copy_numbers(list values, buffer, str what):
     numbers = <double *>&source[0] if what == "write" else <double *>&target[0]
     for k in range(n):
         if what == "write":
-            node_data[(<Value>items[k]).id] = numbers[k]
+            store.data[(<Value>items[k]).id] = numbers[k]
         elif what == "data":
-            numbers[k] = node_data[(<Value>items[k]).id]
+            numbers[k] = store.data[(<Value>items[k]).id]
         else:
-            numbers[k] = node_grad[(<Value>items[k]).id]
+            numbers[k] = store.grad[(<Value>items[k]).id]

@@ -27,7 +27,7 @@ PATHS = [str(folder) for folder in Path(__file__).resolve().parents[:2]]  # of t
 
 
 class Parameter(Value):
-    """A subclass: its nodes are HELD."""
+    """A subclass: its nodes are preserved."""
 
 
 def hung(x):
@@ -68,19 +68,19 @@ CALLS = {
     "step": lambda w: setattr(w.x * 2, "_backward", w.looks),
     "late step": lambda w: setattr(w.y, "_backward", w.looks),
     "operators": lambda w: (w.x + w.y) * w.p - 2 / w.x + w.y**3 - (-w.x),
-    "held operators": lambda w: (w.custom - w.p) / w.p * 3 - 1,
+    "preserved operators": lambda w: (w.custom - w.p) / w.p * 3 - 1,
     "named": lambda w: w.x.exp().log().maximum(w.y).minimum(3).sqrt(),
     "foreign": lambda w: np.float32(2.0) * w.x + np.int64(3),
     "fractional power": lambda w: w.x**0.25 + w.x ** np.int64(2),
     "refused": lambda w: raises(TypeError, lambda: w.x + "1"),
     "overflow": lambda w: raises(OverflowError, Value(1e4).exp),
     "operands": lambda w: [v._prev for v in (w.out, w.plain, w.custom)],
-    "orphan": lambda w: w.hung._prev and w.hung._prev and None,
+    "stashed": lambda w: w.hung._prev and w.hung._prev and None,
     "attributes": lambda w: setattr(w.x * 2, "history", [w.y]),
     "late attributes": lambda w: setattr(w.plain, "history", [w.out]),
     "dict": lambda w: vars(w.x * 2).update(a=1),
     "affine": lambda w: _core.affine([w.x, w.y], [1.0, w.y], w.x, "tanh"),
-    "affine, held": lambda w: _core.affine([w.x, w.p], [1.0, w.custom], w.p, "relu"),
+    "affine, preserved": lambda w: _core.affine([w.x, w.p], [1.0, w.custom], w.p, "relu"),
     "dot and total": lambda w: _core.dot([w.x], [w.y]) + _core.total([w.x, 1.0, w.y]),
     "backward": lambda w: w.out.backward(),
     "text": lambda w: (repr(w.out), f"{w.out:.3f}", w.out._op, (w.x**2)._op),

@@ -42,6 +42,19 @@ def test_no_handler_of_the_core_is_left_halfway():
     assert found == []
 
 
+def test_flags_of_a_node_are_written_by_the_store_alone():
+    """src/engine/store.h has a verb for each thing that is said of a node."""
+    writes = re.compile(r"(\.|->)flags\s*([|&^]?=(?!=)|\+\+|--)")
+    found = {
+        (path.relative_to(SRC).as_posix(), line.strip())
+        for path in SRC.rglob("*.*")
+        for line in path.read_text().splitlines()
+        if writes.search(line)
+    }
+    assert len(found) > 5
+    assert {file for file, _ in found} == {"engine/store.h"}
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 @pytest.mark.parametrize(
     ("python", "called"),
