@@ -11,6 +11,7 @@
 
 enum { MF_OK = 0, MF_DOMAIN, MF_ZERODIV, MF_OVERFLOW };
 enum { MF_UNARY = 1, MF_BINARY = 2, MF_PARAM = 3 };
+enum { MF_ANY = 0, MF_FINITE, MF_CHOICE }; /* what ops.h says of an op's partials */
 
 /* FREE: a record that is no node. CUSTOM: children given by the user, backward in
  * Python. LINK: a hidden pair (child, next) through which a node names more than two children.
@@ -61,23 +62,45 @@ typedef struct {
     const char *label;
     int kind;
     double lo, hi;
+    const char *value, *dx, *dy; /* the text of z and of the partials, as the row has it */
+    const char *doc;
 } mf_op_info;
 
+#define MF_NO_OP(name, label) {name, label, 0, 0.0, 0.0, "", "", "", ""}
 static const mf_op_info mf_ops[MF_N_OPS] = {
-    {"free", "", 0, 0.0, 0.0},
-    {"leaf", "", 0, 0.0, 0.0},
-    {"custom", "", 0, 0.0, 0.0},
-    {"link", "", 0, 0.0, 0.0},
-    {"input", "", 0, 0.0, 0.0},
-    {"detach", "detach", 0, 0.0, 0.0},
-    {"take", "take", 0, 0.0, 0.0},
-    {"largest", "max", 0, 0.0, 0.0},
-    {"smallest", "min", 0, 0.0, 0.0},
-    {"call", "call", 0, 0.0, 0.0},
-#define OP(code, name, label, kind, z_, dx_, dy_, f_, bf_, lo, hi) {name, label, kind, lo, hi},
+    MF_NO_OP("free", ""),       MF_NO_OP("leaf", ""),
+    MF_NO_OP("custom", ""),     MF_NO_OP("link", ""),
+    MF_NO_OP("input", ""),      MF_NO_OP("detach", "detach"),
+    MF_NO_OP("take", "take"),   MF_NO_OP("largest", "max"),
+    MF_NO_OP("smallest", "min"), MF_NO_OP("call", "call"),
+#define OP(code, name, label, kind, z_, dx_, dy_, f_, bf_, partials, libm, lo, hi, doc) \
+    {name, label, kind, lo, hi, #z_, #dx_, #dy_, doc},
 #include "ops.h"
 #undef OP
 };
+#undef MF_NO_OP
+
+/* The columns partials and libm. Functions, not numbers of mf_ops: with a constant op the switch
+ * folds away. */
+static inline int mf_kind_of_partials(int op) {
+    switch (op) {
+#define OP(code, n_, l_, k_, z_, dx_, dy_, f_, bf_, partials, ...) \
+    case MF_##code: return partials;
+#include "ops.h"
+#undef OP
+    }
+    return MF_ANY;
+}
+
+static inline double mf_libm_beyond(int op) {
+    switch (op) {
+#define OP(code, n_, l_, k_, z_, dx_, dy_, f_, bf_, partials, libm, ...) \
+    case MF_##code: return libm;
+#include "ops.h"
+#undef OP
+    }
+    return INFINITY;
+}
 
 /* ---- what the rows call ---- */
 

@@ -1,4 +1,5 @@
-# Op codes, what the op table says of each, values and partials (eval.h).
+# Op codes, what the op table says of each, values and partials (eval.h). Of the table's codes those
+# that Cython code names: the others come to it as numbers.
 
 cdef extern from "base/eval.h" nogil:
     enum:
@@ -24,15 +25,7 @@ cdef extern from "base/eval.h" nogil:
         MF_MUL
         MF_POW
         MF_VPOW
-        MF_EXP
-        MF_LOG
-        MF_LOG1P
         MF_SQRT
-        MF_TANH
-        MF_SIGMOID
-        MF_RELU
-        MF_SIN
-        MF_COS
         MF_ABS
         MF_MAXIMUM
         MF_MINIMUM
@@ -55,7 +48,12 @@ cdef extern from "base/eval.h" nogil:
         int kind
         double lo
         double hi
+        const char *value
+        const char *dx
+        const char *dy
+        const char *doc
     const mf_op_info mf_ops[]
+    double mf_libm_beyond(int op)
     int mf_forward(int op, double x, double y, double *out)
     void mf_partials(int op, double x, double y, double z, double *dx, double *dy)
     double mf_extreme_of(int op, double x, double y)

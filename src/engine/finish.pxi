@@ -1,10 +1,12 @@
 # The last touches to Value's type.
 
 from base.eval cimport MF_FIRST_OP, MF_N_EAGER_OPS, MF_UNARY, mf_ops
+from engine.op_methods cimport mf_add_op_methods
 from engine.value_type cimport mf_operators_replaced, mf_value_type_finish
 
 mf_value_type_finish(<PyTypeObject *>Value, <PyTypeObject *>NodeState, give_leaf, leaf_of,
                      custom_of, dict_of, replace_dict, is_preserved, drop_node)
+mf_add_op_methods(<PyTypeObject *>Value)
 
 
 cdef int register_activations() except -1:

@@ -21,18 +21,18 @@ static inline int mf_node_backward(const mf_node *nodes, const double *data, dou
     const mf_node *const n = &nodes[id];
     const double g = grad[id], z = data[id];
     switch (n->op) {
-#define OP(code, n_, l_, kind, z_, dx_, dy_, f_, bfails, lo_, hi_) \
-    case MF_##code: {                                              \
-        const double x = data[n->x];                               \
-        MF_LOAD_##kind(n);                                         \
-        (void)x, (void)y, (void)z;                                 \
-        const int error = (bfails);                                \
-        if (error && !mf_is_number(&nodes[n->x])) return error;    \
-        const double dy = (dy_);                                   \
-        grad[n->x] += (dx_) * g;                                   \
-        (void)dy;                                                  \
-        MF_ADD_##kind(n, dy);                                      \
-        return MF_OK;                                              \
+#define OP(code, n_, l_, kind, z_, dx_, dy_, f_, bfails, ...)   \
+    case MF_##code: {                                           \
+        const double x = data[n->x];                            \
+        MF_LOAD_##kind(n);                                      \
+        (void)x, (void)y, (void)z;                              \
+        const int error = (bfails);                             \
+        if (error && !mf_is_number(&nodes[n->x])) return error; \
+        const double dy = (dy_);                                \
+        grad[n->x] += (dx_) * g;                                \
+        (void)dy;                                               \
+        MF_ADD_##kind(n, dy);                                   \
+        return MF_OK;                                           \
     }
 #include "ops.h"
 #undef OP

@@ -164,9 +164,16 @@ cdef object binary_foreign(Value self, object other, int op, bint swapped):
     return result(z, self.id, (<Value>other).id, op)
 
 
-cdef object named_binary(Value self, object other, int op):
+# ---- the functions that op_methods.h makes a method of for each op ----
+
+
+cdef inline object unary_method "mf_unary_method"(object self, int op):
+    return unary(<Value>self, op)
+
+
+cdef inline object binary_method "mf_binary_method"(object self, object other, int op):
     """A binary op called by name: there is no other side to ask, so TypeError at once."""
-    made = binary(self, other, op)
+    made = binary(<Value>self, other, op)
     if made is NotImplemented:
         name = (<bytes>mf_ops[op].name).decode()
         raise TypeError(f"{name}() takes a Value or a number, not {type(other).__name__!r}")

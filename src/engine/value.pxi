@@ -7,9 +7,7 @@
 from cpython.object cimport PyObject_GenericSetAttr, PyObject_RichCompare, Py_EQ, Py_LT, Py_LE
 from cpython.object cimport Py_GT, Py_GE
 
-from base.eval cimport (MF_ABS, MF_ADD, MF_COS, MF_DETACH, MF_EXP, MF_LEAF, MF_LOG, MF_LOG1P,
-                        MF_MAXIMUM, MF_MINIMUM, MF_MUL, MF_OK, MF_POW, MF_RELU, MF_SIGMOID, MF_SIN,
-                        MF_SQRT, MF_TANH, mf_ops)
+from base.eval cimport MF_ABS, MF_ADD, MF_DETACH, MF_LEAF, MF_MUL, MF_OK, MF_POW, mf_ops
 from engine.modes cimport mf_n_modes, mf_tracing_here
 from engine.node cimport (MF_F_HOOK, MF_F_INT_EXP, MF_F_PRESERVED, MF_F_TRACED, MF_F_UNFILLED,
                           MF_NONE, mf_node)
@@ -279,53 +277,7 @@ cdef class Value:
     def __abs__(self):
         return unary(self, MF_ABS)
 
-    def abs(self):
-        """The absolute value; its derivative at 0 is 0."""
-        return unary(self, MF_ABS)
-
-    def relu(self):
-        """max(0, x); its derivative at 0 is 0."""
-        return unary(self, MF_RELU)
-
-    def exp(self):
-        """e**x. Raises OverflowError beyond float64."""
-        return unary(self, MF_EXP)
-
-    def log(self):
-        """The natural logarithm. Raises ValueError for x <= 0."""
-        return unary(self, MF_LOG)
-
-    def log1p(self):
-        """log(1 + x), exact for small x too. Raises ValueError for x <= -1."""
-        return unary(self, MF_LOG1P)
-
-    def sqrt(self):
-        """The square root. Raises ValueError for x < 0; its derivative at 0 ZeroDivisionError."""
-        return unary(self, MF_SQRT)
-
-    def tanh(self):
-        """The hyperbolic tangent."""
-        return unary(self, MF_TANH)
-
-    def sigmoid(self):
-        """1 / (1 + e**-x), without overflow for any x."""
-        return unary(self, MF_SIGMOID)
-
-    def sin(self):
-        """The sine of x radians. Raises ValueError for inf."""
-        return unary(self, MF_SIN)
-
-    def cos(self):
-        """The cosine of x radians. Raises ValueError for inf."""
-        return unary(self, MF_COS)
-
-    def maximum(self, other):
-        """The larger of two, nan if either is nan; equal operands share the gradient evenly."""
-        return named_binary(self, other, MF_MAXIMUM)
-
-    def minimum(self, other):
-        """The smaller of two, nan if either is nan; equal operands share the gradient evenly."""
-        return named_binary(self, other, MF_MINIMUM)
+    # exp(), tanh(), maximum(other) and the other ops without an operator: op_methods.h
 
 
 cdef object leaf_value(double data):

@@ -19,12 +19,12 @@
 
 /* ---- ops of the table, over n lanes ---- */
 
-/* The reduction of the vectorised sin and cos is good for |x| < 1e6: lanes with a larger number go
- * to libm. */
+/* Whether a lane is beyond what the op's kernel is good for: libm computes all of them then. */
 static int mf_needs_libm(int op, ptrdiff_t n, const double *x) {
-    if (op != MF_SIN && op != MF_COS) return 0;
+    const double limit = mf_libm_beyond(op);
+    if (limit == INFINITY) return 0;
     for (ptrdiff_t l = 0; l < n; l++)
-        if (!(fabs(x[l]) < 1e6)) return 1;
+        if (!(fabs(x[l]) < limit)) return 1;
     return 0;
 }
 

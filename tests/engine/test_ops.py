@@ -7,9 +7,12 @@ in `operator`, `builtins`, `math` or NumPy: then its formula goes into REFERENCE
 import ast
 import builtins
 import decimal
+import importlib.util
+import inspect
 import itertools
 import math
 import operator
+import pydoc
 import re
 from pathlib import Path
 
@@ -18,11 +21,13 @@ import pytest
 from gradcheck import assert_gradients
 from programs import bits
 
+import micrograd_fast as mg
 from micrograd_fast import _core
 from micrograd_fast._core import OPS, live_nodes
 from micrograd_fast.engine import Value
 
 ROOT = Path(__file__).resolve().parents[2]
+STUB = Path(_core.__file__).with_name("_core.pyi")
 EVERY_OP = pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 BINARY = [op for op in OPS if op.kind == "binary"]
 
@@ -141,11 +146,58 @@ def test_value_has_no_method_that_names_no_op():
 
 
 @EVERY_OP
-def test_an_op_is_in_the_stub(op):
-    stub = ast.parse(Path(_core.__file__).with_name("_core.pyi").read_text())
+def test_an_operator_is_in_the_stub(op):
+    stub = ast.parse(STUB.read_text())
     (value,) = (n for n in stub.body if isinstance(n, ast.ClassDef) and n.name == "Value")
     methods = {n.name for n in value.body if isinstance(n, ast.FunctionDef)}
     assert OPERATORS.get(op.name, op.name) in methods
+
+
+def test_the_stub_has_the_methods_of_the_table():
+    """If this fails: python tools/stub.py."""
+    spec = importlib.util.spec_from_file_location("stub", ROOT / "tools" / "stub.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    text = STUB.read_text()
+    assert text == tool.rewritten(text)
+    other = text.replace('"""The hyperbolic tangent."""', '"""Tanh."""')
+    assert text != other and text == tool.rewritten(other)
+
+
+@EVERY_OP
+def test_a_method_has_its_docstring_and_its_signature(op):
+    assert bool(op.doc) != (op.name in OPERATORS)
+    if op.doc:
+        method = vars(Value)[op.name]
+        assert method.__doc__ == op.doc
+        assert str(inspect.signature(method)) == f"(self, /{', other' if op.arity == 2 else ''})"
+        assert op.doc in pydoc.render_doc(Value, renderer=pydoc.plaintext)
+
+
+@pytest.mark.parametrize("name", [op.name for op in BINARY if op.doc])
+def test_the_other_operand_is_given_by_place_or_by_name(name):
+    method = getattr(Value(1.0), name)
+    assert method(other=3.0).data == method(3.0).data
+    wrong = [((), {}), ((1.0, 2.0), {}), ((), {"othr": 1.0}), ((1.0,), {"other": 2.0})]
+    for args, kwargs in wrong:
+        with pytest.raises(TypeError, match=rf"{name}\(\) takes one argument: other"):
+            method(*args, **kwargs)
+
+
+@EVERY_OP
+def test_partials_are_finite_where_the_table_says_so(op):
+    """By compiled functions, whose arithmetic raises nothing. The column says neither too much nor,
+    which would cost time, too little."""
+    rows = np.array(list(itertools.product(SPECIAL, repeat=op.arity)))
+    exponents = SPECIAL if op.kind == "param" else [None]
+    finite = True
+    for k in exponents:
+        extra = [] if k is None else [k]
+        f = mg.compile(lambda row, extra=extra: apply(op, *row, *extra), batch=True)
+        with np.errstate(all="ignore"):
+            finite = finite and bool(np.isfinite(f.value_and_grad(rows)[1]).all())
+    assert op.finite_partials == finite
+    assert op.finite_partials or not op.is_choice
 
 
 def documented_ops():
