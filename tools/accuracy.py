@@ -1,6 +1,8 @@
-"""Measures the errors of every op against mpmath and writes the table in docs/accuracy.md.
+"""Measures the errors of ops against mpmath and writes the table in docs/accuracy.md.
 
-Usage: accuracy.py [--points N] [--write]
+Usage: accuracy.py [--points N] [--write] [OP...]
+
+All ops, or those named, each with the formulas of tests/helpers/references.py.
 
 Values and derivatives, eager and compiled (in lanes, on every kernel variant that runs here), over
 the whole range of float64: subnormal numbers, the largest ones, near 1, near 0, near poles and
@@ -11,7 +13,9 @@ result 5e-324). test_accuracy.py measures fewer points and reads its limits from
 import argparse
 import math
 import re
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import mpmath
 import numpy as np
@@ -20,92 +24,48 @@ import micrograd_fast as mg
 from micrograd_fast import _core
 from micrograd_fast.engine import Value
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "accuracy.md"
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "helpers"))
+from references import REFERENCES, apply, of_every_size  # noqa: E402
+
+PAGE = ROOT / "docs" / "accuracy.md"
 VARIANTS = ("portable", "avx2", "avx512")
 COLUMNS = ("value, eager", "value, compiled", "derivatives, eager", "derivatives, compiled")
 PRECISION = 200
-SMALLEST = 2.0**-1022  # of the normal numbers: compiled derivatives below are 0
+# Compiled derivatives below 2**-1022 are 0, and so may be a part of one that is just above.
+SMALLEST = 2.0**-1020
 
 
-def _sigmoid(x):
-    return 1 / (1 + mpmath.exp(-x))
+class Row(NamedTuple):
+    """name: of the op; k: the fixed exponent of a power, else None."""
+
+    name: str
+    k: float | None = None
+
+    def apply(self, *xs):
+        """The op on Values."""
+        return apply(self.name, *self.operands(*xs))
+
+    def operands(self, *xs):
+        return xs if self.k is None else (*xs, self.k)
 
 
-# The op as Python writes it, its exact value and its exact partial derivatives.
-OPS = {
-    "x + y": (lambda x, y: x + y, lambda x, y: x + y, (lambda x, y: 1, lambda x, y: 1)),
-    "x - y": (lambda x, y: x - y, lambda x, y: x - y, (lambda x, y: 1, lambda x, y: -1)),
-    "x * y": (lambda x, y: x * y, lambda x, y: x * y, (lambda x, y: y, lambda x, y: x)),
-    "x / y": (lambda x, y: x / y, lambda x, y: x / y, (lambda x, y: 1 / y, lambda x, y: -x / y**2)),
-    "x ** -1": (lambda x: x**-1, lambda x: 1 / x, (lambda x: -1 / x**2,)),
-    "x ** 2": (lambda x: x**2, lambda x: x**2, (lambda x: 2 * x,)),
-    "x ** 3": (lambda x: x**3, lambda x: x**3, (lambda x: 3 * x**2,)),
-    "x ** 1.7": (
-        lambda x: x**1.7,
-        lambda x: x ** mpmath.mpf(1.7),
-        (lambda x: mpmath.mpf(1.7) * x ** (mpmath.mpf(1.7) - 1),),
-    ),
-    "x ** y": (
-        lambda x, y: x**y,
-        lambda x, y: x**y,
-        (lambda x, y: y * x ** (y - 1), lambda x, y: x**y * mpmath.log(x)),
-    ),
-    "x.exp()": (lambda x: x.exp(), mpmath.exp, (mpmath.exp,)),
-    "x.log()": (lambda x: x.log(), mpmath.log, (lambda x: 1 / x,)),
-    "x.log1p()": (lambda x: x.log1p(), mpmath.log1p, (lambda x: 1 / (1 + x),)),
-    "x.sqrt()": (lambda x: x.sqrt(), mpmath.sqrt, (lambda x: 1 / (2 * mpmath.sqrt(x)),)),
-    "x.tanh()": (lambda x: x.tanh(), mpmath.tanh, (lambda x: mpmath.sech(x) ** 2,)),
-    "x.sigmoid()": (
-        lambda x: x.sigmoid(),
-        _sigmoid,
-        (lambda x: mpmath.exp(-abs(x)) / (1 + mpmath.exp(-abs(x))) ** 2,),
-    ),
-    "x.relu()": (lambda x: x.relu(), lambda x: max(x, mpmath.mpf(0)), (lambda x: int(x > 0),)),
-    "x.sin()": (lambda x: x.sin(), mpmath.sin, (mpmath.cos,)),
-    "x.cos()": (lambda x: x.cos(), mpmath.cos, (lambda x: -mpmath.sin(x),)),
-    "abs(x)": (abs, abs, (lambda x: -1 if x < 0 else 1,)),
-    "x.maximum(y)": (
-        lambda x, y: x.maximum(y),
-        max,
-        (lambda x, y: int(x > y), lambda x, y: int(y > x)),
-    ),
-    "x.minimum(y)": (
-        lambda x, y: x.minimum(y),
-        min,
-        (lambda x, y: int(x < y), lambda x, y: int(y < x)),
-    ),
-}
+def rows():
+    """What the table's rows, as Python writes them, are about: operators, then methods."""
+    found = {"x + y": Row("add"), "x - y": Row("sub"), "x * y": Row("mul"), "x / y": Row("div")}
+    found |= {f"x ** {k}": Row("pow", k) for k in (-1, 2, 3, 1.7)}
+    found["x ** y"] = Row("vpow")
+    for op in _core.OPS:
+        if op.doc:
+            found[f"x.{op.name}({'y' if op.arity == 2 else ''})"] = Row(op.name)
+    return found
 
 
-def everywhere(rng, n):
-    """Numbers of every size, subnormal ones included, of either sign."""
-    return 2.0 ** rng.uniform(-1074, 1023.99, n) * rng.choice([-1, 1], n)
-
-
-def near_quarter_turns(rng, n):
-    """The floats next to multiples of pi/2, up to a million, and some beyond."""
-    turns = np.concatenate([np.arange(1, n // 4), rng.integers(1, 636_000, n)]).astype(float)
-    near = turns * (np.pi / 2)
-    steps = rng.integers(-3, 4, near.size) * np.spacing(near)
-    return (near + steps) * rng.choice([-1, 1], near.size)
-
-
-def one_operand(text, rng, n):
-    wide = everywhere(rng, n)
-    usual = rng.normal(0, 3, n)
-    near = 2.0 ** rng.uniform(-60, 0, n) * rng.choice([-1, 1], n)
-    if "exp" in text or "tanh" in text or "sigmoid" in text:
-        far = [rng.uniform(-limit, limit, n) for limit in (750, 750, 40, 6, 6)]
-        return np.concatenate([*far, usual, near])
-    if "log1p" in text:
-        return np.concatenate([np.abs(wide), near, -1 + np.abs(near), usual])
-    if "sin" in text or "cos" in text:
-        return np.concatenate([wide, usual, near, near_quarter_turns(rng, n)])
-    return np.concatenate([wide, usual, near, 1 + near])
+OPS = rows()
 
 
 def two_operands(text, rng, n):
-    x, y = everywhere(rng, 2 * n), everywhere(rng, 2 * n)
+    x, y = of_every_size(rng, 2 * n), of_every_size(rng, 2 * n)
     if text == "x ** y":
         x = np.abs(np.concatenate([x, 1 + 2.0 ** rng.uniform(-52, 0, n), rng.uniform(0, 9, n)]))
         y = rng.uniform(-745, 710, x.size) / np.where(x == 1, 1, np.log(x))
@@ -120,21 +80,22 @@ def two_operands(text, rng, n):
 
 def operands(text, n):
     rng = np.random.default_rng(sum(map(ord, text)))
-    binary = len(OPS[text][2]) == 2
-    columns = two_operands(text, rng, n) if binary else (one_operand(text, rng, n),)
+    op = REFERENCES[OPS[text].name]
+    binary = len(op.slopes) == 2
+    columns = two_operands(text, rng, n) if binary else (op.numbers(rng, n),)
     order = np.argsort(np.abs(columns[0]))  # lanes compute small ones among themselves otherwise
     return tuple(c[order] for c in columns)
 
 
 def exact_results(text, columns):
     """Per point (value, partials) as mpmath has them; None where there is no real result."""
-    _, value, partials = OPS[text]
+    row, op = OPS[text], REFERENCES[OPS[text].name]
     results = []
     for point in zip(*(c.tolist() for c in columns), strict=True):
-        numbers = [mpmath.mpf(x) for x in point]
+        numbers = [mpmath.mpf(x) for x in row.operands(*point)]
         with mpmath.workprec(PRECISION):
             try:
-                found = [value(*numbers), *(d(*numbers) for d in partials)]
+                found = [op.exact(*numbers), *(d(*numbers) for d in op.exact_slopes)]
             except (ZeroDivisionError, ValueError):
                 found = [mpmath.mpc(1j)]
             real = [None if isinstance(v, mpmath.mpc) else mpmath.mpf(v) for v in found]
@@ -161,7 +122,7 @@ def ulps(ours, exact):
 
 def eager_results(text, columns):
     """Per point [value, partials ...], None where Python raises."""
-    function = OPS[text][0]
+    function = OPS[text].apply
     results = []
     for point in zip(*(c.tolist() for c in columns), strict=True):
         leaves = [Value(x) for x in point]
@@ -178,7 +139,7 @@ def eager_results(text, columns):
 
 
 def compiled_results(text, columns):
-    function = OPS[text][0]
+    function = OPS[text].apply
     compiled = mg.compile(lambda *xs: function(*xs), batch=True)
     values, gradients = compiled.value_and_grad(*columns)
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
@@ -231,15 +192,24 @@ def bound(error):
     return math.ceil(2 * (error * 1.02 + 0.05)) / 2
 
 
-def table(n):
+def measured(text, n):
+    """{column: bound}; prints where the worst is."""
+    found = measure(text, n)
+    for column, (error, point) in found.items():
+        print(f"{text:14} {column:22} {error:10.3f}  at {point}")
+    return {column: bound(error) for column, (error, _) in found.items()}
+
+
+def table(n, names):
+    """The page's table, the rows of the named ops measured anew."""
     lines = ["| op | " + " | ".join(COLUMNS) + " |", "|---|---|---|---|---|"]
-    for text in OPS:
-        found = measure(text, n)
-        for column, (error, point) in found.items():
-            print(f"{text:14} {column:22} {error:10.3f}  at {point}")
-        lines.append(
-            f"| `{text}` | " + " | ".join(f"{bound(found[c][0]):g}" for c in COLUMNS) + " |"
-        )
+    stated = stated_bounds()
+    for text, row in OPS.items():
+        if not names or row.name in names:
+            stated[text] = measured(text, n)
+        if text in stated:
+            bounds = " | ".join(f"{stated[text][column]:g}" for column in COLUMNS)
+            lines.append(f"| `{text}` | {bounds} |")
     return "\n".join(lines)
 
 
@@ -257,8 +227,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--points", type=int, default=3000, help="of each kind of numbers")
     parser.add_argument("--write", action="store_true", help="into docs/accuracy.md")
+    parser.add_argument("ops", nargs="*", metavar="OP", help="names in src/ops.h; none: all")
     options = parser.parse_args()
-    made = table(options.points)
+    made = table(options.points, options.ops)
     print(made)
     if options.write:
         before, _, rest = PAGE.read_text("utf-8").partition("| op |")

@@ -1,7 +1,7 @@
 """Writes the methods of the op table into the stub: `python tools/stub.py`, after a build.
 
 They stand between two comments in micrograd_fast/_core.pyi; the rest of it is written by hand.
-tests/engine/test_ops.py compares them with the table.
+tests/engine/test_table.py compares them with the table.
 """
 
 from pathlib import Path

@@ -114,13 +114,14 @@ MF_INLINE MF_TARGET double MF_ISA(vsigmoid)(double x) {
 }
 
 /* 1 - z*z of z = tanh(x), and z*(1 - z) of z = sigmoid(x), to the last digits where z is nearly 1:
- * there 1 - z comes of e**-|x|. Below 2**-1022 they are 0. */
+ * there 1 - z comes of e**-|x|. Below 2**-1022 they are 0; a scale * part of its own would be there
+ * too early. */
 MF_INLINE MF_TARGET double MF_ISA(vtanh_dx)(double x, double z) {
     const double a = 2.0 * fabs(x), s = 0.5 + 0.5 * fabs(z), end = 709.782712893384;
     uint64_t k;
     const double part = MF_ISA(vexpm1_part)(a < end ? -a : -end, &k);
     const double scale = mf_from_bits((k + 1025u) << 52);
-    const double d = MF_FMA(scale, part, scale) * s * s;
+    const double d = scale * (1.0 + part) * s * s;
     return x != x ? x : a < end ? d : 0.0;
 }
 MF_INLINE MF_TARGET double MF_ISA(vsigmoid_dx)(double x, double z) {
@@ -128,7 +129,7 @@ MF_INLINE MF_TARGET double MF_ISA(vsigmoid_dx)(double x, double z) {
     uint64_t k;
     const double part = MF_ISA(vexpm1_part)(fabs(x) < end ? -fabs(x) : -end, &k);
     const double scale = mf_from_bits((k + 1023u) << 52);
-    const double d = MF_FMA(scale, part, scale) * z * z;
+    const double d = scale * (1.0 + part) * z * z;
     return (x < 0.5) | (x != x) ? z * (1.0 - z) : x < end ? d : 0.0;
 }
 

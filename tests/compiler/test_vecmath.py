@@ -1,15 +1,16 @@
 """The lane functions of src/run/vecmath.h through compiled functions, on every kernel variant.
 
 The reference is NumPy's long double where that is longer than float64 (its error is then nothing),
-else libm's, which may itself be off by one ulp. Every unary op of the table is tested; one without
-a reference here fails.
+else libm's, which may itself be off by one ulp. Every unary op of the table is tested.
 """
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 from programs import bits
+from references import REFERENCES, apply
 
 import micrograd_fast as mg
 from micrograd_fast import _core
@@ -23,22 +24,6 @@ N = 2000
 # Not a multiple of any vector's length, and more than one tile.
 SIZES = [1, 2, 3, 5, 7, 8, 9, 15, 17, 63, 65, 255, 257, 600]
 
-REFERENCES = {
-    "exp": np.exp,
-    "log": np.log,
-    "log1p": np.log1p,
-    "sqrt": np.sqrt,
-    "tanh": np.tanh,
-    "sigmoid": lambda x: np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-np.abs(x))),
-    "relu": lambda x: np.where(x < 0, x.dtype.type(0), x),
-    "sin": np.sin,
-    "cos": np.cos,
-    "abs": np.abs,
-}
-# In units of the last place of the result; the head of vecmath.h says so.
-BOUNDS = {"exp": 4, "log": 4, "log1p": 4, "tanh": 4, "sigmoid": 4, "sqrt": 0.5, "relu": 0, "abs": 0}
-# In units of the last place of 1, for |x| < 1e6.
-ABSOLUTE_BOUNDS = {"sin": 4, "cos": 4}
 POW_BOUND = 5e-13
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 5e-324, -5e-324, 2.2e-308, 1e308, -1e308]
@@ -81,23 +66,12 @@ def ulps(ours, reference):
     return np.abs(ours - reference) / np.spacing(np.abs(rounded)).astype(EXACT)
 
 
-def numbers(name):
-    """Numbers all over the op's domain whose results are normal numbers."""
-    rng = np.random.default_rng(7)
-    wide = 10.0 ** rng.uniform(-300, 300, N) * rng.choice([-1, 1], N)
-    usual = rng.normal(0, 3, N)
-    small = 10.0 ** rng.uniform(-12, 0, N) * rng.choice([-1, 1], N)
-    if name in ("log", "sqrt"):
-        return np.abs(np.concatenate([wide, usual, small, 1 + small]))
-    if name == "log1p":
-        return np.concatenate([np.abs(wide), np.abs(usual) - 0.999, 0.99 * small, np.abs(small)])
-    if name == "exp":
-        return np.concatenate([rng.uniform(-708, 709.7, N), usual, small])
-    if name == "sigmoid":
-        return np.concatenate([rng.uniform(-708, 708, N), usual, small])
-    if name in ABSOLUTE_BOUNDS:
-        return np.concatenate([rng.uniform(-1e6, 1e6, N), usual, small])
-    return np.concatenate([wide, usual, small])
+def numbers(op):
+    """Numbers all over the op's domain, of which libm is not asked, whose results are normal."""
+    x = REFERENCES[op.name].numbers(np.random.default_rng(7), N)
+    x = x[np.abs(x) < op.libm_beyond]
+    z = np.abs(exact(REFERENCES[op.name].numpy, x))
+    return x[(z == 0) | ((z > 2.3e-308) & (z < 1.7e308))]
 
 
 def worst(errors, *arguments):
@@ -106,14 +80,11 @@ def worst(errors, *arguments):
     return f"{float(errors[k]):.3g} at {[float(a[k]) for a in arguments]!r}"
 
 
-def assert_within_bound(name, x, ours):
-    reference = exact(REFERENCES[name], x)
-    if name in ABSOLUTE_BOUNDS:
-        errors = np.abs(ours - reference) / np.finfo(np.float64).eps
-        assert np.all(errors <= ABSOLUTE_BOUNDS[name] + LIBM_ULPS), worst(errors, x)
-    else:
-        errors = ulps(ours, reference)
-        assert np.all(errors <= BOUNDS[name] + LIBM_ULPS), worst(errors, x)
+def assert_within_bound(op, x, ours):
+    known = REFERENCES[op.name]
+    z = exact(known.numpy, x)
+    errors = np.abs(ours - z) / np.finfo(np.float64).eps if known.of_one else ulps(ours, z)
+    assert np.all(errors <= known.kernel_ulps + LIBM_ULPS), worst(errors, x)
 
 
 # ---- which variant runs ----
@@ -133,27 +104,21 @@ def test_none_chooses_the_best_variant_again():
     assert _core.kernel_variant() == before
 
 
-def test_every_unary_op_has_a_reference_and_a_bound():
-    for op in UNARY:
-        assert op.name in REFERENCES, f"REFERENCES needs a formula for {op.name}"
-        assert (op.name in BOUNDS) != (op.name in ABSOLUTE_BOUNDS)
-
-
 # ---- errors ----
 
 
 @pytest.mark.parametrize("op", UNARY, ids=lambda op: op.name)
 def test_unary_ops_keep_their_error_bounds(variant, op):
-    x = numbers(op.name)
-    assert_within_bound(op.name, x, lanes(op.name)(x))
+    x = numbers(op)
+    assert_within_bound(op, x, lanes(op.name)(x))
 
 
 @pytest.mark.parametrize("op", UNARY, ids=lambda op: op.name)
 def test_the_bounds_hold_for_every_number_of_lanes(variant, op):
-    x = np.random.default_rng(3).permutation(numbers(op.name))
+    x = np.random.default_rng(3).permutation(numbers(op))
     run = lanes(op.name)
     for size in SIZES:
-        assert_within_bound(op.name, x[:size], run(x[:size]))
+        assert_within_bound(op, x[:size], run(x[:size]))
 
 
 def test_powers_of_usual_numbers_are_within_the_stated_bound(variant):
@@ -187,14 +152,16 @@ def test_fixed_powers_are_within_the_bound(variant, exponent):
     assert np.all(errors <= POW_BOUND), worst(errors, x)
 
 
-@pytest.mark.parametrize("name", sorted(ABSOLUTE_BOUNDS))
-def test_sin_and_cos_of_large_numbers_agree_with_eager(variant, name):
+BY_LIBM = [op for op in UNARY if op.libm_beyond < math.inf]
+
+
+@pytest.mark.parametrize("op", BY_LIBM, ids=lambda op: op.name)
+def test_numbers_beyond_the_kernels_agree_with_eager(variant, op):
     rng = np.random.default_rng(15)
     magnitudes = 10.0 ** np.repeat([7, 9, 12, 15, 18, 22, 100, 300], 50)
     x = rng.uniform(-1, 1, magnitudes.size) * magnitudes
-    ours = lanes(name)(x)
-    eager = np.array([getattr(Value(v), name)().data for v in x])
-    assert np.all(np.abs(ours) <= 1.0), worst(np.abs(ours), x)
+    ours = lanes(op.name)(x)
+    eager = np.array([getattr(Value(v), op.name)().data for v in x])
     errors = np.abs(ours - eager)
     assert np.all(errors <= 1e-12), worst(errors, x)
 
@@ -204,10 +171,10 @@ def test_sin_and_cos_of_large_numbers_agree_with_eager(variant, name):
 
 @pytest.mark.parametrize("op", UNARY, ids=lambda op: op.name)
 def test_special_numbers_give_what_libm_gives(variant, op):
-    x = np.array([v for v in SPECIAL if op.name not in ABSOLUTE_BOUNDS or not 1e6 < abs(v) < 1e309])
+    x = np.array([v for v in SPECIAL if not op.libm_beyond < abs(v) < math.inf])
     ours = lanes(op.name)(x)
     with np.errstate(all="ignore"):
-        reference = np.asarray(REFERENCES[op.name](x), dtype=np.float64)
+        reference = np.asarray(REFERENCES[op.name].numpy(x), dtype=np.float64)
     for v, a, b in zip(x, ours, reference, strict=True):
         same = bits(a) == bits(b) or abs(a - b) <= 4 * np.spacing(abs(b)) or a == b == 0.0
         assert same, f"{op.name}({v!r}) is {a!r}, libm says {b!r}"
@@ -218,7 +185,7 @@ def test_zeros_have_the_sign_that_libm_gives_them(variant, op):
     x = np.array([0.0, -0.0])
     ours = lanes(op.name)(x)
     with np.errstate(all="ignore"):
-        reference = np.asarray(REFERENCES[op.name](x), dtype=np.float64)
+        reference = np.asarray(REFERENCES[op.name].numpy(x), dtype=np.float64)
     if op.name == "relu":
         reference = x  # x < 0 ? 0 : x
     assert np.signbit(ours).tolist() == np.signbit(reference).tolist()
@@ -278,25 +245,13 @@ def test_derivatives_agree_with_eager(variant, op):
     assert gradient == pytest.approx(eager_gradient(function, x), rel=1e-12, abs=1e-13)
 
 
-BINARY = {
-    "add": (lambda a, b: a + b),
-    "sub": (lambda a, b: a - b),
-    "mul": (lambda a, b: a * b),
-    "div": (lambda a, b: a / b),
-    "pow": (lambda a, b: a**b),
-    "maximum": (lambda a, b: a.maximum(b)),
-    "minimum": (lambda a, b: a.minimum(b)),
-}
-
-
-def test_every_binary_op_is_tested_in_all_forms():
-    names = {op.name for op in _core.OPS if op.kind != "unary"} - {"vpow"}
-    assert names <= set(BINARY)
+# The sub and div of compiled functions among them, which eagerly are compositions. vpow: see pow.
+BINARY = [op.name for op in _core.OPS if op.kind != "unary" and op.name != "vpow"] + ["sub", "div"]
 
 
 @pytest.mark.parametrize("name", BINARY)
 def test_rows_and_uniform_operands_agree_with_eager(variant, name):
-    op = BINARY[name]
+    op = partial(apply, name)
     rng = np.random.default_rng(31)
     x = rng.uniform(0.3, 2.5, (77, 2))
     u = Value(1.3)

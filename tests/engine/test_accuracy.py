@@ -39,11 +39,9 @@ def test_errors_of_many_numbers_are_within_the_table_of_the_docs(text):
 
 
 def test_the_table_has_a_row_for_every_op():
+    """If this fails for a new op: python tools/accuracy.py --write NAME."""
     assert list(accuracy.stated_bounds()) == list(accuracy.OPS)
-    names = {op.name for op in _core.OPS}
-    rows = {"add": "x + y", "mul": "x * y", "pow": "x ** 1.7", "vpow": "x ** y", "abs": "abs(x)"}
-    rows |= {name: f"x.{name}(y)" for name in ("maximum", "minimum")}
-    assert {rows.get(name, f"x.{name}()") for name in names} <= set(accuracy.OPS)
+    assert {op.name for op in _core.OPS} | {"sub", "div"} == {r.name for r in accuracy.OPS.values()}
 
 
 def test_the_tool_sees_wrong_digits():
@@ -72,16 +70,18 @@ def test_no_bound_but_that_of_blocks_close_to_the_limit_is_above_six_ulp():
 def test_derivatives_in_the_tails_are_not_lost(name):
     x = np.array([19.0, 20.0, 37.0, 50.0, 300.0, -19.0, -37.0, -300.0])
     power = 2.0 if name == "tanh" else 1.0
-    expected = power**2 * np.exp(-power * np.abs(x))
+    x = np.concatenate([x, np.linspace(707.0, 708.39, 50) / power])  # to the last normal number
+    e = np.exp(-power * np.abs(x))
+    expected = pytest.approx(power**2 * e / (1 + e) ** 2, rel=1e-13, abs=0.0)
     leaves = [Value(v) for v in x]
     for v in leaves:
         getattr(v, name)().backward()
-    assert [v.grad for v in leaves] == pytest.approx(expected, rel=1e-13)
+    assert [v.grad for v in leaves] == expected
     before = _core.kernel_variant()
     f = mg.compile(lambda v: getattr(v, name)(), batch=True)
     for variant in accuracy.VARIANTS:
         if _core._set_kernel_variant(variant):
-            assert f.value_and_grad(x)[1] == pytest.approx(expected, rel=1e-13)
+            assert f.value_and_grad(x)[1] == expected
     _core._set_kernel_variant(before)
 
 

@@ -1,74 +1,28 @@
-"""Every op of the table: value, partials, limits, errors, label, name, stub and documentation.
-
-All of it iterates over `_core.OPS`. A new op needs no test here, unless its value has no reference
-in `operator`, `builtins`, `math` or NumPy: then its formula goes into REFERENCES.
+"""Every op of the table: value, partials, limits, errors and label. All of it iterates over
+`_core.OPS`: a new op needs no test here.
 """
 
-import ast
-import builtins
-import decimal
-import importlib.util
-import inspect
 import itertools
 import math
-import operator
-import pydoc
-import re
-from pathlib import Path
 
+import mpmath
 import numpy as np
 import pytest
+import references
 from gradcheck import assert_gradients
 from programs import bits
+from references import OPERATORS, REFERENCES
 
-import micrograd_fast as mg
-from micrograd_fast import _core
 from micrograd_fast._core import OPS, live_nodes
 from micrograd_fast.engine import Value
 
-ROOT = Path(__file__).resolve().parents[2]
-STUB = Path(_core.__file__).with_name("_core.pyi")
 EVERY_OP = pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 BINARY = [op for op in OPS if op.kind == "binary"]
-
-# Ops that Python spells with an operator; every other op is a method of its own name.
-OPERATORS = {"add": "__add__", "mul": "__mul__", "pow": "__pow__", "vpow": "__pow__"}
-
-
-def real_power(x, y):
-    """Python's, but ValueError where the result is complex."""
-    z = x**y
-    if isinstance(z, complex):
-        raise ValueError("no real result")
-    return z
-
-
-def sigmoid(x):
-    """By decimal arithmetic with forty digits; beyond 800 it is 0 or 1 to the last bit."""
-    if x != x:
-        return x
-    with decimal.localcontext() as context:
-        context.prec = 40
-        exact = decimal.Decimal(min(max(x, -800.0), 800.0))
-        return float(1 / (1 + (-exact).exp()))
-
-
-REFERENCES = {
-    "pow": real_power,
-    "vpow": real_power,
-    "sigmoid": sigmoid,
-    "relu": lambda x: 0.0 if x < 0 else x,
-}
 
 
 def reference(op):
     """What computes op on two floats, or one, without micrograd_fast."""
-    if op.name in REFERENCES:
-        return REFERENCES[op.name]
-    for module in (operator, builtins, math, np):
-        if hasattr(module, op.name):
-            return getattr(module, op.name)
-    pytest.fail(f"REFERENCES needs a formula for {op.name}")
+    return REFERENCES[op.name].python
 
 
 def n_numbers(op):
@@ -77,10 +31,7 @@ def n_numbers(op):
 
 
 def apply(op, x, *y):
-    """The op in Python's spelling. At least one operand is a Value."""
-    if op.name in OPERATORS:
-        return getattr(operator, OPERATORS[op.name])(x, *y)
-    return getattr(x, op.name)(*y)
+    return references.apply(op.name, x, *y)
 
 
 def as_operands(op, numbers):
@@ -116,102 +67,6 @@ def draws(op, rng, count):
         if n_numbers(op) == 1 or abs(numbers[0] - numbers[1]) > 0.01:
             drawn.append(numbers)
     return drawn
-
-
-# ---- the table itself ----
-
-
-def test_the_table_is_consistent():
-    names = [op.name for op in OPS]
-    assert len(set(names)) == len(names) >= 15
-    for op in OPS:
-        assert op.kind in ("unary", "binary", "param")
-        assert op.arity == (2 if op.kind == "binary" else 1)
-        assert op.lo < op.hi
-        assert op.label
-        assert repr(op).startswith(f"Op(name={op.name!r}, label={op.label!r}, kind=")
-        with pytest.raises(AttributeError):
-            op.name = "other"
-
-
-@EVERY_OP
-def test_an_op_has_its_python_name_on_value(op):
-    assert callable(vars(Value)[OPERATORS.get(op.name, op.name)])
-
-
-def test_value_has_no_method_that_names_no_op():
-    others = {"backward", "detach", "item"}
-    methods = {name for name, thing in vars(Value).items() if callable(thing) and name[0] != "_"}
-    assert methods - others == {op.name for op in OPS} - set(OPERATORS)
-
-
-@EVERY_OP
-def test_an_operator_is_in_the_stub(op):
-    stub = ast.parse(STUB.read_text())
-    (value,) = (n for n in stub.body if isinstance(n, ast.ClassDef) and n.name == "Value")
-    methods = {n.name for n in value.body if isinstance(n, ast.FunctionDef)}
-    assert OPERATORS.get(op.name, op.name) in methods
-
-
-def test_the_stub_has_the_methods_of_the_table():
-    """If this fails: python tools/stub.py."""
-    spec = importlib.util.spec_from_file_location("stub", ROOT / "tools" / "stub.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    text = STUB.read_text()
-    assert text == tool.rewritten(text)
-    other = text.replace('"""The hyperbolic tangent."""', '"""Tanh."""')
-    assert text != other and text == tool.rewritten(other)
-
-
-@EVERY_OP
-def test_a_method_has_its_docstring_and_its_signature(op):
-    assert bool(op.doc) != (op.name in OPERATORS)
-    if op.doc:
-        method = vars(Value)[op.name]
-        assert method.__doc__ == op.doc
-        assert str(inspect.signature(method)) == f"(self, /{', other' if op.arity == 2 else ''})"
-        assert op.doc in pydoc.render_doc(Value, renderer=pydoc.plaintext)
-
-
-@pytest.mark.parametrize("name", [op.name for op in BINARY if op.doc])
-def test_the_other_operand_is_given_by_place_or_by_name(name):
-    method = getattr(Value(1.0), name)
-    assert method(other=3.0).data == method(3.0).data
-    wrong = [((), {}), ((1.0, 2.0), {}), ((), {"othr": 1.0}), ((1.0,), {"other": 2.0})]
-    for args, kwargs in wrong:
-        with pytest.raises(TypeError, match=rf"{name}\(\) takes one argument: other"):
-            method(*args, **kwargs)
-
-
-@EVERY_OP
-def test_partials_are_finite_where_the_table_says_so(op):
-    """By compiled functions, whose arithmetic raises nothing. The column says neither too much nor,
-    which would cost time, too little."""
-    rows = np.array(list(itertools.product(SPECIAL, repeat=op.arity)))
-    exponents = SPECIAL if op.kind == "param" else [None]
-    finite = True
-    for k in exponents:
-        extra = [] if k is None else [k]
-        f = mg.compile(lambda row, extra=extra: apply(op, *row, *extra), batch=True)
-        with np.errstate(all="ignore"):
-            finite = finite and bool(np.isfinite(f.value_and_grad(rows)[1]).all())
-    assert op.finite_partials == finite
-    assert op.finite_partials or not op.is_choice
-
-
-def documented_ops():
-    """{name: label} from the first table of docs/ops.md."""
-    text = (ROOT / "docs" / "ops.md").read_text().partition("\n## ")[0]
-    rows = re.findall(
-        r"^\| `(\w+)` \| .+? \| `(\S+)` \|(?: [^|]+ \|){2}(?: [^|]+)? \|$", text, re.M
-    )
-    return dict(rows)
-
-
-def test_the_documentation_has_a_row_for_every_op_and_no_other():
-    expected = {op.name: op.label + "k" * (op.kind == "param") for op in OPS}
-    assert documented_ops() == expected
 
 
 # ---- value and label ----
@@ -262,6 +117,20 @@ def test_partials_agree_with_numeric_differences(op, rng):
             assert_gradients(lambda *xs: apply(op, *xs), numbers)
 
 
+@EVERY_OP
+def test_partials_are_the_references(op, rng):
+    for numbers in draws(op, rng, 25):
+        operands = as_operands(op, numbers)
+        out = apply(op, *operands)
+        out.backward()
+        ours = [v.grad for v in operands[: op.arity]]
+        xs = np.array([*numbers, out.data])
+        theirs = [slope(*xs) for slope in REFERENCES[op.name].slopes]
+        assert ours == pytest.approx([float(d) for d in theirs], rel=1e-12, abs=0.0)
+        exact = [d(*map(mpmath.mpf, numbers)) for d in REFERENCES[op.name].exact_slopes]
+        assert ours == pytest.approx([float(d) for d in exact[: op.arity]], rel=1e-12, abs=0.0)
+
+
 @pytest.mark.parametrize("op", BINARY, ids=lambda op: op.name)
 def test_one_node_as_both_operands_gets_both_partials(op, rng):
     for x, _ in draws(op, rng, 10):
@@ -284,7 +153,8 @@ def test_a_local_step_adds_the_partial_times_the_nodes_gradient(op, rng):
 def torch_gradients(torch, op, numbers):
     """PyTorch's value and gradients, in float64."""
     tensors = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in numbers]
-    z = getattr(torch, {"vpow": "pow"}.get(op.name, op.name))(*tensors)
+    name = {"vpow": "pow"}.get(op.name, op.name)
+    z = getattr(torch, name, getattr(torch.nn.functional, name, None))(*tensors)
     z.backward()
     return z.item(), [t.grad.item() for t in tensors[: op.arity]]
 
@@ -312,8 +182,6 @@ SPECIAL = [*ORDINARY, *LARGE, *SMALL, math.nan, math.inf, -math.inf]
 
 # NumPy does not say which of two zeros is the larger: it depends on the machine.
 UNSIGNED_ZERO = ("maximum", "minimum")
-# sigmoid's reference is exact, the op need not be.
-WITHIN_AN_ULP = ("sigmoid",)
 
 
 def limit_cases(op):
@@ -330,9 +198,12 @@ def acceptable(op, numbers):
     expected = python_outcome(op, numbers)
     if op.name in UNSIGNED_ZERO and numbers[0] == numbers[1] == 0.0:
         return {bits(0.0), bits(-0.0)}
-    if op.name in WITHIN_AN_ULP and not isinstance(expected, type):
-        exact = reference(op)(*numbers)
-        return {bits(z) for z in (exact, math.nextafter(exact, 0), math.nextafter(exact, 2))}
+    ulps = REFERENCES[op.name].eager_ulps
+    if ulps and not isinstance(expected, type):
+        near = [reference(op)(*numbers)]
+        for _ in range(ulps):
+            near += [math.nextafter(z, side) for z in near for side in (-math.inf, math.inf)]
+        return set(map(bits, near))
     return {expected}
 
 

@@ -6,6 +6,7 @@ of summation.
 """
 
 import numpy as np
+from references import REFERENCES
 
 TOLERANCE = 1e-12
 
@@ -87,22 +88,15 @@ def bound(x):
     return x if isinstance(x, Bound) else Bound(x)
 
 
-SLOPES = {
-    "exp": (np.exp, lambda x, z: z),
-    "log": (np.log, lambda x, z: 1 / x),
-    "log1p": (np.log1p, lambda x, z: 1 / (1 + x)),
-    "sqrt": (np.sqrt, lambda x, z: 0.5 / z),
-    "tanh": (np.tanh, lambda x, z: 1 - z * z),
-    "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), lambda x, z: z * (1 - z)),
-    "sin": (np.sin, lambda x, z: np.cos(x)),
-    "cos": (np.cos, lambda x, z: np.sin(x)),
-}
-for _name, (_f, _slope) in SLOPES.items():
-    setattr(
-        Bound,
-        _name,
-        lambda self, f=_f, d=_slope: Bound(f(self.z), [(self, d(self.z, f(self.z)))]),
-    )
+for _name, _op in REFERENCES.items():
+    if len(_op.slopes) == 1 and _name != "pow" and not hasattr(Bound, _name):
+        setattr(
+            Bound,
+            _name,
+            lambda self, f=_op.numpy, d=_op.slopes[0]: Bound(
+                f(self.z), [(self, d(self.z, f(self.z)))]
+            ),
+        )
 
 
 def take_bound(values, index):

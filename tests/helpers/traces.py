@@ -9,6 +9,7 @@ import operator
 import re
 
 import numpy as np
+from references import REFERENCES
 
 import micrograd_fast as mg
 from micrograd_fast import _core, functional
@@ -28,20 +29,10 @@ def ieee(function):
 OPS = {
     name: ieee(function)
     for name, function in {
-        "add": operator.add,
-        "sub": operator.sub,
-        "mul": operator.mul,
-        "div": operator.truediv,
+        **{name: op.numpy for name, op in REFERENCES.items()},
         "neg": operator.neg,
         "square": lambda x: x * x,
-        "pow": np.power,
-        "vpow": np.power,
-        "relu": lambda x: 0.0 if x < 0 else x,
-        "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
         "detach": lambda x: x,
-        **{f: getattr(np, f) for f in ("exp", "log", "log1p", "sqrt", "tanh", "sin", "cos", "abs")},
-        "maximum": np.maximum,
-        "minimum": np.minimum,
     }.items()
 }
 

@@ -1,0 +1,262 @@
+"""What each op is, said again: formulas that know nothing of src/ops.h, and what may differ.
+
+One entry an op: test_table.py fails where one is missing. `sub` and `div`, compositions for the
+eager engine, are ops of programs.
+"""
+
+import decimal
+import math
+import operator
+from collections.abc import Callable
+from typing import NamedTuple
+
+import mpmath
+import numpy as np
+
+# Ops that Python spells with an operator; every other op is a method of its own name.
+OPERATORS = {"add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__"}
+OPERATORS |= {"pow": "__pow__", "vpow": "__pow__"}
+
+
+def apply(name, x, *y):
+    """The op in Python's spelling. At least one operand is a Value."""
+    if name in OPERATORS:
+        return getattr(operator, OPERATORS[name])(x, *y)
+    return getattr(x, name)(*y)
+
+
+# ---- which numbers an op is asked for, beside those of its row ----
+
+
+def of_every_size(rng, n):
+    """Numbers of either sign, subnormal ones included."""
+    return 2.0 ** rng.uniform(-1074, 1023.99, n) * rng.choice([-1, 1], n)
+
+
+def near_zero(rng, n):
+    return 2.0 ** rng.uniform(-60, 0, n) * rng.choice([-1, 1], n)
+
+
+def anywhere(rng, n):
+    near = near_zero(rng, n)
+    return np.concatenate([of_every_size(rng, n), rng.normal(0, 3, n), near, 1 + near])
+
+
+def above_minus_one(rng, n):
+    near = near_zero(rng, n)
+    wide = np.abs(of_every_size(rng, n))
+    return np.concatenate([wide, near, -1 + np.abs(near), rng.normal(0, 3, n)])
+
+
+def where_exp_is_finite(rng, n):
+    far = [rng.uniform(-limit, limit, n) for limit in (750, 750, 40, 6, 6)]
+    return np.concatenate([*far, rng.normal(0, 3, n), near_zero(rng, n)])
+
+
+def with_quarter_turns(rng, n):
+    """The floats next to multiples of pi/2, up to a million and some beyond, among others."""
+    turns = np.concatenate([np.arange(1, n // 4), rng.integers(1, 636_000, n)]).astype(float)
+    beside = turns * (np.pi / 2)
+    beside += rng.integers(-3, 4, beside.size) * np.spacing(beside)
+    return np.concatenate([anywhere(rng, n), beside * rng.choice([-1, 1], beside.size)])
+
+
+# ---- the table ----
+
+
+class Reference(NamedTuple):
+    """python: of floats, raising what Python's floats and `math` raise. numpy: of arrays, in their
+    precision. slopes: the derivative by each operand, of arrays x, z (one operand) or x, y, z.
+    exact, exact_slopes: mpmath's, of x or x, y.
+
+    kernel_ulps: how far compiled code may be off, in units of the last place of the result, or of 1
+    (of_one); None where it is IEEE's arithmetic. eager_ulps: how far the eager op may be off
+    `python`. numbers(rng, n): operands.
+    """
+
+    python: Callable
+    numpy: Callable
+    slopes: tuple
+    exact: Callable
+    exact_slopes: tuple
+    kernel_ulps: float | None = None
+    of_one: bool = False
+    eager_ulps: int = 0
+    numbers: Callable = anywhere
+
+
+def real_power(x, y):
+    """Python's, but ValueError where the result is complex."""
+    z = x**y
+    if isinstance(z, complex):
+        raise ValueError("no real result")
+    return z
+
+
+def decimal_sigmoid(x):
+    """By decimal arithmetic with forty digits; beyond 800 it is 0 or 1 to the last bit."""
+    if x != x:
+        return x
+    with decimal.localcontext() as context:
+        context.prec = 40
+        exact = decimal.Decimal(min(max(x, -800.0), 800.0))
+        return float(1 / (1 + (-exact).exp()))
+
+
+def ones(x, *_):
+    return np.ones_like(x)
+
+
+REFERENCES = {
+    "add": Reference(
+        python=operator.add,
+        numpy=np.add,
+        slopes=(ones, ones),
+        exact=operator.add,
+        exact_slopes=(lambda x, y: 1, lambda x, y: 1),
+    ),
+    "sub": Reference(
+        python=operator.sub,
+        numpy=np.subtract,
+        slopes=(ones, lambda x, y, z: -np.ones_like(y)),
+        exact=operator.sub,
+        exact_slopes=(lambda x, y: 1, lambda x, y: -1),
+    ),
+    "mul": Reference(
+        python=operator.mul,
+        numpy=np.multiply,
+        slopes=(lambda x, y, z: y, lambda x, y, z: x),
+        exact=operator.mul,
+        exact_slopes=(lambda x, y: y, lambda x, y: x),
+    ),
+    "div": Reference(
+        python=operator.truediv,
+        numpy=np.divide,
+        slopes=(lambda x, y, z: 1 / y, lambda x, y, z: -z / y),
+        exact=operator.truediv,
+        exact_slopes=(lambda x, y: 1 / y, lambda x, y: -x / y**2),
+    ),
+    "pow": Reference(
+        python=real_power,
+        numpy=np.power,
+        slopes=(lambda x, y, z: y * x ** (y - 1),),
+        exact=operator.pow,
+        exact_slopes=(lambda x, y: y * x ** (y - 1),),
+    ),
+    "vpow": Reference(
+        python=real_power,
+        numpy=np.power,
+        slopes=(lambda x, y, z: y * x ** (y - 1), lambda x, y, z: z * np.log(x)),
+        exact=operator.pow,
+        exact_slopes=(lambda x, y: y * x ** (y - 1), lambda x, y: x**y * mpmath.log(x)),
+    ),
+    "exp": Reference(
+        python=math.exp,
+        numpy=np.exp,
+        slopes=(lambda x, z: z,),
+        exact=mpmath.exp,
+        exact_slopes=(mpmath.exp,),
+        kernel_ulps=4,
+        numbers=where_exp_is_finite,
+    ),
+    "log": Reference(
+        python=math.log,
+        numpy=np.log,
+        slopes=(lambda x, z: 1 / x,),
+        exact=mpmath.log,
+        exact_slopes=(lambda x: 1 / x,),
+        kernel_ulps=4,
+    ),
+    "log1p": Reference(
+        python=math.log1p,
+        numpy=np.log1p,
+        slopes=(lambda x, z: 1 / (1 + x),),
+        exact=mpmath.log1p,
+        exact_slopes=(lambda x: 1 / (1 + x),),
+        kernel_ulps=4,
+        numbers=above_minus_one,
+    ),
+    "sqrt": Reference(
+        python=math.sqrt,
+        numpy=np.sqrt,
+        slopes=(lambda x, z: 0.5 / z,),
+        exact=mpmath.sqrt,
+        exact_slopes=(lambda x: 1 / (2 * mpmath.sqrt(x)),),
+        kernel_ulps=0.5,
+    ),
+    "tanh": Reference(
+        python=math.tanh,
+        numpy=np.tanh,
+        slopes=(lambda x, z: 1 - z * z,),
+        exact=mpmath.tanh,
+        exact_slopes=(lambda x: mpmath.sech(x) ** 2,),
+        kernel_ulps=4,
+        numbers=where_exp_is_finite,
+    ),
+    "sigmoid": Reference(
+        python=decimal_sigmoid,
+        numpy=lambda x: np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-np.abs(x))),
+        slopes=(lambda x, z: z * (1 - z),),
+        exact=lambda x: 1 / (1 + mpmath.exp(-x)),
+        exact_slopes=(lambda x: mpmath.exp(-abs(x)) / (1 + mpmath.exp(-abs(x))) ** 2,),
+        kernel_ulps=4,
+        eager_ulps=1,
+        numbers=where_exp_is_finite,
+    ),
+    "relu": Reference(
+        python=lambda x: 0.0 if x < 0 else x,
+        numpy=lambda x: np.where(x < 0, x.dtype.type(0), x),
+        slopes=(lambda x, z: np.where(x > 0, 1.0, 0.0),),
+        exact=lambda x: max(x, mpmath.mpf(0)),
+        exact_slopes=(lambda x: int(x > 0),),
+        kernel_ulps=0,
+    ),
+    "sin": Reference(
+        python=math.sin,
+        numpy=np.sin,
+        slopes=(lambda x, z: np.cos(x),),
+        exact=mpmath.sin,
+        exact_slopes=(mpmath.cos,),
+        kernel_ulps=4,
+        of_one=True,
+        numbers=with_quarter_turns,
+    ),
+    "cos": Reference(
+        python=math.cos,
+        numpy=np.cos,
+        slopes=(lambda x, z: -np.sin(x),),
+        exact=mpmath.cos,
+        exact_slopes=(lambda x: -mpmath.sin(x),),
+        kernel_ulps=4,
+        of_one=True,
+        numbers=with_quarter_turns,
+    ),
+    "abs": Reference(
+        python=abs,
+        numpy=np.abs,
+        slopes=(lambda x, z: np.sign(x),),
+        exact=abs,
+        exact_slopes=(lambda x: -1 if x < 0 else 1,),
+        kernel_ulps=0,
+    ),
+    "maximum": Reference(
+        python=np.maximum,
+        numpy=np.maximum,
+        slopes=(
+            lambda x, y, z: (np.sign(x - y) + 1) / 2,
+            lambda x, y, z: (np.sign(y - x) + 1) / 2,
+        ),
+        exact=max,
+        exact_slopes=(lambda x, y: int(x > y), lambda x, y: int(y > x)),
+    ),
+    "minimum": Reference(
+        python=np.minimum,
+        numpy=np.minimum,
+        slopes=(
+            lambda x, y, z: (np.sign(y - x) + 1) / 2,
+            lambda x, y, z: (np.sign(x - y) + 1) / 2,
+        ),
+        exact=min,
+        exact_slopes=(lambda x, y: int(x < y), lambda x, y: int(y < x)),
+    ),
+}
