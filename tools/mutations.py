@@ -68,7 +68,7 @@ TOPICS = {
     "vecmath.h": ["vecmath", "accuracy", "compile_steps"],
     "replay_extremes.h": ["ties"], "extremes.h": ["ties"],
     "reach.h": ["compile_unreached"],
-    "ops.h": ["ops", "gradcheck", "vecmath"],
+    "ops.h": ["ops", "table", "gradcheck", "vecmath"],
     "eval.h": ["ops", "local_grads", "gradcheck", "accuracy"],
     "node_backward.h": ["ops", "local_grads", "gradcheck"],
     "seal.h": ["seal"],

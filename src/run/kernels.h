@@ -23,7 +23,8 @@
 MF_KERNELS("portable")
 #include "run/no_isa.h"
 
-#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+/* MF_PORTABLE_ALONE: for builds that are to be quick. */
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__) && !defined(MF_PORTABLE_ALONE)
 #define MF_HAS_X86_VARIANTS 1
 
 #include "run/isa_avx2.h"

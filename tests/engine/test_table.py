@@ -43,6 +43,14 @@ def test_the_table_is_consistent():
             op.name = "other"
 
 
+def tool_of(name):
+    """A file of tools/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
 @EVERY_OP
 def test_an_op_has_its_python_name_on_value(op):
     assert callable(vars(Value)[OPERATORS.get(op.name, op.name)])
@@ -55,7 +63,7 @@ def test_value_has_no_method_that_names_no_op():
 
 
 @EVERY_OP
-def test_an_operator_is_in_the_stub(op):
+def test_an_op_is_in_the_stub(op):
     stub = ast.parse(STUB.read_text())
     (value,) = (n for n in stub.body if isinstance(n, ast.ClassDef) and n.name == "Value")
     methods = {n.name for n in value.body if isinstance(n, ast.FunctionDef)}
@@ -64,9 +72,7 @@ def test_an_operator_is_in_the_stub(op):
 
 def test_the_stub_has_the_methods_of_the_table():
     """If this fails: python tools/stub.py."""
-    spec = importlib.util.spec_from_file_location("stub", ROOT / "tools" / "stub.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = tool_of("stub")
     text = STUB.read_text()
     assert text == tool.rewritten(text)
     other = text.replace('"""The hyperbolic tangent."""', '"""Tanh."""')
@@ -121,6 +127,13 @@ def documented_ops():
 def test_the_documentation_has_a_row_for_every_op_and_no_other():
     expected = {op.name: op.label + "k" * (op.kind == "param") for op in OPS}
     assert documented_ops() == expected
+
+
+def test_the_page_on_accuracy_has_a_row_for_every_op():
+    """If this fails for a new op: python tools/accuracy.py --write NAME."""
+    tool = tool_of("accuracy")
+    assert list(tool.stated_bounds()) == list(tool.OPS)
+    assert {op.name for op in OPS} | {"sub", "div"} == {row.name for row in tool.OPS.values()}
 
 
 def test_the_changelog_names_every_method():
