@@ -25,7 +25,7 @@ _ADDING = {"append", "extend", "add", "insert", "appendleft", "write", "writelin
 _ANY_NAME = {"vars", "dir", "__dict__", "attrgetter", "methodcaller", "__getattribute__"}
 _OPAQUE = {"micrograd_fast", "numpy"}
 _STANDARD = sys.stdlib_module_names - {"__main__"}
-_INSTALLED = ("site-packages", "dist-packages")
+_INSTALLED = {"site-packages", "dist-packages"}
 _OWN_LAYERS = "micrograd_fast.nn"
 _SOURCES = {"random", "_random", "numpy.random", "time", "datetime", "secrets", "uuid"}
 _COMPARED = {"builtins.set", "builtins.bytearray", "collections.deque", "array.array"}
@@ -58,7 +58,8 @@ def is_opaque(module: Any) -> bool:
         opaque = False
     elif not opaque:
         file = getattr(sys.modules.get(module), "__file__", None)
-        opaque = isinstance(file, str) and any(f in file for f in _INSTALLED)
+        folders = file.replace("\\", "/").split("/") if isinstance(file, str) else ()
+        opaque = not _INSTALLED.isdisjoint(folders)
     if len(_opaque) >= _CACHED:
         _opaque.clear()
     _opaque[module] = opaque
