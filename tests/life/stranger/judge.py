@@ -16,18 +16,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import referee as R
 import referee_calls
+from referee_calls import flat
 
 SPREADS = 50  # of the referee's own noise: two honest evaluations lie a few spreads apart
 RELATIVE = 1e-12  # of the sum of absolute terms: what docs/compile.md promises
 KNOWN = set()  # faults that are being mended: their programs are excused
 LOOSE = 1e-6  # a tolerance above this, relative, is counted apart: the number is ill-conditioned
-
-
-def flat(structure):
-    """The Values of lists and tuples, in order."""
-    if isinstance(structure, (list, tuple)):
-        return [v for s in structure for v in flat(s)]
-    return [structure]
 
 
 def run_package(source):

@@ -1,6 +1,6 @@
 """Runs many drawn programs, in processes of their own so that a crash is caught and shrunk too.
 
-    python tests/life/stranger/run.py --programs 20000 --seed 1 --variant avx2 --jobs 1
+    python tests/life/stranger/run.py --programs 20000 --seed 1 --variant avx2 --features
 
 Written from the documentation alone; keep it so. generator.py and its pieces draw, referee*.py and
 pulling.py compute, judge.py compares, shrink.py makes failures small.

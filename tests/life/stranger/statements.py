@@ -375,7 +375,9 @@ class Statements:
         elif kind == "of mixed":
             items = [self.atom() if d.chance(0.8) else "0.5" for _ in range(classes)]
             items[0] = f"P[{p.reserve(1)}]"
-            self._put("s", f"mg.take([{', '.join(items)}], {index})")
+            # A plain number that is taken is a plain number, unless a Value is added.
+            plus = f" + {items[0]}" if "0.5" in items else ""
+            self._put("s", f"mg.take([{', '.join(items)}], {index}){plus}")
         else:
             self._put("s", f"mg.take({p.vector(classes)}, {index})")
 
