@@ -414,6 +414,7 @@ def predict(model: nn.MLP, X: Floats) -> Ints:
 def digits_figure(X: Floats, y: Ints, predicted: Ints) -> Any:
     """Held-out digits with what was read in them, up to eight mistakes last, and the confusion."""
     from matplotlib.figure import Figure
+    from sklearn.metrics import ConfusionMatrixDisplay
 
     wrong = np.flatnonzero(predicted != y)[:8]
     correct = np.flatnonzero(predicted == y)[: 40 - len(wrong)]
@@ -429,16 +430,12 @@ def digits_figure(X: Floats, y: Ints, predicted: Ints) -> Any:
         text = str(predicted[i]) if read_right else f"{predicted[i]} ({y[i]})"
         cell.set_title(text, fontsize=10, color="black" if read_right else "red", pad=2)
 
-    confusion = np.zeros((10, 10), dtype=int)
-    np.add.at(confusion, (y, predicted), 1)
     axes = right.subplots()
-    axes.imshow(confusion, cmap="Blues")
-    for i, j in np.argwhere(confusion > 0):
-        colour = "white" if confusion[i, j] > confusion.max() / 2 else "black"
-        axes.text(j, i, str(confusion[i, j]), ha="center", va="center", color=colour)
-    axes.set_xticks(range(10))
-    axes.set_yticks(range(10))
-    axes.set_xlabel("read as")
-    axes.set_ylabel("true digit")
-    axes.set_title(f"{(predicted == y).mean():.1%} of {len(y)} right")
+    confusion = ConfusionMatrixDisplay.from_predictions(
+        y, predicted, labels=range(10), ax=axes, cmap="Blues", colorbar=False
+    )
+    for cell in confusion.text_.ravel():
+        cell.set_visible(cell.get_text() != "0")
+    title = f"{(predicted == y).mean():.1%} of {len(y)} right"
+    axes.set(xlabel="read as", ylabel="true digit", title=title)
     return figure
