@@ -16,6 +16,7 @@ import types
 import pytest
 from hypothesis import given, settings, strategies
 
+from micrograd_fast import _core
 from micrograd_fast._core import live_nodes
 
 settings.register_profile("dev", max_examples=100, deadline=None, derandomize=False)
@@ -24,10 +25,29 @@ settings.register_profile("repeat", max_examples=100, deadline=None, derandomize
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 ENGINES = ("micrograd", "micrograd_fast")
+VARIANTS = ("portable", "avx2", "avx512")  # of the kernels
+FRAGMENTS = pytest.StashKey()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--fragmented",
+        action="store_true",
+        help="start with a store full of holes: no two new nodes can count on consecutive ids",
+    )
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes seconds, mostly because micrograd does")
+    if config.getoption("--fragmented"):
+        config.stash[FRAGMENTS] = fragments(40_000)
+
+
+def fragments(n):
+    """Every second of n new nodes or so, by chance; the records between them are free."""
+    draw = random.Random(int(os.environ.get("MF_TEST_SEED", 1)))
+    values = [_core.Value(0.0) for _ in range(n)]
+    return [v for v in values if draw.random() < 0.5]
 
 
 def skipped_is_failed(report):
@@ -113,6 +133,17 @@ def gc_off():
     yield
     gc.enable()
     gc.unfreeze()
+
+
+@pytest.fixture(params=VARIANTS)
+def variant(request):
+    """Every instruction set in turn that runs on this machine."""
+    before = _core.kernel_variant()
+    if not _core._set_kernel_variant(request.param):
+        pytest.skip(f"{request.param} does not run on this machine")
+    assert _core.kernel_variant() == request.param
+    yield request.param
+    _core._set_kernel_variant(before)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import micrograd_fast as mg
-from micrograd_fast import Value, _core, functional, nn
+from micrograd_fast import Value, functional, nn
 
 
 def close(ours, theirs):
@@ -65,31 +65,25 @@ EVERY_OP = {
 }
 
 
-@pytest.mark.parametrize("variant", ["portable", "avx2", "avx512"])
 @pytest.mark.parametrize("name", EVERY_OP)
 def test_every_op_compiles_to_eager_values_and_gradients(name, variant):
-    if not _core._set_kernel_variant(variant):
-        pytest.skip(f"no {variant} here")
-    try:
-        function = EVERY_OP[name]
-        points = np.random.default_rng(5).uniform(0.2, 2.5, size=(37, 2))
-        eager = []
-        for x, y in points.tolist():
-            a, b = Value(x), Value(y)
-            out = function(a, b)
-            out.backward()
-            eager.append((out.data, a.grad, b.grad))
-        values, gradients = mg.compile(lambda p: function(*p), batch=True).value_and_grad(points)
-        close(values, [e[0] for e in eager])
-        assert gradients == pytest.approx(np.array([e[1:] for e in eager]), rel=1e-12, abs=1e-13)
-        compiled = mg.compile(function)
-        for (x, y), expected in zip(points.tolist()[:5], eager, strict=False):
-            a, b = Value(x), Value(y)
-            out = compiled(a, b)
-            out.backward()
-            assert (out.data, a.grad, b.grad) == pytest.approx(expected, rel=1e-12, abs=1e-13)
-    finally:
-        _core._set_kernel_variant(None)
+    function = EVERY_OP[name]
+    points = np.random.default_rng(5).uniform(0.2, 2.5, size=(37, 2))
+    eager = []
+    for x, y in points.tolist():
+        a, b = Value(x), Value(y)
+        out = function(a, b)
+        out.backward()
+        eager.append((out.data, a.grad, b.grad))
+    values, gradients = mg.compile(lambda p: function(*p), batch=True).value_and_grad(points)
+    close(values, [e[0] for e in eager])
+    assert gradients == pytest.approx(np.array([e[1:] for e in eager]), rel=1e-12, abs=1e-13)
+    compiled = mg.compile(function)
+    for (x, y), expected in zip(points.tolist()[:5], eager, strict=False):
+        a, b = Value(x), Value(y)
+        out = compiled(a, b)
+        out.backward()
+        assert (out.data, a.grad, b.grad) == pytest.approx(expected, rel=1e-12, abs=1e-13)
 
 
 def test_take_picks_by_an_input_and_passes_gradient_to_what_was_picked():

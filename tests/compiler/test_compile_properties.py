@@ -8,7 +8,8 @@ import random
 import numpy as np
 import pytest
 from bounds import assert_near
-from cases import VARIANTS, Case, assert_agrees, assert_agrees_with_pytorch
+from cases import Case, assert_agrees, assert_agrees_with_pytorch
+from conftest import VARIANTS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

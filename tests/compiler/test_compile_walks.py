@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from programs import reachable
 
 import micrograd_fast as mg
 from micrograd_fast.engine import Value
@@ -33,18 +34,8 @@ def raise_mine():
 
 def walk_by_hand(root):
     """micrograd's backward(), as many programs spell it out."""
-    order, seen = [], set()
-
-    def visit(v):
-        if v not in seen:
-            seen.add(v)
-            for child in v._prev:
-                visit(child)
-            order.append(v)
-
-    visit(root)
     root.grad = 1.0
-    for v in reversed(order):
+    for v in reversed(reachable([root])):
         v._backward()
 
 

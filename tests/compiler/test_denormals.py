@@ -15,7 +15,6 @@ from micrograd_fast.engine import Value
 FLUSHES = platform.machine() in ("x86_64", "AMD64")  # elsewhere nothing is gained by it
 SMALLEST = 2.0**-1022
 TINY = 5e-324
-VARIANTS = ["portable", "avx2", "avx512"]
 
 
 def is_denormal(x):
@@ -33,15 +32,6 @@ def no_switch_stays_on():
     assert exact_arithmetic_here()
     yield
     assert exact_arithmetic_here()
-
-
-@pytest.fixture(params=VARIANTS)
-def variant(request):
-    before = _core.kernel_variant()
-    if not _core._set_kernel_variant(request.param):
-        pytest.skip(f"{request.param} does not run on this machine")
-    yield request.param
-    _core._set_kernel_variant(before)
 
 
 # ---- optimizers ----

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from conftest import VARIANTS
 from programs import bits
 from references import REFERENCES, apply
 
@@ -16,7 +17,6 @@ import micrograd_fast as mg
 from micrograd_fast import _core
 from micrograd_fast.engine import Value
 
-VARIANTS = ["portable", "avx2", "avx512"]
 UNARY = [op for op in _core.OPS if op.kind == "unary"]
 EXACT = np.longdouble if np.finfo(np.longdouble).eps < 1e-18 else np.float64
 LIBM_ULPS = 0.0 if EXACT is np.longdouble else 1.0
@@ -31,17 +31,6 @@ SPECIAL += [709.0, 710.0, -708.0, -745.0, -746.0, -800.0, math.inf, -math.inf, m
 POW_SPECIAL = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 3.0, -3.0, 1 / 3, 1e300, -1e300]
 POW_SPECIAL += [5e-324, -5e-324, 2.0**52 + 1, 2.0**53 + 2, -(2.0**52 + 1), math.inf, -math.inf]
 POW_SPECIAL += [math.nan]
-
-
-@pytest.fixture(params=VARIANTS)
-def variant(request):
-    """Every instruction set in turn that runs on this machine."""
-    before = _core.kernel_variant()
-    if not _core._set_kernel_variant(request.param):
-        pytest.skip(f"{request.param} does not run on this machine")
-    assert _core.kernel_variant() == request.param
-    yield request.param
-    _core._set_kernel_variant(before)
 
 
 def lanes(name):

@@ -11,7 +11,6 @@ from micrograd_fast import _core
 from micrograd_fast._core import live_nodes
 from micrograd_fast.engine import Value
 
-VARIANTS = ["portable", "avx2", "avx512"]
 FUNCTIONS = {"maximum": (mg.maximum, np.max, 1.0), "minimum": (mg.minimum, np.min, -1.0)}
 BOTH = pytest.mark.parametrize("name", FUNCTIONS)
 
@@ -28,15 +27,6 @@ def eager(numbers, name):
     out = FUNCTIONS[name][0](*values)
     out.backward()
     return out.data, [v.grad for v in values]
-
-
-@pytest.fixture(params=VARIANTS)
-def variant(request):
-    before = _core.kernel_variant()
-    if not _core._set_kernel_variant(request.param):
-        pytest.skip(f"{request.param} does not run on this machine")
-    yield request.param
-    _core._set_kernel_variant(before)
 
 
 CASES = [

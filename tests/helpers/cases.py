@@ -12,8 +12,6 @@ import micrograd_fast as mg
 from micrograd_fast import _core
 from micrograd_fast.engine import Value
 
-VARIANTS = ["portable", "avx2", "avx512"]
-
 
 class Case:
     """make(params, take) gives function(x, k, v): a list of inputs, an index 0..2, Value arguments;
