@@ -342,6 +342,11 @@ QUIET = {
     "an unrelated attribute": (OWN, "model.history = [1]"),
     "a parameter's data": (LAYERS, "model.parameters()[0].data = 3.0"),
     "an equal number in a list": ("c = [2.0]\ndef f(x): return x * c[0]", "c[0] = float('2.0')"),
+    "an equal tuple": ("c = (1.0, 'a')\ndef f(x): return x * c[0]", "c = (float('1.0'), 'a')"),
+    "an equal number in a slot": (
+        "class A: __slots__ = ('k',)\na = A()\na.k = 2.0\ndef f(x): return x * a.k",
+        "a.k = float('2.0')",
+    ),
     "equal bytes in an array": ("c = np.ones(3)\ndef f(x): return x * c[0]", "c[:] = 1.0"),
     "an unrelated class attribute": (OWN, "Scaled.count = 1"),
     "a log": ("log = []\ndef f(x):\n log.append(1)\n return x * 2", "log.append(3)"),

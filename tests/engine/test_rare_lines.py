@@ -70,6 +70,14 @@ def test_several_results_have_no_gradient_in_a_run_of_their_own():
         trace.special.run((1.0,), {}, None, True)
 
 
+def test_other_params_of_the_same_number_are_other_params():
+    p, q = Value(2.0), Value(3.0)
+    f = mg.compile(lambda x: x * p + x * x * q)
+    assert f.value_and_grad(5.0, params=[p])[1].tolist() == [5.0]
+    assert f.value_and_grad(5.0, params=[q])[1].tolist() == [25.0]
+    assert f.value_and_grad(5.0, params=[p])[1].tolist() == [5.0]
+
+
 def test_a_dict_with_another_number_of_items_is_traced_anew():
     f = mg.compile(lambda d: sum(d.values()))
     assert f({"a": 1.0}).data == 1.0

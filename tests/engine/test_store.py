@@ -112,6 +112,7 @@ OPERATIONS = {
     "negate": "-x",
     "tanh": "x.tanh()",
     "custom": "Value(1.0, (x, y, x, y, x), 'five')",
+    "local grads": "Value(1.0, (x, y, x), (2.0, 3.0, 4.0))",
     "affine": "_core.affine([x, y], [1.0, y], x, 'tanh')",
     "dot": "_core.dot([x, y], [y, 2.0])",
     "total": "_core.total([x, y, 1.0, 2])",
@@ -147,6 +148,28 @@ def test_every_failing_allocation_raises_memory_error_and_leaks_nothing(operatio
         assert failures > 0
         (x * y).backward()
         assert (x.grad, y.grad) == (3.0, 2.0)
+    """)
+
+
+@pytest.mark.parametrize("n", range(3))
+def test_a_collection_without_memory_leaves_garbage_to_the_next(n):
+    # The collection fills three lists, whose first memory it has to ask for.
+    run_fresh(f"""
+        def preserved(*children):
+            out = Value(1.0, children, "custom")
+            out.history = [out]
+            return out
+
+        gc.disable()
+        x = Value(2.0)
+        live = _core.live_nodes()
+        preserved(preserved(x * 2 + x) * 3, preserved(x).tanh()) + 1
+        _core._set_limits(fail_after={n})
+        gc.collect()
+        assert _core.live_nodes() > live
+        _core._set_limits()
+        gc.collect()
+        assert _core.live_nodes() == live
     """)
 
 
@@ -198,4 +221,38 @@ def test_the_id_limit_at_every_node_of_an_operation_leaks_nothing(operation):
         _core._set_limits()
         (x * y).backward()
         assert (x.grad, y.grad) == (3.0, 2.0)
+    """)
+
+
+# What runs before the limit; what has no room for its node then.
+ELSEWHERE = {
+    "an exponent, where a program has replaced the constructor": (
+        "init = Value.__init__; Value.__init__ = lambda self, *a, **k: init(self, *a, **k)",
+        "x**3",
+    ),
+    "an input of a subclass": (
+        "class Mine(Value): pass\ntrace = _core.Trace()",
+        "trace.__enter__().input(Mine)",
+    ),
+}
+
+
+@pytest.mark.parametrize("before, operation", ELSEWHERE.values(), ids=ELSEWHERE.keys())
+def test_the_id_limit_raises_memory_error_on_rare_ways_too(before, operation):
+    run_fresh(f"""
+x, fillers = Value(2.0), []
+_core._set_limits(max_nodes_to=5000)
+try:
+    while True:
+        fillers.append(Value(0.0))
+except MemoryError:
+    pass
+{before}
+try:
+    {operation}
+except MemoryError:
+    pass
+else:
+    raise AssertionError("no MemoryError")
+assert _core.live_nodes() == 5000
     """)
