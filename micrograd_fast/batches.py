@@ -28,7 +28,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "maximum": lambda x, y: x.maximum(y),
     "minimum": lambda x, y: x.minimum(y),
     "square": lambda x: x**2,
-    **{name: methodcaller(name) for name in ("exp", "log", "log1p", "sqrt", "tanh", "sin", "cos")},
+    **{op.name: methodcaller(op.name) for op in _core.OPS if op.kind == "unary"},
 }
 _compiled: dict[str, Any] = {}
 
