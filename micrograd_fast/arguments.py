@@ -1,7 +1,7 @@
 """The arguments and results of compiled functions: what is read, what the traced function sees.
 
-Every argument has a key, a tuple that says all that a trace may depend on
-(src/call/signature.pxi lists them); arguments of the same keys are served by the same trace.
+Every argument is of a kind, which says all that a trace may depend on; src/call/kinds.pxi has them.
+Arguments of the same kinds are served by the same trace.
 """
 
 from __future__ import annotations
@@ -15,51 +15,74 @@ if TYPE_CHECKING:
     from typing import Any
 
 Batch = _core.Batch
+ARRAYS = (_core.ArrayKind, _core.BatchKind)
 
-NESTED = ("list", "tuple", "dict")
+
+class GradientOf:
+    """Whose gradient a call is asked for."""
+
+    RESULTS = 0  # backward() of theirs, through the graph
+    ARGUMENT = 1  # the first argument, an array
+    ARRAYS = 2  # all arrays, sample by sample
+    PARAMS = 3  # leaf Values
 
 
 # ---- reading ----
 
 
 class Reader:
-    """Reads the arguments of a call: a key for each (see src/call/signature.pxi), and the argument
-    in the plain form that such a key stands for: a float, a Value, a contiguous float64 array.
+    """Reads the arguments of a call: the kind of each, and the argument in the plain form that the
+    core reads: a float, a Value, a contiguous float64 array.
 
-    wanted: whose gradient is asked for: "argument 0", "arrays", "params", or "" for a graph.
+    wanted: of GradientOf.
     """
 
-    def __init__(self, batch: bool, wanted: str) -> None:
+    def __init__(self, batch: bool, wanted: int) -> None:
         self.batch = batch
         self.wanted = wanted
         self.n_samples = -1
         self.lists: list[tuple[str, int]] = []  # those that hold nothing but plain numbers
 
-    def read(self, arg: Any, name: str) -> tuple[Any, Any]:
-        """(key, plain argument). Raises TypeError or ValueError naming the argument."""
+    def read_all(self, args: Any, kwargs: Any, function: str) -> tuple[_core.Signature, Any, Any]:
+        """(signature, plain arguments, plain ones by their words)"""
+        read = [
+            self.read(a, f"argument {k}", k == 0 and self.wanted == GradientOf.ARGUMENT)
+            for k, a in enumerate(args)
+        ]
+        named = {w: self.read(kwargs[w], f"argument {w!r}") for w in sorted(kwargs)}
+        self.check(function)
+        kinds = [kind for kind, _ in read]
+        words = [(w, kind) for w, (kind, _) in named.items()]
+        signature = _core.Signature(tuple(kinds), tuple(words), self.batch)
+        return signature, tuple([a for _, a in read]), {w: a for w, (_, a) in named.items()}
+
+    def read(self, arg: Any, name: str, wants: bool = False) -> tuple[_core.Kind, Any]:
+        """(kind, plain argument). wants: this one's gradient is asked for.
+
+        Raises TypeError or ValueError naming the argument.
+        """
         kind = type(arg)
         if isinstance(arg, Value):
-            # A class's own operators are part of the trace. By id, as other classes.
-            return ("value",) if kind is Value else ("value of", id(kind), kind), arg
+            return _core.ValueKind(kind), arg  # a class's own operators are part of the trace
         if isinstance(arg, float):
-            return ("number",), plain_float(arg)
+            return _core.NumberKind(), plain_float(arg)
         if arg is None or kind in (int, bool, str):
-            return ("static", kind, arg), arg
-        # What a class method gets since Python 3.13. By id: metaclasses may call classes equal.
-        if isinstance(arg, type):
-            return ("class", id(arg), arg), arg
+            return _core.StaticKind(arg), arg
+        if isinstance(arg, type):  # what a class method gets since Python 3.13
+            return _core.ClassKind(arg), arg
         if kind in (list, tuple):
             read = [self.read(a, f"{name}[{k}]") for k, a in enumerate(arg)]
-            key = (kind.__name__, tuple([k for k, _ in read]))
-            if _core.numbers_only(key):
+            make = _core.ListKind if kind is list else _core.TupleKind
+            nested = make(tuple([k for k, _ in read]))
+            if _core.numbers_only(nested):
                 self.lists.append((name, len(read)))
-            return key, kind(a for _, a in read)
+            return nested, kind(a for _, a in read)
         if kind is dict:
             return self._dict(list(arg.items()), name)
         if isinstance(arg, Batch):
             return self._batch(arg, name)
         if is_array(arg):
-            return self._array(arg, name)
+            return self._array(arg, name, wants)
         raise TypeError(
             f"{name} is {kind.__name__!r}: a compiled function takes arrays, numbers, Values, "
             "lists, tuples and dicts of them, and int, bool, str, None and classes as constants"
@@ -82,7 +105,7 @@ class Reader:
                     "the same in all samples"
                 )
 
-    def _dict(self, items: list[tuple[Any, Any]], name: str) -> tuple[Any, Any]:
+    def _dict(self, items: list[tuple[Any, Any]], name: str) -> tuple[_core.Kind, Any]:
         for word, _ in items:
             if type(word) not in (str, int):
                 raise TypeError(
@@ -90,32 +113,33 @@ class Reader:
                     "or int"
                 )
         read = [(word, self.read(a, f"{name}[{word!r}]")) for word, a in items]
-        key = ("dict", tuple([k for _, (k, _) in read]), tuple([word for word, _ in read]))
-        return key, {word: a for word, (_, a) in read}
+        kinds = tuple([k for _, (k, _) in read])
+        words = tuple([word for word, _ in read])
+        return _core.DictKind(kinds, words), {word: a for word, (_, a) in read}
 
-    def _batch(self, arg: Batch, name: str) -> tuple[Any, Any]:
+    def _batch(self, arg: Batch, name: str) -> tuple[_core.Kind, Any]:
         if not self.batch:
             raise TypeError(f"{name} is a Batch, which only a batched function takes")
-        if self.wanted == "arrays" or not arg._has_graph():
+        if self.wanted == GradientOf.ARRAYS or not arg._has_graph():
             return self._array(arg.data, name)
-        if self.wanted:
+        if self.wanted != GradientOf.RESULTS:
             raise TypeError(
                 f"{name} is a Batch with a graph, which value_and_grad with params does not "
                 "follow: give its data"
             )
         self._count(len(arg), name)
-        return ("batch", arg.data.shape[1:]), arg
+        return _core.BatchKind(arg.data.shape[1:]), arg
 
-    def _array(self, arg: Any, name: str) -> tuple[Any, Any]:
+    def _array(self, arg: Any, name: str, wants: bool = False) -> tuple[_core.Kind, Any]:
         array = plain_array(arg, name)
         if array.ndim == 0:
-            return ("number",), float(array)
-        wants = self.wanted in ("arrays", name)
+            return _core.NumberKind(), float(array)
+        wants = wants or self.wanted == GradientOf.ARRAYS
         shape = array.shape
         if self.batch:
             self._count(len(array), name)
             shape = shape[1:]
-        return ("array grad" if wants else "array", shape), array
+        return _core.ArrayKind(shape, wants), array
 
     def _count(self, n_samples: int, name: str) -> None:
         if self.n_samples not in (-1, n_samples):
@@ -173,67 +197,7 @@ def _is_plain(array: Any) -> bool:
     return bool(same and flags.c_contiguous and flags.aligned)
 
 
-# ---- what a trace makes of keys ----
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
-
-
-def input_kinds(key: Any, batch: bool) -> list[str]:
-    """What the plan must know of every input that an argument of this key is."""
-    tag = key[0]
-    if tag in ("static", "class"):
-        return []
-    if tag in NESTED:
-        return [kind for item in key[1] for kind in input_kinds(item, batch)]
-    if tag in ("value", "value of", "number"):
-        return ["uniform" if tag == "number" else "uniform grad"]
-    kind = ("lane" if batch else "uniform") + ("" if tag == "array" else " grad")
-    return [kind] * _size(key[1])
-
-
-def shapes_wanted(key: Any, arg: Any) -> list[tuple[int, ...]]:
-    """The shapes of the arrays in an argument whose gradient is asked for, from the left."""
-    if key[0] in NESTED:
-        items = arg.values() if key[0] == "dict" else arg
-        pairs = zip(key[1], items, strict=True)
-        return [shape for k, item in pairs for shape in shapes_wanted(k, item)]
-    return [arg.shape] if key[0] == "array grad" else []
-
-
-def _nested(shape: tuple[int, ...], next_value: Any) -> Any:
-    """Values in the shape of an array: nested lists."""
-    if not shape:
-        return next_value()
-    return [_nested(shape[1:], next_value) for _ in range(shape[0])]
-
-
-def placeholders(key: Any, trace: Any) -> Any:
-    """What the traced function sees for an argument of this key."""
-    tag = key[0]
-    if tag in ("value", "number"):
-        return trace.input()
-    if tag == "value of":
-        return trace.input(key[2])
-    if tag in ("static", "class"):
-        return key[2]
-    if tag in NESTED:
-        items = [placeholders(item, trace) for item in key[1]]
-        if tag == "dict":
-            return dict(zip(key[2], items, strict=True))
-        return items if tag == "list" else tuple(items)
-    return _nested(key[1], trace.input)
-
-
-def classes(key: Any) -> list[type]:
-    """Classes of Values, subclasses of Value, in an argument of this key."""
-    if key[0] in NESTED:
-        return [kind for item in key[1] for kind in classes(item)]
-    return [key[2]] if key[0] == "value of" else []
+# ---- inside a trace ----
 
 
 def inlined(arg: Any, batch: bool, name: str) -> Any:
@@ -255,19 +219,18 @@ def inlined(arg: Any, batch: bool, name: str) -> Any:
     if array.ndim and batch:
         _core.check_not_tracing("a batched function of an array")
     numbers = iter(array.ravel().tolist())
-    return _nested(array.shape, lambda: Value(next(numbers)))
+    return _core.nested(array.shape, lambda: Value(next(numbers)))
 
 
-def hint(key: Any, batch: bool) -> str:
+def hint(signature: _core.Signature) -> str:
     """What a TypeError in the traced function may come from: arrays of one number a sample."""
-    args, kwargs = key
-    named = [(f"argument {k}", a) for k, a in enumerate(args)]
-    named += [(f"argument {word!r}", a) for word, a in kwargs]
-    for name, k in named:
-        if k[0] in ("array", "array grad", "batch") and k[1] and k[1][-1] == 1:
-            shape = ", ".join(map(str, (*(("B",) if batch else ()), *k[1])))
+    batch = signature.batch
+    for word, kind in signature.named():
+        if isinstance(kind, ARRAYS) and kind.shape and kind.shape[-1] == 1:
+            name = f"argument {word!r}"
+            shape = ", ".join(map(str, (*(("B",) if batch else ()), *kind.shape)))
             shape += "," if "," not in shape else ""
-            index = ", ".join([":"] * (len(k[1]) - 1 + batch) + ["0"])
+            index = ", ".join([":"] * (len(kind.shape) - 1 + batch) + ["0"])
             return (
                 f"{name} of shape ({shape}) arrives as a list of one Value: give {name}[{index}] "
                 "if it is meant as a number"
@@ -308,15 +271,14 @@ def unflatten(tree: Any, values: Iterator[Any]) -> Any:
     return items if make is list else make(items)
 
 
-def no_value(name: str, key: Any) -> str:
+def no_value(name: str, signature: _core.Signature) -> str:
     """Says that a function returned no Value, and which argument that may come from."""
-    args, kwargs = key
     text = f"{name} returned no Value, there is nothing to compile"
-    for where, k in [*enumerate(args), *kwargs]:
-        if k[0] == "static" and k[1] is int:
+    for where, kind in signature.named():
+        if isinstance(kind, _core.StaticKind) and type(kind.value) is int:
             text += (
-                f": argument {where!r}, {k[2]}, is an int, which is a constant; {k[2]}.0 or an "
-                "array is an input"
+                f": argument {where!r}, {kind.value}, is an int, which is a constant; "
+                f"{kind.value}.0 or an array is an input"
             )
             break
     return text
@@ -325,39 +287,49 @@ def no_value(name: str, key: Any) -> str:
 # ---- why calls are traced anew ----
 
 
-def changing(keys: Iterable[Any]) -> str:
-    """Which argument differs most among the keys of calls, and what to do about it."""
-    keys = list(keys)
-    columns: dict[str, list[Any]] = {}
-    for args, kwargs in keys:
-        for word, key in [*enumerate(args), *kwargs]:
-            columns.setdefault(f"argument {word!r}", []).append(key)
+def changing(signatures: Iterable[_core.Signature]) -> str:
+    """Which argument differs most among the signatures of calls, and what to do about it."""
+    columns: dict[str, list[_core.Kind]] = {}
+    for signature in signatures:
+        for word, kind in signature.named():
+            columns.setdefault(f"argument {word!r}", []).append(kind)
     found = [_variety(name, column) for name, column in columns.items()]
     n, text = max(found, default=(0, ""), key=lambda pair: pair[0])
     return text if n > 1 else "it is called with other numbers of arguments"
 
 
 def _variety(name: str, column: list[Any]) -> tuple[int, str]:
-    """How many different keys an argument had, and how they differ."""
+    """How many different kinds an argument was of, and how they differ."""
     distinct = list(dict.fromkeys(column))
     n, first = len(distinct), distinct[0]
-    tag = first[0] if len({key[0] for key in distinct}) == 1 else "mixed"
     if n == 1:
         return 1, ""
-    if tag in NESTED:
-        if len({(len(key[1]), *key[2:]) for key in distinct}) > 1:
-            return n, f"{name} is a {tag} that had {n} structures: numbers in an array have one"
-        words = first[2] if tag == "dict" else range(len(first[1]))
-        parts = zip(words, *[key[1] for key in column], strict=True)
+    if len({(type(kind), getattr(kind, "wants", None)) for kind in distinct}) > 1:
+        return n, f"{name} came in {n} kinds, each with a trace of its own"
+    if isinstance(first, _core.NestedKind):
+        words = getattr(first, "words", range(len(first.items)))
+        if len({(len(kind.items), getattr(kind, "words", ())) for kind in distinct}) > 1:
+            structure = {_core.ListKind: "list", _core.TupleKind: "tuple"}.get(type(first), "dict")
+            return n, (
+                f"{name} is a {structure} that had {n} structures: numbers in an array have one"
+            )
+        parts = zip(words, *[kind.items for kind in column], strict=True)
         return max(_variety(f"{name}[{word!r}]", part) for word, *part in parts)
-    if tag == "static" and {key[1] for key in distinct} == {int}:
-        return n, (
+    if isinstance(first, ARRAYS):
+        return n, f"{name} is an array that had {n} shapes, each with a trace of its own: pad it"
+    if isinstance(first, (_core.StaticKind, _core.ClassKind)):
+        return n, _constants(name, distinct)
+    return n, f"{name} came in {n} kinds, each with a trace of its own"
+
+
+def _constants(name: str, distinct: list[Any]) -> str:
+    """That an argument is a constant of each trace, and has many values."""
+    n = len(distinct)
+    if {type(kind.value) for kind in distinct} == {int}:
+        return (
             f"{name} is an int that had {n} values, each a constant of a trace of its own: give it "
             "as a float or a NumPy integer if it need not be a constant"
         )
-    if tag in ("static", "class"):
-        kind = "class" if tag == "class" else first[1].__name__
-        return n, f"{name} is a {kind} that had {n} values, each a constant of a trace of its own"
-    if tag in ("array", "array grad", "batch"):
-        return n, f"{name} is an array that had {n} shapes, each with a trace of its own: pad it"
-    return n, f"{name} came in {n} kinds, each with a trace of its own"
+    is_class = isinstance(distinct[0], _core.ClassKind)
+    what = "class" if is_class else type(distinct[0].value).__name__
+    return f"{name} is a {what} that had {n} values, each a constant of a trace of its own"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from micrograd_fast import _core, arguments, batches, observe
+from micrograd_fast.arguments import GradientOf
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -39,47 +40,30 @@ def _floats(numbers: bytearray | memoryview | list[float]) -> Any:
     return np.array(numbers, dtype=np.float64)
 
 
-class _Trace:
-    """A trace for one signature: what was traced, and what serves the calls.
+def _specialization(
+    function: Any, name: str, signature: _core.Signature, reason: str = ""
+) -> _core.Specialization:
+    """Traces a function for calls of a signature.
 
-    reason: why it was made, in words, where another went before it.
+    reason: why, in words, where another trace went before it.
     """
-
-    def __init__(self, function: Any, name: str, key: Any, batch: bool, reason: str = "") -> None:
-        trace = _core.Trace()
-        args, kwargs = key
-        self.reason = reason
-        try:
-            result, watched = observe.run(
-                function,
-                name,
-                trace,
-                [arguments.placeholders(k, trace) for k in args],
-                {word: arguments.placeholders(k, trace) for word, k in kwargs},
-                tuple(arguments.classes(("tuple", [*args, *[k for _, k in kwargs]]))),
-            )
-        except TypeError as error:
-            hint = arguments.hint(key, batch) if type(error) is TypeError else ""
-            if hint:
-                raise TypeError(f"{error} ({hint})") from error
-            raise
-        values: list[Value] = []
-        tree = arguments.flatten(result, values, name)
-        if not values:
-            raise TypeError(arguments.no_value(name, key))
-        self.traced, captured = trace.program(values)
-        keys = [*args, *[k for _, k in kwargs]]
-        kinds = [kind for k in keys for kind in arguments.input_kinds(k, batch)]
-        self.captured, self.tree = captured, tree
-        self.plan = _core.Plan(_core.optimized(self.traced), captured, kinds)
-        rebuild = None if tree is Value else lambda values: arguments.unflatten(tree, iter(values))
-        self.special = _core.Specialization(self.plan, args, kwargs, batch, rebuild)
-        self.special.watch = watched
-
-    def change(self) -> str:
-        """What has changed of all that the trace read, in words, or nothing."""
-        watched = self.special.watch
-        return (watched.change() if watched is not None else None) or ""
+    trace = _core.Trace()
+    args, kwargs = signature.placeholders(trace)
+    try:
+        result, watched = observe.run(function, name, trace, args, kwargs, signature.classes())
+    except TypeError as error:
+        hint = arguments.hint(signature) if type(error) is TypeError else ""
+        if hint:
+            raise TypeError(f"{error} ({hint})") from error
+        raise
+    values: list[Value] = []
+    tree = arguments.flatten(result, values, name)
+    if not values:
+        raise TypeError(arguments.no_value(name, signature))
+    traced, captured = trace.program(values)
+    plan = _core.Plan(_core.optimized(traced), captured, signature.plan_kinds())
+    rebuild = None if tree is Value else lambda values: arguments.unflatten(tree, iter(values))
+    return _core.Specialization(signature, plan, rebuild, tree, traced, watched, reason)
 
 
 class CompiledFunction(_core.Dispatcher):
@@ -96,7 +80,7 @@ class CompiledFunction(_core.Dispatcher):
 
     def __repr__(self) -> str:
         kind = "batched " if self._batch else ""
-        n_traces = len(self._traces.by_key)
+        n_traces = len(self._traces.by_signature)
         return f"<{kind}compiled function {self.__name__}, {n_traces} signatures>"
 
     def __reduce__(self) -> Any:
@@ -117,53 +101,49 @@ class CompiledFunction(_core.Dispatcher):
     def cache_info(self) -> CacheInfo:
         """Hits, misses, and how many traces there are of how many that are kept: as functools."""
         traces = self._traces
-        return CacheInfo(traces.hits, traces.misses, _core.MAX_TRACES, len(traces.by_key))
+        return CacheInfo(traces.hits, traces.misses, _core.MAX_TRACES, len(traces.by_signature))
 
     def cache_clear(self) -> None:
         """Forgets all traces: the next call of each kind traces anew. Of a method: those of the
         object that it was taken from."""
         self._traces.clear()
 
-    def _read(self, args: Any, kwargs: Any, wanted: str = "") -> tuple[_Trace, Any, Any]:
+    def _read(
+        self, args: Any, kwargs: Any, wanted: int = GradientOf.RESULTS
+    ) -> tuple[_core.Specialization, Any, Any]:
         """The trace for a call, traced now if it is the first of its kind, and plain arguments."""
         reader = arguments.Reader(self._batch, wanted)
-        read = [reader.read(a, f"argument {k}") for k, a in enumerate(args)]
-        named = {w: reader.read(kwargs[w], f"argument {w!r}") for w in sorted(kwargs)}
-        reader.check(self.__name__)
-        key = (tuple([k for k, _ in read]), tuple([(w, k) for w, (k, _) in named.items()]))
-        trace = self._traces.get(key)
-        reason = "" if trace is None else trace.change()
-        if trace is None or reason:
-            if trace is not None:
-                self._traces.forget(key, trace)
-            trace = _Trace(self.__wrapped__, self.__name__, key, self._batch, reason)
+        signature, plain, named = reader.read_all(args, kwargs, self.__name__)
+        found = self._traces.get(signature)
+        reason = "" if found is None else found.change()
+        if found is None or reason:
+            if found is not None:
+                self._traces.forget(found)
+            found = _specialization(self.__wrapped__, self.__name__, signature, reason)
             if self._check:
-                again = _Trace(self.__wrapped__, self.__name__, key, self._batch, reason)
-                observe.check_same(self.__name__, trace, again)
-            self._keep(key, trace)
-        return trace, tuple([a for _, a in read]), {w: a for w, (_, a) in named.items()}
+                again = _specialization(self.__wrapped__, self.__name__, signature, reason)
+                observe.check_same(self.__name__, found, again)
+            self._keep(found)
+        return found, plain, named
 
-    def _keep(self, key: Any, trace: _Trace) -> None:
+    def _keep(self, specialization: _core.Specialization) -> None:
         """Warns where traces are made at every call, or go before they are used again."""
         traces = self._traces
-        full = traces.add(key, trace)
-        if (full or len(traces.row) >= TRACES_IN_A_ROW) and not traces.warned:
+        full = traces.add(specialization)
+        if (full or len(traces.in_a_row) >= TRACES_IN_A_ROW) and not traces.warned:
             traces.warned = True
             what = (
                 f"has more than {_core.MAX_TRACES} traces, of which the least recently used go"
                 if full
                 else f"was traced at each of {TRACES_IN_A_ROW} calls in a row"
             )
+            reason = specialization.reason
             why = (
-                f"{trace.reason}; what changes at every call is best given as an argument"
-                if trace.reason
-                else arguments.changing(list(traces.by_key)[-TRACES_IN_A_ROW:])
+                f"{reason}; what changes at every call is best given as an argument"
+                if reason
+                else arguments.changing(list(traces.by_signature)[-TRACES_IN_A_ROW:])
             )
             _core.warn_of_trace(f"{self.__name__} {what}: {why}")
-
-    def _prepared(self, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-        trace, args, kwargs = self._read(args, kwargs)
-        return trace.special, args, kwargs
 
     def _inline(self, args: Any, kwargs: Any) -> Any:
         """A call while another function is traced: what it does becomes a part of that trace."""
@@ -192,20 +172,21 @@ class CompiledFunction(_core.Dispatcher):
         """
         _core.check_not_tracing("value_and_grad")
         leaves = None if params is None else _core.checked_leaves(params, "value_and_grad: params")
-        wanted = "params" if leaves is not None else "arrays" if self._batch else "argument 0"
-        if wanted == "argument 0" and not (args and getattr(args[0], "shape", ())):
+        whole = GradientOf.ARRAYS if self._batch else GradientOf.ARGUMENT
+        wanted = whole if leaves is None else GradientOf.PARAMS
+        if wanted == GradientOf.ARGUMENT and not (args and getattr(args[0], "shape", ())):
             raise TypeError("value_and_grad needs params=, or an array as first argument")
         found = self._traces.run(wanted, args, kwargs, leaves)
         if found is None:
-            trace, args, kwargs = self._read(args, kwargs, wanted)
-            if len(trace.plan.program.outputs) != 1:
+            specialization, args, kwargs = self._read(args, kwargs, wanted)
+            if len(specialization.plan.program.outputs) != 1:
                 raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
-            ran = trace.special.run(args, kwargs, leaves)
+            ran = specialization.run(args, kwargs, leaves)
             if ran is None:
                 raise TypeError("an argument changed while it was read")
-            self._traces.latest[wanted] = trace
-            found = trace, *ran
-        trace, block, gradients = found
+            self._traces.latest[wanted] = specialization
+            found = specialization, *ran
+        specialization, block, gradients = found
         if leaves is None and not self._batch:
             x, (inputs, _) = args[0], gradients
             return memoryview(block).cast("d")[0], _floats(inputs[: x.size]).reshape(x.shape)
@@ -215,24 +196,21 @@ class CompiledFunction(_core.Dispatcher):
             if n_samples == 0:
                 return float("nan"), _floats(gradients)
             return values.mean().item(), _floats(gradients) / n_samples
-        special = trace.special
-        read = [*zip(special.args, args, strict=True)]
-        read += [(key, kwargs[word]) for word, key in special.kwargs]
-        shapes = [shape for key, arg in read for shape in arguments.shapes_wanted(key, arg)]
-        shaped = [_floats(c).reshape(shape) for c, shape in zip(gradients[1], shapes, strict=True)]
+        arrays = specialization.signature.wanted(args, kwargs)
+        shaped = [_floats(g).reshape(a.shape) for g, a in zip(gradients[1], arrays, strict=True)]
         return values, shaped[0] if len(shaped) == 1 else tuple(shaped)
 
     def program(self, *args: Any, **kwargs: Any) -> str:
         """How a call with these arguments is computed: sizes, counts per op and the listing."""
-        trace, _, _ = self._read(args, kwargs)
-        program = trace.plan.program
-        lines = [f"{self.__name__}: {len(trace.traced)} instructions traced, {len(program)} left"]
-        if trace.reason:
-            lines.append(f"traced again: {trace.reason}")
-        lines.append(f"traced: {trace.traced.counts()}")
+        found, _, _ = self._read(args, kwargs)
+        traced, plan, program = found.traced, found.plan, found.plan.program
+        lines = [f"{self.__name__}: {len(traced)} instructions traced, {len(program)} left"]
+        if found.reason:
+            lines.append(f"traced again: {found.reason}")
+        lines.append(f"traced: {traced.counts()}")
         lines.append(f"after passes: {program.counts()}")
-        lines.append(f"layout: {trace.plan.describe()}")
-        lines += [program.listing(), "steps:", trace.plan.listing()]
+        lines.append(f"layout: {plan.describe()}")
+        lines += [program.listing(), "steps:", plan.listing()]
         return "\n".join(lines)
 
 

@@ -86,7 +86,7 @@ def _difference(first: Any, second: Any) -> str:
             return f"an instruction was '{a.strip()}' and '{b.strip()}'"
     if len(one) != len(other):
         return f"there were {len(one)} and {len(other)} instructions"
-    for k, (p, q) in enumerate(zip(first.captured, second.captured, strict=True)):
+    for k, (p, q) in enumerate(zip(first.plan.captured, second.plan.captured, strict=True)):
         if p is not q:
             return f"Value {k} of those that it uses was another one"
     return ""

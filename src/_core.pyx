@@ -51,7 +51,8 @@ include "call/watch.pxi"          # what a trace read, looked at before each rep
 include "call/kernels.pxi"        # the kernels in use
 include "call/workspace.pxi"      # the memory that a run borrows
 include "call/threads.pxi"        # large batches split over threads
-include "call/signature.pxi"      # what a call's arguments look like, and which trace serves them
+include "call/signature.pxi"      # what a call's arguments look like: a kind for each
+include "call/specialization.pxi"  # a trace for one signature, and its plan
 include "call/dependence.pxi"     # which operands the gradient of each result reaches
 include "call/arrays.pxi"         # numbers of callers' arrays
 include "call/call.pxi"           # calls of compiled functions: arguments, runs, gradients
@@ -61,6 +62,7 @@ include "call/dispatch.pxi"       # which trace serves a call
 include "call/reach.pxi"          # finds what a function may read
 include "call/results.pxi"        # the nodes of what calls return
 include "call/batch.pxi"          # the results of a batched call
+include "call/kinds.pxi"          # the kinds of arguments that there are
 
 # ---- what goes over all parameters ----
 include "train/params.pxi"        # zero_grad and optimizer steps

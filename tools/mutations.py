@@ -75,7 +75,7 @@ TOPICS = {
     "shares.h": ["compile_threads", "threads"], "threads.pxi": ["compile_threads", "threads"],
     "call.pxi": [*CALLS, "compile_steps"],
     "results.pxi": CALLS, "seeds.pxi": CALLS, "batch.pxi": CALLS,
-    "signature.pxi": ["compile_arguments", *CALLS],
+    "kinds.pxi": ["compile_arguments", *CALLS],
     "watch.h": ["compile_watch", "compile_methods"],
     "watch.pxi": ["compile_watch", "compile_methods"],
     "order.pxi": EAGER, "order.h": EAGER, "state.pxi": EAGER, "store.h": EAGER,

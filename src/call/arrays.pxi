@@ -1,7 +1,20 @@
 # The numbers of callers' arrays: which can be read in place, and whether they were written since.
 
+from cpython.buffer cimport (Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release,
+                             PyObject_GetBuffer)
+
 from base.seal cimport mf_seal
 
+cdef struct fed_array:    # an array argument of one batched call
+    Py_buffer view        # of the caller's array
+    bint has_view         # while it is needed
+    bint kept             # until the call goes: there is no copy
+    uint64_t seal         # of the numbers of one that is kept
+    const double *data    # one sample after the other
+    int32_t first         # input
+    int32_t width         # numbers a sample
+    int32_t first_lane    # widths of the arrays before it
+    bint wants            # its gradient is asked for
 
 cdef char number_code(const Py_buffer *view) noexcept:
     """The struct module's letter for an array's numbers; 0: none that can be read in place."""

@@ -26,7 +26,7 @@ cdef extern from *:
 
 cdef str bad_index(Call call, Py_ssize_t n, const double *rows, double *uniforms):
     """The index of a run that MF_REPLAY_INDEX has ended: one sample after the other runs again."""
-    cdef const mf_plan *plan = &call.special.plan.plan
+    cdef const mf_plan *plan = &call.specialization.plan.plan
     cdef mf_workspace ws
     cdef mf_job job
     cdef Py_ssize_t sample, k
@@ -37,7 +37,7 @@ cdef str bad_index(Call call, Py_ssize_t n, const double *rows, double *uniforms
     job.n_samples = 1
     columns = call.columns(n, rows, NULL)
     job.columns = columns
-    if not call.special.workspaces.take(call.special.plan, &ws):
+    if not call.specialization.workspaces.take(call.specialization.plan, &ws):
         free(columns)
         return "mg.take: an index is out of range or no whole number"
     ws.uniforms, ws.uniform_grads = uniforms, NULL
@@ -47,12 +47,12 @@ cdef str bad_index(Call call, Py_ssize_t n, const double *rows, double *uniforms
     for sample in range(n if step is NULL else 0):
         if mf_replay_tiles(plan, kernels, &ws, &job, 0, 1):
             step = mf_bad_take(plan, &ws, plan.n_uniform_steps, plan.n_steps, &index)
-            where = f" of sample {sample}" if call.special.batch else ""
+            where = f" of sample {sample}" if call.specialization.batch else ""
             break
         for k in range(plan.n_columns):
             columns[k].data += columns[k].stride
     free(columns)
-    call.special.workspaces.give_back(&ws)
+    call.specialization.workspaces.give_back(&ws)
     if step is NULL:   # numbers of the arguments were changed by another thread
         return "mg.take: an index is out of range or no whole number"
     if index != floor(index):

@@ -23,23 +23,13 @@ cdef extern from "Python.h":
 cdef enum:
     LARGEST_COPY = 8388608   # bytes; larger arrays are kept as they are, under a seal
 
-# NumPy's types, known as soon as somebody has given an array: the core does not import NumPy.
-cdef object ndarray_type = None
-cdef frozenset number_types = frozenset()
-
-
-def set_numpy_types(kind, scalars) -> None:
-    """Lends numpy.ndarray and the types of real scalars: those are read in C from now on."""
-    global ndarray_type, number_types
-    ndarray_type = kind
-    number_types = frozenset(scalars)
-
 
 @cython.internal
 @cython.freelist(16)
 cdef class Call:
     """What one call keeps until its gradients are passed on."""
-    cdef Specialization special
+    cdef Specialization specialization
+    cdef bint batched           # whether the rows of arrays are samples
     cdef bint keeps             # whether it may run again
     cdef bint fused             # whether grads are there
     cdef Py_ssize_t n_samples   # -1 until an array tells
@@ -68,68 +58,40 @@ cdef class Call:
             self.let_go()
         free(self.rows)
         # The collector may have taken the trace away.
-        if self.special is not None and self.special.spare is NULL:
-            self.special.spare = self.uniforms
+        if self.specialization is not None and self.specialization.spare is NULL:
+            self.specialization.spare = self.uniforms
         else:
             free(self.uniforms)
 
     # ---- arguments ----
 
-    cdef int take_block(self, Specialization special, bint keeps) except -1:
-        cdef void *block = special.spare
-        cdef size_t n = special.plan.plan.n_uniforms
+    cdef int take_block(self, Specialization specialization, bint keeps) except -1:
+        cdef void *block = specialization.spare
+        cdef size_t n = specialization.plan.plan.n_uniforms
         if block is not NULL:
-            special.spare = NULL
+            specialization.spare = NULL
         else:
-            block = some_memory(special.n_bytes, 1)
-        self.special = special
+            block = some_memory(specialization.n_bytes, 1)
+        self.specialization = specialization
         self.keeps = keeps
-        self.n_samples = -1 if special.batch else 1
+        self.batched = specialization.batch
+        self.n_samples = -1 if specialization.batch else 1
         self.uniforms = <double *>block
         self.grads = self.uniforms + n
         self.outputs = self.grads + n
-        self.arrays = <fed_array *>(self.outputs + special.plan.plan.n_outputs)
-        self.value_slots = <int32_t *>(self.arrays + special.n_arrays)
+        self.arrays = <fed_array *>(self.outputs + specialization.plan.plan.n_outputs)
+        self.value_slots = <int32_t *>(self.arrays + specialization.n_arrays)
         return 0
-
-    cdef bint feed(self, tuple key, object arg) except -1:
-        """Takes an argument; False where it does not fit the key."""
-        cdef Py_ssize_t k
-        cdef object tag = key[0]
-        if tag == "array" or tag == "array grad":
-            return type(arg) is ndarray_type and self.feed_array(arg, <tuple>key[1], tag)
-        if tag == "number":
-            if not PyFloat_Check(arg) and type(arg) not in number_types:
-                return False
-            self.put(PyFloat_AsDouble(arg))
-            return True
-        if tag == "value":
-            return type(arg) is Value and self.feed_value(arg)
-        if tag == "static":
-            return type(arg) is key[1] and (arg is key[2] or arg == key[2])
-        if tag == "batch":
-            return isinstance(arg, Batch) and self.feed_batch(<Batch>arg, <tuple>key[1])
-        if tag == "class":
-            return arg is key[2]
-        if tag == "value of":
-            return type(arg) is key[2] and isinstance(arg, Value) and self.feed_value(arg)
-        items, keys = parts_of(key, arg), <tuple>key[1]
-        if items is None:
-            return False
-        for k in range(len(keys)):
-            if not self.feed(<tuple>keys[k], items[k]):
-                return False
-        return True
 
     cdef inline void put(self, double number) noexcept:
         """The next input, a uniform one."""
-        cdef int32_t slot = (<int32_t *>self.special.plan.input_slots.data)[self.n_fed]
+        cdef int32_t slot = (<int32_t *>self.specialization.plan.input_slots.data)[self.n_fed]
         if slot != MF_NO_SLOT:
             self.uniforms[~slot] = number
         self.n_fed += 1
 
-    cdef bint feed_value(self, Value value) except -1:
-        cdef int32_t slot = (<int32_t *>self.special.plan.input_slots.data)[self.n_fed]
+    cdef bint take_value(self, Value value) except -1:
+        cdef int32_t slot = (<int32_t *>self.specialization.plan.input_slots.data)[self.n_fed]
         if store.nodes[value.id].flags & MF_F_TRACED:
             check_value(value, "an argument")
         if slot != MF_NO_SLOT:
@@ -140,29 +102,13 @@ cdef class Call:
         self.put(store.data[value.id])
         return True
 
-    cdef bint feed_array(self, object arg, tuple shape, object tag) except -1:
-        cdef Py_buffer view
-        cdef int n_axes = 1 if self.special.batch else 0
-        cdef Py_ssize_t k, size = 1
-        try:
-            PyObject_GetBuffer(arg, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
-        except (BufferError, ValueError):
-            return False
-        cdef char code = number_code(&view)
-        cdef bint fits = view.ndim == len(shape) + n_axes and code
-        for k in range(len(shape) if fits else 0):
-            fits = fits and view.shape[n_axes + k] == <Py_ssize_t>shape[k]
-            size *= view.shape[n_axes + k]
-        fits = fits and (n_axes == 0 or self.n_samples in (-1, view.shape[0]))
-        if fits and n_axes:
-            self.n_samples = view.shape[0]
-            self.arrays[self.n_fed_arrays].view = view
-            self.arrays[self.n_fed_arrays].has_view = True
-            return self.add_rows(view.buf, code, size, tag == "array grad")
-        for k in range(size if fits else 0):
-            self.put(number_at(view.buf, code, k))
-        PyBuffer_Release(&view)
-        return fits
+    cdef bint take_array(self, const Py_buffer *view, char code, Py_ssize_t width,
+                         bint wants) except -1:
+        """The next array of a batched call, a row a sample. The view is the call's from now on."""
+        self.n_samples = view.shape[0]
+        self.arrays[self.n_fed_arrays].view = view[0]
+        self.arrays[self.n_fed_arrays].has_view = True
+        return self.add_rows(view.buf, code, width, wants)
 
     cdef bint add_rows(self, const void *data, char code, Py_ssize_t width, bint wants) except -1:
         """The next array of a batched call; its view has been taken, or there is none."""
@@ -183,7 +129,7 @@ cdef class Call:
             a.seal = mf_seal(a.data, n * width)
         elif self.keeps or code != b"d":
             if self.rows is NULL:
-                self.rows = <double *>some_memory(<uint64_t>n * self.special.n_lanes, 8)
+                self.rows = <double *>some_memory(<uint64_t>n * self.specialization.n_lanes, 8)
             own = self.rows + n * a.first_lane
             if code == b"d" and n * width:   # an empty array may have no memory
                 memcpy(own, data, 8 * n * width)
@@ -194,17 +140,14 @@ cdef class Call:
             release_view(a)
         return True
 
-    cdef bint feed_batch(self, Batch batch, tuple shape) except -1:
-        if batch.call is None or batch.n_samples != self.n_samples and self.n_samples >= 0:
-            return False
-        if batch.shape() != shape:
-            return False
+    cdef bint take_batch(self, Batch batch) except -1:
+        """The next array of a batched call: results of another one."""
         self.n_samples = batch.n_samples
         if self.keeps:
             if self.sinks is None:
-                self.sinks = [None] * self.special.n_arrays
-                self.sink_rows = [None] * self.special.n_arrays
-                self.sink_hubs = [None] * self.special.n_arrays
+                self.sinks = [None] * self.specialization.n_arrays
+                self.sink_rows = [None] * self.specialization.n_arrays
+                self.sink_hubs = [None] * self.specialization.n_arrays
             self.sinks[self.n_fed_arrays] = batch.call
             self.sink_rows[self.n_fed_arrays] = batch.rows
             self.sink_hubs[self.n_fed_arrays] = batch.hubs()
@@ -238,14 +181,14 @@ cdef class Call:
     cdef int run(self, double *outputs, bint backward, double *column_grads) except -1:
         """Fills outputs, n_samples * n_outputs; with backward, for one output, the gradients for
         a seed of one a sample too. column_grads, n_samples * n_lanes, filled if not NULL."""
-        cdef Specialization special = self.special
-        cdef Plan plan = special.plan
+        cdef Specialization specialization = self.specialization
+        cdef Plan plan = specialization.plan
         cdef const number_slot *number = <number_slot *>plan.numbers.data
         cdef double *u = self.uniforms
         cdef int32_t k
         for k in range(plan.numbers.n):
             u[~number[k].slot] = number[k].number
-        special.reads.read_data(u)
+        specialization.reads.read_data(u)
         if self.n_samples:
             self.lacks = backward and self.can_put_off()
             self.replay(self.n_samples, NULL, outputs, NULL, 0, u,
@@ -259,19 +202,19 @@ cdef class Call:
     cdef bint can_put_off(self) noexcept:
         """Whether all that the gradients put off are computed from stays as it is."""
         cdef int32_t k
-        if not self.keeps or not self.special.defers:
+        if not self.keeps or not self.specialization.defers:
             return False
         for k in range(self.n_fed_arrays):
             if self.arrays[k].kept:
                 return False
-        return mf_n_tiles(&self.special.plan.plan, self.n_samples) == 1
+        return mf_n_tiles(&self.specialization.plan.plan, self.n_samples) == 1
 
     cdef int replay(self, Py_ssize_t n, const double *rows, double *outputs, const double *seeds,
                     int32_t seed_step, double *uniforms, double *grads, double *column_grads,
                     bint defers=False) except -1:
         """One run of the plan over n samples in rows; NULL: those of the arguments. It fills grads,
         of the uniforms, and column_grads, laid out as rows are, where they are not NULL."""
-        cdef Plan plan = self.special.plan
+        cdef Plan plan = self.specialization.plan
         cdef mf_workspace ws
         cdef mf_job job
         cdef int error
@@ -283,7 +226,7 @@ cdef class Call:
         job.backward = grads is not NULL
         job.defers = defers
         job.columns = self.columns(n, rows, column_grads)
-        if not self.special.workspaces.take(plan, &ws):
+        if not self.specialization.workspaces.take(plan, &ws):
             free(<void *>job.columns)
             raise MemoryError("no room for the workspace of a compiled function")
         ws.uniforms = uniforms
@@ -296,7 +239,7 @@ cdef class Call:
                 self.held, self.held_job, self.holds = ws, job, True
             else:
                 free(<void *>job.columns)
-                self.special.workspaces.give_back(&ws)
+                self.specialization.workspaces.give_back(&ws)
         if error == MF_REPLAY_INDEX:
             raise IndexError(bad_index(self, n, rows, uniforms))
         return 0
@@ -305,19 +248,19 @@ cdef class Call:
         """Of the workspace."""
         self.holds = False
         free(<void *>self.held_job.columns)
-        if self.special is not None and self.special.workspaces is not None:
-            self.special.workspaces.give_back(&self.held)
+        if self.specialization is not None and self.specialization.workspaces is not None:
+            self.specialization.workspaces.give_back(&self.held)
         else:   # the collector has taken it away
             free_workspace(&self.held)
         return 0
 
     cdef int run_plan(self, const mf_workspace *ws, const mf_job *job) except -1:
         """The error of the replay: here, without the GIL where that pays, or on several threads."""
-        cdef const mf_plan *plan = &self.special.plan.plan
+        cdef const mf_plan *plan = &self.specialization.plan.plan
         cdef int32_t n = n_shares(plan, job.n_samples) if n_threads > 1 else 1
         cdef int error
         if n > 1:
-            return replay_on_threads(self.special.plan, ws, job, n)
+            return replay_on_threads(self.specialization.plan, ws, job, n)
         # Some microseconds are not worth another thread's turn.
         if <int64_t>job.n_samples * plan.n_rows + plan.n_uniforms < 4096:
             return mf_replay(plan, kernels, ws, job)
@@ -330,8 +273,8 @@ cdef class Call:
         cdef mf_column *columns
         cdef mf_column *c
         cdef const fed_array *a
-        cdef int32_t *slots = <int32_t *>self.special.plan.input_slots.data
-        cdef int32_t k, j, n_columns = self.special.plan.plan.n_columns
+        cdef int32_t *slots = <int32_t *>self.specialization.plan.input_slots.data
+        cdef int32_t k, j, n_columns = self.specialization.plan.plan.n_columns
         if n_columns == 0:
             return NULL
         columns = <mf_column *>some_memory(n_columns, sizeof(mf_column))
@@ -350,18 +293,18 @@ cdef class Call:
 
     cdef object results(self, bint grad):
         """Runs the call and returns what the function would."""
-        cdef Specialization special = self.special
-        cdef int32_t k, n_outputs = special.plan.plan.n_outputs
+        cdef Specialization specialization = self.specialization
+        cdef int32_t k, n_outputs = specialization.plan.plan.n_outputs
         cdef bint fused = grad and n_outputs == 1 and self.sinks is None
         cdef Batch batch
         cdef list values, hubs
-        if special.batch:
+        if specialization.batch:
             batch = Batch.__new__(Batch)
             batch.outputs = PyByteArray_FromStringAndSize(
                 NULL, bytes_of(self.n_samples, n_outputs))
             batch.n_samples = self.n_samples
             batch.n_outputs = n_outputs
-            batch.rebuild = special.rebuild
+            batch.rebuild = specialization.rebuild
             self.run(<double *><char *>batch.outputs, fused, NULL)
             batch.call = self if grad else None
             return batch
@@ -373,12 +316,12 @@ cdef class Call:
             values = [step_result(self, self.operands(0) if fused else [hubs[self.group(k)]],
                                   self.outputs[k], k, -1, 1.0)
                       for k in range(n_outputs)]
-        return values[0] if special.rebuild is None else special.rebuild(values)
+        return values[0] if specialization.rebuild is None else specialization.rebuild(values)
 
     cdef list operands(self, int32_t output):
         """The Values that the call read, that this output depends on and that pass gradient on
         themselves."""
-        return self.operands_of(self.special.depends().of(output))
+        return self.operands_of(self.specialization.depends().of(output))
 
     cdef list operands_of(self, Reached reached):
         cdef list found = reached.captured
@@ -396,13 +339,13 @@ cdef class Call:
     cdef int32_t group(self, int32_t output) except -1:
         """Which of its hubs an output stands over."""
         if self.grouping is None:
-            self.grouping = self.special.depends()
+            self.grouping = self.specialization.depends()
         return self.grouping.group_of[output]
 
     cdef list hubs(self):
         """A new hub for each group of outputs."""
         if self.grouping is None:
-            self.grouping = self.special.depends()
+            self.grouping = self.specialization.depends()
         return [hub_of(self, group) for group in range(len(self.grouping.groups))]
 
     # ---- gradients ----
@@ -421,19 +364,19 @@ cdef class Call:
         if scale == 0.0:   # which reaches nothing, whatever the gradients are
             return 0
         if self.holds:
-            self.pass_on(scale, self.grads, self.special.kept)
-            mf_add_weights(&self.special.plan.plan, kernels, &self.held, &self.held_job, scale,
-                           store.grad)
+            self.pass_on(scale, self.grads, self.specialization.kept)
+            mf_add_weights(&self.specialization.plan.plan, kernels, &self.held, &self.held_job,
+                           scale, store.grad)
             self.let_go()
             return 0
         if self.lacks:   # passed on once, and now again
             return run_alike(self, &scale, None)
-        return self.pass_on(scale, self.grads, self.special.reads)
+        return self.pass_on(scale, self.grads, self.specialization.reads)
 
     cdef list input_gradients(self):
         """Per input the gradient of a fused run, 0 for columns."""
-        cdef const int32_t *slots = <int32_t *>self.special.plan.input_slots.data
-        cdef int32_t k, n = self.special.plan.input_slots.n
+        cdef const int32_t *slots = <int32_t *>self.specialization.plan.input_slots.data
+        cdef int32_t k, n = self.specialization.plan.input_slots.n
         return [self.grads[~slots[k]] if slots[k] != MF_NO_SLOT and slots[k] < 0 else 0.0
                 for k in range(n)]
 
@@ -443,7 +386,7 @@ cdef class Call:
         cdef dict found = {(<Value?>v).id: 0.0 for v in leaves}
         cdef int32_t k, id
         cdef set behind = set()
-        for id, slot in self.special.reads.pairs():
+        for id, slot in self.specialization.reads.pairs():
             if id in found:
                 found[id] += self.grads[<int32_t>slot]
         for k in range(<int32_t>len(self.values or ())):

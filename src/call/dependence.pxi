@@ -23,17 +23,17 @@ cdef class Dependence:
         return <Reached>self.groups[<int32_t>self.group_of[output]]
 
 
-cdef Dependence dependence_of(Specialization special, list passing):
+cdef Dependence dependence_of(Specialization specialization, list passing):
     cdef Dependence found = Dependence.__new__(Dependence)
     cdef dict places = {}   # group by what it depends on
     cdef int32_t k, width, first, array
     cdef list items = [(0, v, 0) for v in passing]
-    items += [(1, k, special.value_inputs[k]) for k in range(len(special.value_inputs))]
-    for array, first, width in special.batch_inputs:
+    items += [(1, k, input) for k, input in enumerate(specialization.value_inputs)]
+    for array, first, width in specialization.batch_inputs:
         items += [(2, (array, k), first + k) for k in range(width)]
     found.passing = passing
     found.groups, found.group_of = [], []
-    for mask in masks_of(special, items):
+    for mask in masks_of(specialization, items):
         if mask not in places:
             places[mask] = len(found.groups)
             found.groups.append(reached_by(mask, items))
@@ -59,9 +59,9 @@ cdef Reached reached_by(object mask, list items):
     return reached
 
 
-cdef list masks_of(Specialization special, list items):
+cdef list masks_of(Specialization specialization, list items):
     """Per output an int with bit k set where its gradient can reach items[k]."""
-    cdef Program p = special.plan.program
+    cdef Program p = specialization.plan.program
     cdef list masks = [0] * len(p.outputs)
     cdef dict bits = {(<Value>item).id: k for k, (kind, item, _) in enumerate(items) if kind == 0}
     cdef int32_t k, j, start
@@ -77,7 +77,7 @@ cdef list masks_of(Specialization special, list items):
             if kind and <int32_t>input < p.n_inputs:
                 bit[<int32_t>input] = k
         for k in range(p.n_params):
-            bit[p.n_inputs + k] = bits.get((<Value>special.captured[k]).id, -1)
+            bit[p.n_inputs + k] = bits.get((<Value>specialization.captured[k]).id, -1)
         reach = <uint64_t *>some_memory(p.n_code, sizeof(uint64_t))
         for start in range(0, <int32_t>len(items), 64):
             spread_bits(p, bit, start, reach)

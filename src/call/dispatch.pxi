@@ -26,9 +26,9 @@ cdef class Traces:
     """The traces of a function, or of a method and an object: the latest used, and all by key."""
     cdef list recent              # Specializations, the latest first; replaced, never changed
     cdef Specialization latest_used   # the first of those
-    cdef readonly dict by_key     # what compiler.py keeps of each; .special is its Specialization
+    cdef readonly dict by_signature   # of all Specializations
     cdef readonly dict latest     # of those by whose gradient value_and_grad was asked for
-    cdef readonly list row        # keys of those made one after the other, with no hit in between
+    cdef readonly list in_a_row   # signatures of those made with no hit in between
     cdef readonly int64_t hits, misses
     cdef public bint warned       # of too many
     cdef int64_t hits_before      # at the last miss
@@ -40,83 +40,82 @@ cdef class Traces:
 
     def clear(self) -> None:
         """Forgets all traces and counts."""
-        self.recent, self.by_key, self.latest, self.row = [], {}, {}, []
+        self.recent, self.by_signature, self.latest, self.in_a_row = [], {}, {}, []
         self.latest_used = None
         self.hits = self.misses = self.hits_before = 0
         self.warned = False
 
-    cdef inline void use(self, Specialization special) noexcept:
+    cdef inline void use(self, Specialization specialization) noexcept:
         """This one was used after all others. Not said at each call of the latest: when another
         takes its place."""
         self.clock += 1
-        special.last_use = self.clock
+        specialization.last_use = self.clock
 
-    def get(self, key):
-        """The trace for a key, or None."""
-        trace = self.by_key.get(key)
-        if trace is not None:
+    def get(self, signature):
+        """The Specialization for a signature, or None."""
+        found = self.by_signature.get(signature)
+        if found is not None:
             self.hits += 1
-            self.use(<Specialization?>trace.special)
-        return trace
+            self.use(<Specialization>found)
+        return found
 
-    def add(self, key, trace) -> bool:
-        """Keeps a new trace; True where the one that was used least recently had to go."""
+    def add(self, Specialization specialization not None) -> bool:
+        """Keeps a new one; True where the one that was used least recently had to go."""
+        signature = specialization.signature
         if self.hits != self.hits_before:
-            self.row = []
+            self.in_a_row = []
         self.hits_before = self.hits
         self.misses += 1
-        self.row = [*self.row[1 - MAX_TRACES:], key]
-        self.use(<Specialization?>trace.special)
-        self.by_key[key] = trace
-        return len(self.by_key) > MAX_TRACES and self.drop_oldest()
+        self.in_a_row = [*self.in_a_row[1 - MAX_TRACES:], signature]
+        self.use(specialization)
+        self.by_signature[signature] = specialization
+        return len(self.by_signature) > MAX_TRACES and self.drop_oldest()
 
-    def forget(self, key, trace) -> None:
-        """Lets a trace go that get() found and that what it read has left behind."""
+    def forget(self, Specialization specialization not None) -> None:
+        """Drops one that get() found and that what it read has left behind."""
         self.hits -= 1
-        if self.by_key.get(key) is trace:
-            del self.by_key[key]
-        self.let_go(trace)
+        if self.by_signature.get(specialization.signature) is specialization:
+            del self.by_signature[specialization.signature]
+        self.drop(specialization)
 
-    cdef int let_go(self, trace) except -1:
-        """Of a trace that is no more in by_key."""
-        self.recent = [s for s in self.recent if s is not trace.special]
-        if self.latest_used is trace.special:
+    cdef int drop(self, Specialization specialization) except -1:
+        """Of one that is no more in by_signature: the other places where it is."""
+        self.recent = [s for s in self.recent if s is not specialization]
+        if self.latest_used is specialization:
             self.latest_used = None
-        for wanted in [w for w, t in list(self.latest.items()) if t is trace]:
+        for wanted in [w for w, s in list(self.latest.items()) if s is specialization]:
             self.latest.pop(wanted, None)
         return 0
 
     cdef bint drop_oldest(self) except -1:
-        cdef Specialization special
+        cdef Specialization specialization, found = None
         cdef int64_t oldest
-        found = None
         if self.latest_used is not None:
             self.use(self.latest_used)
         oldest = self.clock + 1
-        for key, trace in list(self.by_key.items()):
-            special = <Specialization?>trace.special
-            if special.last_use < oldest:
-                oldest, found = special.last_use, key
-        trace = self.by_key.pop(found, None)
-        if trace is None:   # another thread was here
-            return False
-        self.let_go(trace)
+        for each in list(self.by_signature.values()):
+            specialization = <Specialization?>each
+            if specialization.last_use < oldest:
+                oldest, found = specialization.last_use, specialization
+        if found is None or self.by_signature.pop(found.signature, None) is None:
+            return False   # another thread was here
+        self.drop(found)
         return True
 
     def run(self, wanted, tuple args, dict kwargs, list leaves):
-        """(trace, outputs, gradients) by the latest for this kind of gradient, or None."""
-        cdef Specialization special
-        trace = self.latest.get(wanted)
-        if trace is None:
+        """(specialization, outputs, gradients) by the latest for this kind of gradient, or None."""
+        cdef Specialization specialization
+        latest = self.latest.get(wanted)
+        if latest is None:
             return None
-        special = <Specialization?>trace.special
-        ran = special.run(args, kwargs, leaves)
+        specialization = <Specialization?>latest
+        ran = specialization.run(args, kwargs, leaves)
         if ran is None:
             return None
         self.hits += 1
-        self.use(special)
+        self.use(specialization)
         outputs, gradients = <tuple>ran
-        return trace, outputs, gradients
+        return specialization, outputs, gradients
 
     def __reduce__(self):
         return Traces, ()   # a copy begins anew
@@ -142,8 +141,8 @@ cdef class Held:
 cdef class Dispatcher:
     """What a compiled function does at a call: finds the trace that fits, and runs it.
 
-    A subclass gives _prepared(args, kwargs), which returns (specialization, args, kwargs): the
-    arguments made plain, and the trace for them; and _inline(args, kwargs), the call while another
+    A subclass gives _read(args, kwargs), which returns (specialization, args, kwargs): the trace
+    for the arguments, and these made plain; and _inline(args, kwargs), the call while another
     function is traced.
     """
     cdef readonly object __wrapped__     # the function
@@ -178,22 +177,25 @@ cdef class Dispatcher:
     cdef Call fed_by_another(self, Traces traces, tuple args, dict kwargs, bint grad):
         """The call where it is not like the one before."""
         cdef Call call
-        cdef Specialization special
+        cdef Specialization specialization
         if traces.latest_used is not None:
             traces.use(traces.latest_used)
-        for special in traces.recent:
-            call = None if special is traces.latest_used else special.fed(args, kwargs, grad)
-            if call is not None and not special.is_stale():
+        for specialization in traces.recent:
+            if specialization is traces.latest_used:
+                continue
+            call = specialization.fed(args, kwargs, grad)
+            if call is not None and not specialization.is_stale():
                 traces.hits += 1
                 break
         else:
-            special, args, kwargs = self._prepared(args, kwargs)
-            call = special.fed(args, kwargs, grad)
+            specialization, args, kwargs = self._read(args, kwargs)
+            call = specialization.fed(args, kwargs, grad)
             if call is None:
                 raise TypeError("an argument changed while it was read")
-        traces.use(special)
-        traces.recent = [special, *[s for s in traces.recent if s is not special][:MAX_RECENT - 1]]
-        traces.latest_used = special
+        traces.use(specialization)
+        others = [s for s in traces.recent if s is not specialization]
+        traces.recent = [specialization, *others[:MAX_RECENT - 1]]
+        traces.latest_used = specialization
         return call
 
     # ---- as a method ----

@@ -123,7 +123,7 @@ cdef set ids_under(int32_t root):
 
 cdef list leaves_with_steps(Call call, int32_t output, list through):
     """Those that an output depends on; `through` gets the (call, output) that do so for it."""
-    cdef Reached reached = call.special.depends().of(output)
+    cdef Reached reached = call.specialization.depends().of(output)
     if call.sinks is not None:
         through += [(call.sinks[k], j) for k, columns in reached.columns for j in columns]
     return [v for v in reached.captured + [call.values[k] for k in reached.values]
@@ -133,7 +133,7 @@ cdef list leaves_with_steps(Call call, int32_t output, list through):
 cdef list leaves_of_call(object step):
     """Ids of what the call of a result or hub read."""
     cdef Call call = (<Seed>step).call if isinstance(step, Seed) else (<Hub?>step).call
-    return (call.special.reads.ids()
+    return (call.specialization.reads.ids()
             + [(<Value>v).id for v in (call.values or ())])
 
 

@@ -19,7 +19,7 @@ cdef class Seeds:
     cdef int add(self, Call call, Py_ssize_t sample, bytes rows, int32_t output,
                  double seed) except -1:
         """That output of a sample (-1: of these rows, or of each if None) counts seed more."""
-        cdef int32_t n_outputs = call.special.plan.plan.n_outputs
+        cdef int32_t n_outputs = call.specialization.plan.plan.n_outputs
         cdef const Py_ssize_t *row = numbers_of(rows)
         cdef Py_ssize_t k
         if row is not NULL:
@@ -38,7 +38,7 @@ cdef class Seeds:
 
     cdef int make_each(self, Call call) except -1:
         if self.each is NULL:
-            self.each = zeros(<uint64_t>call.n_samples * call.special.plan.plan.n_outputs)
+            self.each = zeros(<uint64_t>call.n_samples * call.specialization.plan.plan.n_outputs)
         return 0
 
 
@@ -75,7 +75,7 @@ cdef Seeds taken_seeds(Walk walk, Call call):
 
 cdef int spread(Call call, Walk walk) except -1:
     """The hub's step: what the seeds are worth goes to every node that the call read."""
-    cdef int32_t k, n_outputs = call.special.plan.plan.n_outputs
+    cdef int32_t k, n_outputs = call.specialization.plan.plan.n_outputs
     cdef Py_ssize_t b
     cdef Seeds seeds = taken_seeds(walk, call)
     if seeds is None or call.n_samples == 0:
@@ -104,7 +104,7 @@ cdef int spread_by_hand(Call call, Py_ssize_t sample, bytes rows, int32_t output
 cdef double *room_to_run(Call call, uint64_t n) except NULL:
     """For uniforms, as they were at the call, their gradients and n numbers more: another thread
     may run the call at the same time."""
-    cdef size_t n_uniforms = call.special.plan.plan.n_uniforms
+    cdef size_t n_uniforms = call.specialization.plan.plan.n_uniforms
     cdef void *block = some_memory(2 * n_uniforms + n, 8)
     memcpy(block, call.uniforms, 8 * n_uniforms)
     return <double *>block
@@ -112,15 +112,16 @@ cdef double *room_to_run(Call call, uint64_t n) except NULL:
 
 cdef int run_alike(Call call, const double *seeds, Walk walk) except -1:
     """All samples run, with the same seeds."""
-    cdef size_t n_uniforms = call.special.plan.plan.n_uniforms
-    cdef size_t n_columns = 0 if call.sinks is None else call.n_samples * call.special.n_lanes
+    cdef size_t n_uniforms = call.specialization.plan.plan.n_uniforms
+    cdef size_t n_lanes = call.specialization.n_lanes
+    cdef size_t n_columns = 0 if call.sinks is None else call.n_samples * n_lanes
     cdef double *block = room_to_run(call, n_columns)
     cdef double *grads = block + n_uniforms
     cdef double *column_grads = grads + n_uniforms if n_columns else NULL
     try:
         memset(grads + n_uniforms, 0, 8 * n_columns)
         call.replay(call.n_samples, NULL, NULL, seeds, 0, block, grads, column_grads)
-        call.pass_on(1.0, grads, call.special.reads)
+        call.pass_on(1.0, grads, call.specialization.reads)
         if n_columns:
             seed_sinks(call, column_grads, NULL, call.n_samples, walk)
     finally:
@@ -130,8 +131,9 @@ cdef int run_alike(Call call, const double *seeds, Walk walk) except -1:
 
 cdef int run_seeded(Call call, double *seeds, Walk walk) except -1:
     """Only the samples that have a seed run: another's inf or nan times zero would be nan."""
-    cdef size_t n_lanes = call.special.n_lanes, n_outputs = call.special.plan.plan.n_outputs
-    cdef size_t n_uniforms = call.special.plan.plan.n_uniforms
+    cdef const mf_plan *plan = &call.specialization.plan.plan
+    cdef size_t n_lanes = call.specialization.n_lanes, n_outputs = plan.n_outputs
+    cdef size_t n_uniforms = plan.n_uniforms
     cdef Py_ssize_t n = 0
     cdef Py_ssize_t *picked = <Py_ssize_t *>some_memory(call.n_samples, sizeof(Py_ssize_t))
     cdef double *block = NULL
@@ -153,7 +155,7 @@ cdef int run_seeded(Call call, double *seeds, Walk walk) except -1:
         else:
             rows = NULL
         call.replay(n, rows, NULL, seeds, n_outputs, block, grads, column_grads)
-        call.pass_on(1.0, grads, call.special.reads)
+        call.pass_on(1.0, grads, call.specialization.reads)
         if call.sinks is not None:
             seed_sinks(call, column_grads, picked, n, walk)
     finally:

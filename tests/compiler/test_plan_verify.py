@@ -195,7 +195,7 @@ def test_weights_whose_gradient_is_put_off_are_the_nodes_of_their_slots():
     plan = plan_of(nn.MLP(N, [4, 2]), "lane")
     _core._set_least_put_off(1)
     try:
-        _core.Specialization(plan, (("array", (N,)),), (), True, list)
+        _core.Specialization(_core.Signature((_core.ArrayKind((N,)),), (), True), plan)
     finally:
         _core._set_least_put_off()
     assert "gradient put off" in plan.listing()

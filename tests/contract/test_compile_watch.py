@@ -360,7 +360,7 @@ def program(text):
 
 
 def traces(f):
-    return [t.special for t in f._traces.by_key.values()]
+    return list(f._traces.by_signature.values())
 
 
 @pytest.fixture(autouse=True)

@@ -75,6 +75,10 @@ def test_parameters_without_values_step_nothing():
         params.sgd_step(None, False, 0.5, 0.0, 0.0, 0.0, False, False)
 
 
+NUMBER = _core.NumberKind()
+NUMBER_ALONE = _core.Signature((NUMBER,))
+
+
 def plan():
     neuron = nn.Neuron(1)
     trace = _core.Trace()
@@ -94,7 +98,7 @@ def test_a_plan_is_made_once():
 
 def test_a_specialization_is_made_once():
     made, _, _ = plan()
-    arguments = (made, (("array", ()),), (), True, None)
+    arguments = (_core.Signature((_core.ArrayKind(),), (), True), made)
     special = _core.Specialization(*arguments)
     with pytest.raises(TypeError, match="once"):
         special.__init__(*arguments)
@@ -109,7 +113,7 @@ def test_a_plan_that_was_never_made_is_empty_and_serves_no_calls():
         assert nothing._parts()["steps"] == []
         assert (nothing.listing(), nothing.describe()["lane steps"]) == ("", 0)
         with pytest.raises(ValueError, match="not made"):
-            _core.Specialization(nothing, (("number",),), (), False, None)
+            _core.Specialization(NUMBER_ALONE, nothing)
     assert len(made._parts()["steps"]) > 0
 
 
@@ -133,66 +137,102 @@ def test_a_plan_that_could_not_be_finished_serves_no_calls(failing):
     with pytest.raises(TypeError, match="once"):
         made.__init__(program, captured, ["lane"])
     with pytest.raises(ValueError, match="not made"):
-        _core.Specialization(made, (("number",),), (), False, None)
-
-
-NUMBER = ("number",)
+        _core.Specialization(NUMBER_ALONE, made)
 
 
 @pytest.mark.parametrize(
-    "keys",
+    "kinds",
     [
         (),
         (NUMBER, NUMBER),
-        ((),),
-        (None,),
-        (["number"],),
-        (("number", 1),),
-        (("other",),),
-        (([],),),
-        (("list",),),
-        (("list", [NUMBER]),),
-        (("list", (NUMBER, ())),),
-        (("dict", (NUMBER,), ()),),
-        (("array",),),
-        (("array", (2,)),),
-        (("array", (-1,)),),
-        (("array", (2**40, 2**40)),),
-        (("array", 1),),
-        (("batch", (2,)),),
+        (_core.ListKind((NUMBER, NUMBER)),),
+        (_core.DictKind((NUMBER, NUMBER), ("a", "b")),),
+        (_core.StaticKind(1),),
+        (_core.ArrayKind((2,)),),
+        (_core.BatchKind((2,)),),
     ],
     ids=repr,
 )
 @pytest.mark.parametrize("batch", [False, True])
-def test_keys_that_are_not_of_the_plan_are_refused(keys, batch):
+def test_a_signature_of_another_plan_is_refused(kinds, batch):
     """Calls would write the numbers of their arguments past the end of a block."""
-    uniform, program, captured = plan()
+    made, program, captured = plan()
     if not batch:
-        uniform = _core.Plan(program, captured, ["uniform"])
-    good = (("array", ()),) if batch else (NUMBER,)
-    special = _core.Specialization(uniform, good, (), batch, None)
+        made = _core.Plan(program, captured, ["uniform"])
+    good = _core.Signature((_core.ArrayKind() if batch else NUMBER,), (), batch)
+    special = _core.Specialization(good, made)
     assert special.run((), {}) is None
     if not batch:
         assert special.run((1.0,), {}) is not None
         with pytest.raises(TypeError, match="Value"):
             special.run((1.0,), {}, [5])
-    for args, kwargs in ((keys, ()), ((), tuple([(f"w{k}", key) for k, key in enumerate(keys)]))):
-        with pytest.raises((ValueError, TypeError)):
-            _core.Specialization(uniform, args, kwargs, batch, None)
+    for args, kwargs in ((kinds, ()), ((), tuple([(f"w{k}", x) for k, x in enumerate(kinds)]))):
+        with pytest.raises(ValueError, match=r"other inputs|another kind|takes a Batch"):
+            _core.Specialization(_core.Signature(args, kwargs, batch), made)
+
+
+@pytest.mark.parametrize(
+    ("made", "error"),
+    [
+        (lambda: _core.Signature((None,)), TypeError),
+        (lambda: _core.Signature((("number",),)), TypeError),
+        (lambda: _core.Signature([NUMBER]), TypeError),
+        (lambda: _core.Signature((_core.Kind(),)), TypeError),
+        (lambda: _core.Signature((_core.NestedKind(),)), TypeError),
+        (lambda: _core.Signature((), (NUMBER,)), TypeError),
+        (lambda: _core.Signature((), ((1, NUMBER),)), TypeError),
+        (lambda: _core.Signature((), (("x", None),)), TypeError),
+        (lambda: _core.Signature((), (("x", NUMBER, 5),)), ValueError),
+        (lambda: _core.ListKind([NUMBER]), TypeError),
+        (lambda: _core.TupleKind((NUMBER, ())), TypeError),
+        (lambda: _core.DictKind((NUMBER,), ()), ValueError),
+        (lambda: _core.ArrayKind(1), TypeError),
+        (lambda: _core.ArrayKind((2, "x")), TypeError),
+        (lambda: _core.ArrayKind((-1,)), ValueError),
+        (lambda: _core.Signature((_core.ArrayKind((2**40, 2**40)),)), MemoryError),
+        (lambda: _core.Signature((_core.BatchKind(()),)), ValueError),
+    ],
+)
+def test_what_is_no_kind_or_signature_is_refused(made, error):
+    with pytest.raises(error):
+        made()
+
+
+def test_kinds_are_compared_by_all_that_a_trace_depends_on():
+    different = [
+        NUMBER,
+        _core.ValueKind(),
+        _core.ValueKind(type("Sub", (Value,), {})),
+        _core.StaticKind(1),
+        _core.StaticKind(True),
+        _core.StaticKind(),
+        _core.ClassKind(int),
+        _core.ArrayKind(),
+        _core.ArrayKind((), True),
+        _core.ArrayKind((1,)),
+        _core.BatchKind(),
+        _core.ListKind((NUMBER,)),
+        _core.TupleKind((NUMBER,)),
+        _core.DictKind((NUMBER,), ("x",)),
+        _core.DictKind((NUMBER,), ("y",)),
+        _core.ListKind((_core.ValueKind(),)),
+    ]
+    assert len(set(different)) == len(different)
+    assert [k for k, a in enumerate(different) for b in different[:k] if a == b] == []
+    signatures = [_core.Signature((kind,), (), True) for kind in different]
+    signatures += [_core.Signature((), (("x", NUMBER),)), NUMBER_ALONE]
+    assert len(set(signatures)) == len(signatures)
+    assert _core.Signature((_core.ListKind((NUMBER,)),)) == _core.Signature(
+        (_core.ListKind((_core.NumberKind(),)),)
+    )
 
 
 def test_numbers_are_no_rows_and_rows_no_numbers():
     lane, program, captured = plan()
     uniform = _core.Plan(program, captured, ["uniform"])
-    for wrong, key, batch in ((lane, NUMBER, True), (uniform, ("array", ()), True)):
+    for wrong, kind, batch in ((lane, NUMBER, True), (uniform, _core.ArrayKind(), True)):
         with pytest.raises(ValueError, match="input 0 of the plan is of another kind"):
-            _core.Specialization(wrong, (key,), (), batch, None)
-
-
-@pytest.mark.parametrize("key", [(), ("list",), ("list", ((),)), ("tuple", (NUMBER, ("static",)))])
-def test_what_is_no_key_is_not_read_past_its_end(key):
-    with pytest.raises(IndexError):
-        _core.numbers_only(key)
+            _core.Specialization(_core.Signature((kind,), (), batch), wrong)
 
 
 def doubled(self, x):
@@ -242,7 +282,7 @@ def test_a_specialization_of_a_plan_whose_list_was_changed_is_refused():
     made, _, _ = plan()
     made.captured.clear()
     with pytest.raises(ValueError, match="captured"):
-        _core.Specialization(made, (("number",),), (), False, None)
+        _core.Specialization(_core.Signature((_core.ArrayKind(),), (), True), made)
 
 
 @pytest.mark.parametrize("bad", [("x",), (None,), (1.0, [5]), (1.0, (), 5), ()], ids=repr)

@@ -65,9 +65,9 @@ def test_a_result_takes_no_state():
 def test_several_results_have_no_gradient_in_a_run_of_their_own():
     f = mg.compile(lambda x: (x, x * 2.0))
     f(1.0)
-    (trace,) = f._traces.by_key.values()
+    (specialization,) = f._traces.by_signature.values()
     with pytest.raises(TypeError, match="only a function of one result has a gradient"):
-        trace.special.run((1.0,), {}, None, True)
+        specialization.run((1.0,), {}, None, True)
 
 
 def test_other_params_of_the_same_number_are_other_params():

@@ -89,11 +89,11 @@ mg.compile(lambda x: x * 1.0, batch=True)(np.zeros(1))
 def replayed(program, captured, numbers, n_samples=0):
     """The outputs, computed by a plan: of one call, or of a batch of samples that are all alike."""
     kinds = ["lane" if n_samples else "uniform"] * len(numbers)
-    keys = (("array", ()) if n_samples else ("number",),) * len(numbers)
+    argument = _core.ArrayKind() if n_samples else _core.NumberKind()
+    signature = _core.Signature((argument,) * len(numbers), (), bool(n_samples))
     args = [np.full(n_samples, float(v)) if n_samples else float(v) for v in numbers]
     plan = _core.Plan(program, captured, kinds)
-    special = _core.Specialization(plan, keys, (), bool(n_samples), None)
-    outputs, *_ = special.run(tuple(args), {}, backward=False)
+    outputs, *_ = _core.Specialization(signature, plan).run(tuple(args), {}, backward=False)
     rows = np.frombuffer(outputs).reshape(-1, len(program.outputs))
     assert len(rows) == max(1, n_samples)
     return rows[-1].tolist()

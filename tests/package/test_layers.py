@@ -19,7 +19,8 @@ ONWARDS = {
     ("call/call.pxi", "call/results.pxi"),
     ("call/call.pxi", "call/seeds.pxi"),
     ("call/signature.pxi", "call/call.pxi"),
-    ("call/signature.pxi", "call/dependence.pxi"),
+    ("call/specialization.pxi", "call/call.pxi"),
+    ("call/specialization.pxi", "call/dependence.pxi"),
     # A class has one body: what Value's methods do stands in several files.
     ("engine/constructed.pxi", "engine/operators.pxi"),
     ("engine/copies.pxi", "engine/build.pxi"),

@@ -1,0 +1,336 @@
+# The kinds of arguments that compiled functions take, a class each: what it is, whether an argument
+# fits, how it is read, what the traced function sees for it, which inputs of a plan it takes.
+#
+# arguments.py finds the kind of an argument of any sort; here plain ones are looked at, which takes
+# some ten ns. What a class is made of is read-only: a kind stays what it is.
+
+from engine.node cimport MF_MAX_NODES
+
+# NumPy's types, known as soon as somebody has given an array: the core does not import NumPy.
+cdef object ndarray_type = None
+cdef frozenset number_types = frozenset()
+
+
+def set_numpy_types(kind, scalars) -> None:
+    """Lends numpy.ndarray and the types of real scalars: those are read in C from now on."""
+    global ndarray_type, number_types
+    ndarray_type = kind
+    number_types = frozenset(scalars)
+
+
+@cython.final
+cdef class NumberKind(Kind):
+    """A float, or a real scalar of NumPy: one input."""
+    def __cinit__(self):
+        self.identity = ()
+
+    cdef bint take(self, Call call, object arg) except -1:
+        if not PyFloat_Check(arg) and type(arg) not in number_types:
+            return False
+        call.put(PyFloat_AsDouble(arg))
+        return True
+
+    cdef int count(self, Inputs inputs) except -1:
+        return inputs.add_uniform(1, False)
+
+    cdef object placeholder(self, Trace trace):
+        return trace.input()
+
+    cdef bint is_numbers(self) except -1:
+        return True
+
+
+@cython.final
+cdef class ValueKind(Kind):
+    """A Value of a class, whose operators the traced function meets: one input with a gradient."""
+    cdef readonly type type
+
+    def __cinit__(self, type kind not None=Value):
+        self.type = kind
+        self.identity = (id(kind),)   # metaclasses may call classes equal
+
+    cdef bint take(self, Call call, object arg) except -1:
+        return type(arg) is self.type and isinstance(arg, Value) and call.take_value(arg)
+
+    cdef int count(self, Inputs inputs) except -1:
+        inputs.values.append(len(inputs.kinds))
+        return inputs.add_uniform(1, True)
+
+    cdef object placeholder(self, Trace trace):
+        return trace.input(self.type)
+
+    cdef int add_classes(self, list found) except -1:
+        if self.type is not Value:
+            found.append(self.type)
+        return 0
+
+
+@cython.final
+cdef class StaticKind(Kind):
+    """An int, bool, str or None: the constant itself, which the trace sees."""
+    cdef readonly object value
+
+    def __cinit__(self, value=None):
+        self.value = value
+        self.identity = (type(value), value)
+
+    cdef bint take(self, Call call, object arg) except -1:
+        return type(arg) is type(self.value) and (arg is self.value or arg == self.value)
+
+    cdef int count(self, Inputs inputs) except -1:
+        return 0
+
+    cdef object placeholder(self, Trace trace):
+        return self.value
+
+    cdef bint is_numbers(self) except -1:
+        return type(self.value) is int or type(self.value) is bool
+
+
+@cython.final
+cdef class ClassKind(Kind):
+    """A class, which the trace sees: what a class method gets."""
+    cdef readonly object value
+
+    def __cinit__(self, value=object):
+        self.value = value
+        self.identity = (id(value),)   # metaclasses may call classes equal
+
+    cdef bint take(self, Call call, object arg) except -1:
+        return arg is self.value
+
+    cdef int count(self, Inputs inputs) except -1:
+        return 0
+
+    cdef object placeholder(self, Trace trace):
+        return self.value
+
+
+@cython.final
+cdef class ArrayKind(Kind):
+    """An array of real numbers, each an input; in a batched call a row a sample, and the shape is
+    that of a sample. wants: its gradient is asked for."""
+    cdef readonly tuple shape
+    cdef readonly bint wants
+    cdef int64_t size
+
+    def __cinit__(self, tuple shape not None=(), bint wants=False):
+        self.size = size_of(shape)
+        self.shape = shape
+        self.wants = wants
+        self.identity = (shape, wants)
+
+    cdef bint take(self, Call call, object arg) except -1:
+        cdef Py_buffer view
+        cdef int n_axes
+        cdef Py_ssize_t k, size = 1
+        if type(arg) is not ndarray_type:
+            return False
+        n_axes = 1 if call.batched else 0
+        try:
+            PyObject_GetBuffer(arg, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+        except (BufferError, ValueError):
+            return False
+        cdef char code = number_code(&view)
+        cdef bint fits = view.ndim == len(self.shape) + n_axes and code
+        for k in range(len(self.shape) if fits else 0):
+            fits = fits and view.shape[n_axes + k] == <Py_ssize_t>self.shape[k]
+            size *= view.shape[n_axes + k]
+        fits = fits and (n_axes == 0 or call.n_samples in (-1, view.shape[0]))
+        if fits and n_axes:
+            return call.take_array(&view, code, size, self.wants)
+        for k in range(size if fits else 0):
+            call.put(number_at(view.buf, code, k))
+        PyBuffer_Release(&view)
+        return fits
+
+    cdef int count(self, Inputs inputs) except -1:
+        if inputs.batch:
+            return inputs.add_array(self.size, self.wants)
+        return inputs.add_uniform(self.size, self.wants)
+
+    cdef object placeholder(self, Trace trace):
+        return nested(self.shape, trace.input)
+
+    cdef int add_wanted(self, list found, object arg) except -1:
+        if self.wants:
+            found.append(arg)
+        return 0
+
+
+@cython.final
+cdef class BatchKind(Kind):
+    """A Batch that has a graph behind it, the shape a sample's: an input with a gradient a column.
+    """
+    cdef readonly tuple shape
+    cdef int64_t size
+
+    def __cinit__(self, tuple shape not None=()):
+        self.size = size_of(shape)
+        self.shape = shape
+        self.identity = (shape,)
+
+    cdef bint take(self, Call call, object arg) except -1:
+        cdef Batch batch
+        if not isinstance(arg, Batch):
+            return False
+        batch = <Batch>arg
+        if batch.call is None or batch.n_samples != call.n_samples and call.n_samples >= 0:
+            return False
+        return batch.shape() == self.shape and call.take_batch(batch)
+
+    cdef int count(self, Inputs inputs) except -1:
+        if not inputs.batch:
+            raise ValueError("only a batched function takes a Batch")
+        inputs.batches.append((inputs.n_arrays, len(inputs.kinds), self.size))
+        return inputs.add_array(self.size, True)
+
+    cdef object placeholder(self, Trace trace):
+        return nested(self.shape, trace.input)
+
+
+cdef class NestedKind(Kind):
+    """What holds other arguments: a list, tuple or dict of them."""
+    cdef readonly tuple items   # their kinds
+
+    cdef int count(self, Inputs inputs) except -1:
+        for item in self.items:
+            (<Kind>item).count(inputs)
+        if inputs.batch and self.is_numbers():
+            inputs.lists = {*(inputs.lists or ()), len(self.items)}
+        return 0
+
+    cdef object placeholder(self, Trace trace):
+        return self.filled([(<Kind>item).placeholder(trace) for item in self.items])
+
+    cdef object filled(self, list items):
+        """Such a container of these."""
+        raise TypeError("a NestedKind without a class of its own has no arguments")
+
+    cdef int add_classes(self, list found) except -1:
+        for item in self.items:
+            (<Kind>item).add_classes(found)
+        return 0
+
+    cdef bint take_items(self, Call call, tuple items) except -1:
+        cdef Py_ssize_t k
+        if len(items) != len(self.items):
+            return False
+        for k in range(len(items)):
+            if not (<Kind>self.items[k]).take(call, items[k]):
+                return False
+        return True
+
+    cdef int add_wanted_items(self, list found, object items) except -1:
+        for item, arg in zip(self.items, items):
+            (<Kind>item).add_wanted(found, arg)
+        return 0
+
+    cdef bint are_numbers(self) except -1:
+        for item in self.items:
+            if not (<Kind>item).is_numbers():
+                return False
+        return len(self.items) > 0
+
+
+@cython.final
+cdef class ListKind(NestedKind):
+    """A list, as long as it was."""
+    def __cinit__(self, tuple items not None=()):
+        self.items = kinds_only(items)
+        self.identity = (items,)
+
+    cdef bint take(self, Call call, object arg) except -1:
+        return type(arg) is list and self.take_items(call, tuple(arg))
+
+    cdef object filled(self, list items):
+        return items
+
+    cdef int add_wanted(self, list found, object arg) except -1:
+        return self.add_wanted_items(found, arg)
+
+    cdef bint is_numbers(self) except -1:
+        return self.are_numbers()
+
+
+@cython.final
+cdef class TupleKind(NestedKind):
+    """A tuple, as long as it was."""
+    def __cinit__(self, tuple items not None=()):
+        self.items = kinds_only(items)
+        self.identity = (items,)
+
+    cdef bint take(self, Call call, object arg) except -1:
+        return type(arg) is tuple and self.take_items(call, <tuple>arg)
+
+    cdef object filled(self, list items):
+        return tuple(items)
+
+    cdef int add_wanted(self, list found, object arg) except -1:
+        return self.add_wanted_items(found, arg)
+
+    cdef bint is_numbers(self) except -1:
+        return self.are_numbers()
+
+
+@cython.final
+cdef class DictKind(NestedKind):
+    """A dict with the same words, of the same types and in the same order."""
+    cdef readonly tuple words
+
+    def __cinit__(self, tuple items not None=(), tuple words not None=()):
+        if len(items) != len(words):
+            raise ValueError("a dict has as many words as items")
+        self.items = kinds_only(items)
+        self.words = words
+        self.identity = (items, words)
+
+    cdef bint take(self, Call call, object arg) except -1:
+        cdef tuple items
+        cdef Py_ssize_t k
+        if type(arg) is not dict:
+            return False
+        items = tuple((<dict>arg).items())
+        if len(items) != len(self.words):
+            return False
+        for k in range(len(items)):
+            word = (<tuple>items[k])[0]
+            if type(word) is not type(self.words[k]) or word != self.words[k]:
+                return False
+        return self.take_items(call, tuple([item[1] for item in items]))
+
+    cdef object filled(self, list items):
+        return dict(zip(self.words, items))
+
+    cdef int add_wanted(self, list found, object arg) except -1:
+        return self.add_wanted_items(found, (<dict>arg).values())
+
+
+cdef tuple kinds_only(tuple items):
+    for item in items:
+        if not isinstance(item, Kind):
+            raise TypeError(f"items must be Kinds, not {type(item).__name__!r}")
+    return items
+
+
+cdef int64_t size_of(tuple shape) except -1:
+    """How many numbers an array of that shape has, or at least more than there can be nodes."""
+    cdef int64_t size = 1, n
+    for n in shape:
+        if n < 0:
+            raise ValueError(f"no shape of an array: {shape!r}")
+        size *= min(n, <int64_t>MF_MAX_NODES + 1)
+        size = min(size, <int64_t>MF_MAX_NODES + 1)
+    return size
+
+
+def nested(tuple shape not None, next_value):
+    """Values in the shape of an array: nested lists."""
+    if not shape:
+        return next_value()
+    return [nested(shape[1:], next_value) for _ in range(shape[0])]
+
+
+def numbers_only(Kind kind not None) -> bool:
+    """Whether an argument of this kind is a list or tuple of plain numbers, or of such lists."""
+    return isinstance(kind, NestedKind) and kind.is_numbers()
