@@ -326,13 +326,14 @@ class Specialization:
         reason: str = "",
     ) -> None: ...
     def change(self) -> str: ...
-    def run(
-        self,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        leaves: list[Value] | None = None,
-        backward: bool = True,
-    ) -> tuple[bytearray, Any] | None: ...
+
+def run_for_numbers(
+    specialization: Specialization,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    leaves: list[Value] | None = None,
+    backward: bool = True,
+) -> tuple[bytearray, Any] | None: ...
 
 MAX_TRACES: int
 

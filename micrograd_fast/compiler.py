@@ -181,7 +181,7 @@ class CompiledFunction(_core.Dispatcher):
             specialization, args, kwargs = self._read(args, kwargs, wanted)
             if len(specialization.plan.program.outputs) != 1:
                 raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
-            ran = specialization.run(args, kwargs, leaves)
+            ran = _core.run_for_numbers(specialization, args, kwargs, leaves)
             if ran is None:
                 raise TypeError("an argument changed while it was read")
             self._traces.latest[wanted] = specialization

@@ -48,21 +48,25 @@ include "plan/deferred.pxi"       # gradients of large matrices, computed when t
 # ---- a compiled function's calls ----
 include "call/trace.pxi"          # a function of Values run once, its nodes made a Program
 include "call/watch.pxi"          # what a trace read, looked at before each replay
-include "call/kernels.pxi"        # the kernels in use
+include "call/executor.pxi"       # the executor and the kernels in use
 include "call/workspace.pxi"      # the memory that a run borrows
 include "call/threads.pxi"        # large batches split over threads
-include "call/signature.pxi"      # what a call's arguments look like: a kind for each
-include "call/specialization.pxi"  # a trace for one signature, and its plan
-include "call/dependence.pxi"     # which operands the gradient of each result reaches
 include "call/arrays.pxi"         # numbers of callers' arrays
-include "call/call.pxi"           # calls of compiled functions: arguments, runs, gradients
-include "call/bad_index.pxi"      # what an index of take() was that is none of its values'
-include "call/seeds.pxi"          # what results count for in a backward(), and the run for it
-include "call/dispatch.pxi"       # which trace serves a call
-include "call/reach.pxi"          # finds what a function may read
+include "call/call_memory.pxi"    # the memory of a call: one block, carved in one place
+include "call/arguments.pxi"      # the arguments that one call took
+include "call/signature.pxi"      # what a call's arguments look like: a kind for each
+include "call/dependence.pxi"     # which operands the gradient of each result reaches
+include "call/specialization.pxi"  # a trace for one signature, and its plan
+include "call/run.pxi"            # one run of a plan
+include "call/seeds.pxi"          # what results count for in a backward()
+include "call/gradient.pxi"       # the way of a call's gradients back into the graph
 include "call/results.pxi"        # the nodes of what calls return
+include "call/numbers.pxi"        # values and gradients without a graph
 include "call/batch.pxi"          # the results of a batched call
 include "call/kinds.pxi"          # the kinds of arguments that there are
+include "call/call.pxi"           # a call: arguments, a run, results
+include "call/dispatch.pxi"       # which trace serves a call
+include "call/reach.pxi"          # finds what a function may read
 
 # ---- what goes over all parameters ----
 include "train/params.pxi"        # zero_grad and optimizer steps

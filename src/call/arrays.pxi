@@ -5,11 +5,14 @@ from cpython.buffer cimport (Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuff
 
 from base.seal cimport mf_seal
 
-cdef struct fed_array:    # an array argument of one batched call
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
+
+cdef struct array_argument:   # of one batched call
     Py_buffer view        # of the caller's array
     bint has_view         # while it is needed
-    bint kept             # until the call goes: there is no copy
-    uint64_t seal         # of the numbers of one that is kept
+    bint sealed           # there is no copy: the view is needed until the call goes
+    uint64_t seal         # of the numbers then
     const double *data    # one sample after the other
     int32_t first         # input
     int32_t width         # numbers a sample
@@ -38,6 +41,13 @@ cdef inline double number_at(const void *data, char code, size_t k) noexcept nog
     return (<const unsigned char *>data)[k]
 
 
+cdef Py_ssize_t bytes_of(Py_ssize_t n_samples, int32_t n) except -1:
+    """Of n doubles a sample. Arrays without numbers may have any length."""
+    if n and n_samples > PY_SSIZE_T_MAX // 8 // n:
+        raise MemoryError(f"no room for the results of {n_samples} samples")
+    return 8 * n_samples * n
+
+
 def _seal(numbers) -> int:
     """Test hook: the seal of a buffer of float64."""
     cdef Py_buffer view
@@ -52,7 +62,7 @@ def _seal(numbers) -> int:
     return seal
 
 
-cdef inline void release_view(fed_array *a) noexcept:
+cdef inline void release_view(array_argument *a) noexcept:
     if a.has_view:
         a.has_view = False
         PyBuffer_Release(&a.view)

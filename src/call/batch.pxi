@@ -1,9 +1,10 @@
 # Batch: the results of a batched call, or some of them.
 #
 # What a slice or a list of samples picks is a Batch over the same call: its numbers are a copy, its
-# rows say which samples of the call they are. Arithmetic is a batched function of one op, which
+# `samples` say which ones of the call they are. Arithmetic is a batched function of one op, which
 # batches.py compiles and lends.
 
+from cpython.bytearray cimport PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.number cimport PyIndex_Check, PyNumber_Index
 
@@ -41,12 +42,12 @@ cdef class Batch:
     index, are Values of the eager graph. A slice, a list of samples or a mask gives a Batch of
     these samples; arithmetic goes sample by sample, with Batches, numbers, Values and arrays.
     """
-    cdef Call call               # None: made under no_grad
+    cdef Gradient gradient       # None: made under no_grad
     cdef bytearray outputs       # float64, the numbers of data
     cdef object array            # data, made when it is asked for
-    cdef list hub_values         # likewise, one for each group of results
+    cdef list pullback_values    # made when they are asked for, one for each group of results
     cdef Batch whole             # all samples of the call, where these are some
-    cdef bytes rows              # and which of them these are, Py_ssize_t; else None
+    cdef bytes samples           # and which of them these are, Py_ssize_t; else None
     cdef object rebuild
     cdef Py_ssize_t n_samples
     cdef int32_t n_outputs
@@ -66,7 +67,7 @@ cdef class Batch:
 
     def _has_graph(self):
         """Whether gradient flows back through it."""
-        return self.call is not None
+        return self.gradient is not None
 
     cdef double *numbers(self) except NULL:
         if self.outputs is None:
@@ -77,24 +78,33 @@ cdef class Batch:
         """Of one sample's results."""
         return () if self.rebuild is None else (self.n_outputs,)
 
-    cdef list hubs(self):
+    cdef list pullbacks(self):
         """The nodes between the results and what they depend on."""
         if self.whole is not None:
-            return self.whole.hubs()
-        if self.hub_values is None:
-            self.hub_values = self.call.hubs()
-        return self.hub_values
+            return self.whole.pullbacks()
+        if self.pullback_values is None:
+            self.pullback_values = new_pullbacks(self.gradient)
+        return self.pullback_values
+
+    cdef Upstream as_upstream(self):
+        """What a call that has this as an argument keeps of it."""
+        cdef Upstream upstream = Upstream.__new__(Upstream)
+        upstream.gradient = self.gradient
+        upstream.samples = self.samples
+        upstream.pullbacks = self.pullbacks()
+        return upstream
 
     cdef Value value(self, double data, int32_t output, Py_ssize_t sample, double count):
-        cdef bytes rows = self.rows
-        if self.call is None or not records():
+        cdef bytes samples = self.samples
+        if self.gradient is None or not records():
             return leaf_value(data)
-        if sample >= 0 and rows is not None:
-            sample, rows = numbers_of(rows)[sample], None
-        if self.call.fused and sample < 0 and rows is None:
-            return step_result(self.call, self.call.operands(output), data, output, -1, count)
-        hub = self.hubs()[self.call.group(output)]
-        return step_result(self.call, [hub], data, output, sample, count, rows)
+        if sample >= 0 and samples is not None:
+            sample, samples = numbers_of(samples)[sample], None
+        if self.gradient.fused and sample < 0 and samples is None:
+            return result_value(self.gradient, self.gradient.operands(output), data, output, -1,
+                                count)
+        pullback = self.pullbacks()[self.gradient.group(output)]
+        return result_value(self.gradient, [pullback], data, output, sample, count, samples)
 
     cdef object reduced(self, bint mean):
         cdef const double *numbers = self.numbers()
@@ -119,11 +129,11 @@ cdef class Batch:
         """The Batch of these samples, ints from -n to n - 1."""
         cdef Batch part = Batch.__new__(Batch)
         cdef const double *numbers = self.numbers()
-        cdef const Py_ssize_t *own = numbers_of(self.rows)
+        cdef const Py_ssize_t *own = numbers_of(self.samples)
         cdef Py_ssize_t n = len(samples), b, k
         cdef size_t size = 8 * <size_t>self.n_outputs
-        cdef bytes rows = PyBytes_FromStringAndSize(NULL, n * <Py_ssize_t>sizeof(Py_ssize_t))
-        cdef Py_ssize_t *row = <Py_ssize_t *><char *>rows
+        cdef bytes picked = PyBytes_FromStringAndSize(NULL, n * <Py_ssize_t>sizeof(Py_ssize_t))
+        cdef Py_ssize_t *number = <Py_ssize_t *><char *>picked
         part.outputs = PyByteArray_FromStringAndSize(NULL, bytes_of(n, self.n_outputs))
         for b in range(n):
             index = samples[b]
@@ -131,10 +141,10 @@ cdef class Batch:
                 raise IndexError(f"sample {index} is out of range for a batch of {self.n_samples}")
             k = index if index >= 0 else index + self.n_samples
             memcpy(<char *>part.outputs + b * size, numbers + k * self.n_outputs, size)
-            row[b] = own[k] if own is not NULL else k
-        part.call = self.call
+            number[b] = own[k] if own is not NULL else k
+        part.gradient = self.gradient
         part.whole = self.whole if self.whole is not None else self
-        part.rows = rows
+        part.samples = picked
         part.rebuild = self.rebuild
         part.n_samples = n
         part.n_outputs = self.n_outputs
@@ -281,6 +291,18 @@ cdef int check_reduction(str name, object axis, object dtype, object out) except
         raise ValueError(f"{name}() of a Batch goes over the samples, axis 0, not {axis!r}: .data "
                          "is an array")
     return 0
+
+
+cdef Batch batch_of(Gradient gradient, bytearray outputs, Py_ssize_t n_samples, int32_t n_outputs,
+                    object rebuild):
+    """All results of a call."""
+    cdef Batch batch = Batch.__new__(Batch)
+    batch.gradient = gradient
+    batch.outputs = outputs
+    batch.n_samples = n_samples
+    batch.n_outputs = n_outputs
+    batch.rebuild = rebuild
+    return batch
 
 
 Batch.__module__ = "micrograd_fast.compiler"

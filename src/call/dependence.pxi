@@ -1,12 +1,13 @@
 # Which of a call's operands each output's gradient can reach: backward() walks no others, so what
 # stands in their grads from before is not passed on again.
 
-from base.eval cimport MF_CAPTURED, MF_DETACH, MF_INPUT, MF_TAKE
+from base.eval cimport MF_CAPTURED, MF_DETACH, MF_INPUT, MF_LEAF, MF_TAKE
+from engine.node cimport MF_F_HOOK
 
 
 @cython.internal
 cdef class Reached:
-    """What some outputs depend on, of all that may pass gradient on itself."""
+    """What some outputs depend on, of all whose backward has a step to run."""
     cdef list captured   # Values
     cdef list values     # places among a call's Value arguments
     cdef list columns    # (array, its columns) of the arguments that are Batches
@@ -15,7 +16,7 @@ cdef class Reached:
 @cython.internal
 cdef class Dependence:
     """Of the outputs of one trace; those that depend on the same are a group."""
-    cdef list passing    # the captured Values that pass gradient on themselves
+    cdef list captured   # the captured Values that have a step
     cdef list groups     # a Reached each
     cdef list group_of   # by output
 
@@ -23,17 +24,33 @@ cdef class Dependence:
         return <Reached>self.groups[<int32_t>self.group_of[output]]
 
 
-cdef Dependence dependence_of(Specialization specialization, list passing):
+cdef inline bint has_step(int32_t id) noexcept nogil:
+    """Whether backward has more to do at a node than to add to its grad."""
+    return store.nodes[id].op != MF_LEAF or store.nodes[id].flags & MF_F_HOOK
+
+
+cdef list operands_reached(Reached reached, list values):
+    """The captured Values, and Value arguments of a call, that have a step."""
+    if values is None:
+        return reached.captured
+    return reached.captured + [values[k] for k in reached.values
+                               if has_step((<Value>values[k]).id)]
+
+
+cdef Dependence dependence_of(Program program, tuple captured, list with_steps, list value_inputs,
+                              list batch_inputs):
+    """with_steps: the captured Values that have a step; value_inputs: the inputs that
+    are Values; batch_inputs: (array, first input, width) of the arguments that are Batches."""
     cdef Dependence found = Dependence.__new__(Dependence)
     cdef dict places = {}   # group by what it depends on
     cdef int32_t k, width, first, array
-    cdef list items = [(0, v, 0) for v in passing]
-    items += [(1, k, input) for k, input in enumerate(specialization.value_inputs)]
-    for array, first, width in specialization.batch_inputs:
+    cdef list items = [(0, v, 0) for v in with_steps]
+    items += [(1, k, input) for k, input in enumerate(value_inputs)]
+    for array, first, width in batch_inputs:
         items += [(2, (array, k), first + k) for k in range(width)]
-    found.passing = passing
+    found.captured = with_steps
     found.groups, found.group_of = [], []
-    for mask in masks_of(specialization, items):
+    for mask in masks_of(program, captured, items):
         if mask not in places:
             places[mask] = len(found.groups)
             found.groups.append(reached_by(mask, items))
@@ -59,9 +76,8 @@ cdef Reached reached_by(object mask, list items):
     return reached
 
 
-cdef list masks_of(Specialization specialization, list items):
+cdef list masks_of(Program p, tuple captured, list items):
     """Per output an int with bit k set where its gradient can reach items[k]."""
-    cdef Program p = specialization.plan.program
     cdef list masks = [0] * len(p.outputs)
     cdef dict bits = {(<Value>item).id: k for k, (kind, item, _) in enumerate(items) if kind == 0}
     cdef int32_t k, j, start
@@ -77,10 +93,10 @@ cdef list masks_of(Specialization specialization, list items):
             if kind and <int32_t>input < p.n_inputs:
                 bit[<int32_t>input] = k
         for k in range(p.n_params):
-            bit[p.n_inputs + k] = bits.get((<Value>specialization.captured[k]).id, -1)
+            bit[p.n_inputs + k] = bits.get((<Value>captured[k]).id, -1)
         reach = <uint64_t *>some_memory(p.n_code, sizeof(uint64_t))
         for start in range(0, <int32_t>len(items), 64):
-            spread_bits(p, bit, start, reach)
+            find_reach(p, bit, start, reach)
             for j in range(<int32_t>len(masks)):
                 masks[j] |= <object>reach[<int32_t>p.outputs[j]] << start
     finally:
@@ -89,7 +105,7 @@ cdef list masks_of(Specialization specialization, list items):
     return masks
 
 
-cdef void spread_bits(Program p, const int32_t *bit, int32_t start, uint64_t *reach) noexcept:
+cdef void find_reach(Program p, const int32_t *bit, int32_t start, uint64_t *reach) noexcept:
     """What each value of the program depends on, of the 64 items from start on. As in eager code
     detach() and the index of take() lead nowhere."""
     cdef const instruction *i

@@ -17,7 +17,7 @@ MAX_TRACES = 128        # of one function; the least recently used goes
 
 cdef enum:
     MAX_RECENT = 4      # looked through without making a key
-    MAX_HELD = 128      # objects of which there is no weak reference, with the traces of one method
+    MAX_BESIDE = 128    # objects of which there is no weak reference, with the traces of one method
 
 cdef str METHODS = "_compiled_methods"   # where an object keeps its traces
 
@@ -109,7 +109,7 @@ cdef class Traces:
         if latest is None:
             return None
         specialization = <Specialization?>latest
-        ran = specialization.run(args, kwargs, leaves)
+        ran = run_for_numbers(specialization, args, kwargs, leaves)
         if ran is None:
             return None
         self.hits += 1
@@ -132,7 +132,7 @@ cdef class MethodTraces:
 
 
 @cython.internal
-cdef class Held:
+cdef class TracesBeside:
     """Traces of a method and an object that has no place for them."""
     cdef object owner         # weak reference, or the object where there is none
     cdef Traces traces
@@ -148,7 +148,7 @@ cdef class Dispatcher:
     cdef readonly object __wrapped__     # the function
     cdef readonly Traces _traces
     cdef readonly Dispatcher _descriptor   # of a bound method: what the class has
-    cdef dict held                         # id of an object -> Held
+    cdef dict beside                       # id of an object -> TracesBeside
     cdef object __weakref__
 
     def __cinit__(self, *args, **kwargs):
@@ -161,42 +161,41 @@ cdef class Dispatcher:
         self.__wrapped__ = function
 
     def __call__(self, *args, **kwargs):
-        cdef Call call = None
+        cdef Arguments arguments = None
         cdef Traces traces = self._traces
         cdef bint grad = records()
         if mf_n_modes and mf_tracing_here():
             return self._inline(args, kwargs)
         if traces.latest_used is not None:
-            call = traces.latest_used.fed(args, kwargs, grad)
-        if call is None or traces.latest_used.is_stale():
-            call = self.fed_by_another(traces, args, kwargs, grad)
-        else:
-            traces.hits += 1
-        return call.results(grad)
+            arguments = traces.latest_used.read(args, kwargs, grad)
+        if arguments is None or traces.latest_used.is_stale():
+            return self.call_another(traces, args, kwargs, grad)
+        traces.hits += 1
+        return call_results(traces.latest_used, arguments, grad)
 
-    cdef Call fed_by_another(self, Traces traces, tuple args, dict kwargs, bint grad):
+    cdef object call_another(self, Traces traces, tuple args, dict kwargs, bint grad):
         """The call where it is not like the one before."""
-        cdef Call call
+        cdef Arguments arguments
         cdef Specialization specialization
         if traces.latest_used is not None:
             traces.use(traces.latest_used)
         for specialization in traces.recent:
             if specialization is traces.latest_used:
                 continue
-            call = specialization.fed(args, kwargs, grad)
-            if call is not None and not specialization.is_stale():
+            arguments = specialization.read(args, kwargs, grad)
+            if arguments is not None and not specialization.is_stale():
                 traces.hits += 1
                 break
         else:
             specialization, args, kwargs = self._read(args, kwargs)
-            call = specialization.fed(args, kwargs, grad)
-            if call is None:
+            arguments = specialization.read(args, kwargs, grad)
+            if arguments is None:
                 raise TypeError("an argument changed while it was read")
         traces.use(specialization)
         others = [s for s in traces.recent if s is not specialization]
         traces.recent = [specialization, *others[:MAX_RECENT - 1]]
         traces.latest_used = specialization
-        return call
+        return call_results(specialization, arguments, grad)
 
     # ---- as a method ----
 
@@ -234,64 +233,66 @@ cdef class Dispatcher:
 
     cdef Traces traces_of(self, owner):
         cdef MethodTraces methods
-        kept = getattr(owner, "__dict__", None)
-        if type(kept) is not dict and not isinstance(owner, type):
+        namespace = getattr(owner, "__dict__", None)
+        if type(namespace) is not dict and not isinstance(owner, type):
             return self.traces_beside(owner)
-        found = kept.get(METHODS)
+        found = namespace.get(METHODS)
         if type(found) is not MethodTraces or (<MethodTraces>found).owner() is not owner:
-            found = self.methods_of(owner, kept)
+            found = self.methods_of(owner, namespace)
             if found is None:
                 return self.traces_beside(owner)
         methods = <MethodTraces>found
         traces = methods.by_function.get(self)
         return traces if traces is not None else methods.by_function.setdefault(self, Traces())
 
-    cdef MethodTraces methods_of(self, owner, kept):
+    cdef MethodTraces methods_of(self, owner, namespace):
         """What an object without traces keeps from now on; None where it cannot keep it."""
         cdef MethodTraces made = MethodTraces.__new__(MethodTraces)
         made.by_function = {}
         try:
             made.owner = weak_reference(owner)
-            other = kept.get(METHODS)
+            other = namespace.get(METHODS)
             if type(other) is MethodTraces and (<MethodTraces>other).owner() is owner:
                 made = <MethodTraces>other   # another thread was faster
-            elif type(kept) is dict:
-                (<dict>kept)[METHODS] = made
+            elif type(namespace) is dict:
+                (<dict>namespace)[METHODS] = made
             else:
                 type.__setattr__(owner, METHODS, made)
         except TypeError:   # a copy could not be told from the original; or a class is fixed
             made = None
-        kept = getattr(owner, "__dict__", None)
-        return made if made is not None and kept.get(METHODS) is made else None
+        namespace = getattr(owner, "__dict__", None)
+        return made if made is not None and namespace.get(METHODS) is made else None
 
     cdef Traces traces_beside(self, owner):
         """The traces of an object that has no place for them."""
-        cdef Held held
-        if self.held is None:
-            self.held = {}
-        found = self.held.get(id(owner))
+        cdef TracesBeside beside
+        if self.beside is None:
+            self.beside = {}
+        found = self.beside.get(id(owner))
         if found is not None:
-            held = <Held?>found
-            if held.owner is owner or (type(held.owner) is OwnerRef and held.owner() is owner):
-                return held.traces
-        held = Held.__new__(Held)
-        held.traces = Traces()
+            beside = <TracesBeside?>found
+            if beside.owner is owner:
+                return beside.traces
+            if type(beside.owner) is OwnerRef and beside.owner() is owner:
+                return beside.traces
+        beside = TracesBeside.__new__(TracesBeside)
+        beside.traces = Traces()
         try:
-            held.owner = OwnerRef(owner, forget_owner)
-            held.owner.descriptor = weak_reference(self)
-            held.owner.key = id(owner)
+            beside.owner = OwnerRef(owner, forget_owner)
+            beside.owner.descriptor = weak_reference(self)
+            beside.owner.key = id(owner)
         except TypeError:
-            held.owner = owner
+            beside.owner = owner
             self.make_room()
-        self.held[id(owner)] = held
-        return held.traces
+        self.beside[id(owner)] = beside
+        return beside.traces
 
     cdef int make_room(self) except -1:
         """Lets the oldest go of too many objects that have no weak references."""
-        strong = [key for key, held in list(self.held.items())
-                  if type((<Held?>held).owner) is not OwnerRef]
-        for key in strong[:max(0, len(strong) + 1 - MAX_HELD)]:
-            self.held.pop(key, None)
+        strong = [key for key, beside in list(self.beside.items())
+                  if type((<TracesBeside?>beside).owner) is not OwnerRef]
+        for key in strong[:max(0, len(strong) + 1 - MAX_BESIDE)]:
+            self.beside.pop(key, None)
         return 0
 
 
@@ -302,10 +303,10 @@ class OwnerRef(weak_reference):
 
 def forget_owner(ref) -> None:
     cdef Dispatcher descriptor = ref.descriptor()
-    if descriptor is not None and descriptor.held is not None:
-        found = descriptor.held.get(ref.key)
-        if found is not None and (<Held?>found).owner is ref:
-            descriptor.held.pop(ref.key, None)
+    if descriptor is not None and descriptor.beside is not None:
+        found = descriptor.beside.get(ref.key)
+        if found is not None and (<TracesBeside?>found).owner is ref:
+            descriptor.beside.pop(ref.key, None)
 
 
 OwnerRef.__module__ = "micrograd_fast.compiler"

@@ -24,10 +24,10 @@ cdef class NumberKind(Kind):
     def __cinit__(self):
         self.identity = ()
 
-    cdef bint take(self, Call call, object arg) except -1:
+    cdef bint take(self, Arguments arguments, object arg) except -1:
         if not PyFloat_Check(arg) and type(arg) not in number_types:
             return False
-        call.put(PyFloat_AsDouble(arg))
+        arguments.take_number(PyFloat_AsDouble(arg))
         return True
 
     cdef int count(self, Inputs inputs) except -1:
@@ -49,8 +49,8 @@ cdef class ValueKind(Kind):
         self.type = kind
         self.identity = (id(kind),)   # metaclasses may call classes equal
 
-    cdef bint take(self, Call call, object arg) except -1:
-        return type(arg) is self.type and isinstance(arg, Value) and call.take_value(arg)
+    cdef bint take(self, Arguments arguments, object arg) except -1:
+        return type(arg) is self.type and isinstance(arg, Value) and arguments.take_value(arg)
 
     cdef int count(self, Inputs inputs) except -1:
         inputs.values.append(len(inputs.kinds))
@@ -74,7 +74,7 @@ cdef class StaticKind(Kind):
         self.value = value
         self.identity = (type(value), value)
 
-    cdef bint take(self, Call call, object arg) except -1:
+    cdef bint take(self, Arguments arguments, object arg) except -1:
         return type(arg) is type(self.value) and (arg is self.value or arg == self.value)
 
     cdef int count(self, Inputs inputs) except -1:
@@ -96,7 +96,7 @@ cdef class ClassKind(Kind):
         self.value = value
         self.identity = (id(value),)   # metaclasses may call classes equal
 
-    cdef bint take(self, Call call, object arg) except -1:
+    cdef bint take(self, Arguments arguments, object arg) except -1:
         return arg is self.value
 
     cdef int count(self, Inputs inputs) except -1:
@@ -120,13 +120,13 @@ cdef class ArrayKind(Kind):
         self.wants = wants
         self.identity = (shape, wants)
 
-    cdef bint take(self, Call call, object arg) except -1:
+    cdef bint take(self, Arguments arguments, object arg) except -1:
         cdef Py_buffer view
         cdef int n_axes
         cdef Py_ssize_t k, size = 1
         if type(arg) is not ndarray_type:
             return False
-        n_axes = 1 if call.batched else 0
+        n_axes = 1 if arguments.batched else 0
         try:
             PyObject_GetBuffer(arg, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
         except (BufferError, ValueError):
@@ -136,11 +136,11 @@ cdef class ArrayKind(Kind):
         for k in range(len(self.shape) if fits else 0):
             fits = fits and view.shape[n_axes + k] == <Py_ssize_t>self.shape[k]
             size *= view.shape[n_axes + k]
-        fits = fits and (n_axes == 0 or call.n_samples in (-1, view.shape[0]))
+        fits = fits and (n_axes == 0 or arguments.n_samples in (-1, view.shape[0]))
         if fits and n_axes:
-            return call.take_array(&view, code, size, self.wants)
+            return arguments.take_array(&view, code, view.shape[0], size, self.wants)
         for k in range(size if fits else 0):
-            call.put(number_at(view.buf, code, k))
+            arguments.take_number(number_at(view.buf, code, k))
         PyBuffer_Release(&view)
         return fits
 
@@ -170,14 +170,23 @@ cdef class BatchKind(Kind):
         self.shape = shape
         self.identity = (shape,)
 
-    cdef bint take(self, Call call, object arg) except -1:
+    cdef bint take(self, Arguments arguments, object arg) except -1:
         cdef Batch batch
+        cdef Py_buffer view
         if not isinstance(arg, Batch):
             return False
         batch = <Batch>arg
-        if batch.call is None or batch.n_samples != call.n_samples and call.n_samples >= 0:
+        if batch.gradient is None or batch.shape() != self.shape:
             return False
-        return batch.shape() == self.shape and call.take_batch(batch)
+        if arguments.n_samples not in (-1, batch.n_samples):
+            return False
+        if arguments.differentiable:
+            if arguments.upstream is None:
+                arguments.upstream = [None] * <Py_ssize_t>arguments.plan_memory.sizes.arrays
+            arguments.upstream[arguments.n_arrays] = batch.as_upstream()
+        # Its numbers must stay where they are while the call runs.
+        PyObject_GetBuffer(batch.outputs, &view, 0)
+        return arguments.take_array(&view, b"d", batch.n_samples, batch.n_outputs, True)
 
     cdef int count(self, Inputs inputs) except -1:
         if not inputs.batch:
@@ -212,12 +221,12 @@ cdef class NestedKind(Kind):
             (<Kind>item).add_classes(found)
         return 0
 
-    cdef bint take_items(self, Call call, tuple items) except -1:
+    cdef bint take_items(self, Arguments arguments, tuple items) except -1:
         cdef Py_ssize_t k
         if len(items) != len(self.items):
             return False
         for k in range(len(items)):
-            if not (<Kind>self.items[k]).take(call, items[k]):
+            if not (<Kind>self.items[k]).take(arguments, items[k]):
                 return False
         return True
 
@@ -240,8 +249,8 @@ cdef class ListKind(NestedKind):
         self.items = kinds_only(items)
         self.identity = (items,)
 
-    cdef bint take(self, Call call, object arg) except -1:
-        return type(arg) is list and self.take_items(call, tuple(arg))
+    cdef bint take(self, Arguments arguments, object arg) except -1:
+        return type(arg) is list and self.take_items(arguments, tuple(arg))
 
     cdef object filled(self, list items):
         return items
@@ -260,8 +269,8 @@ cdef class TupleKind(NestedKind):
         self.items = kinds_only(items)
         self.identity = (items,)
 
-    cdef bint take(self, Call call, object arg) except -1:
-        return type(arg) is tuple and self.take_items(call, <tuple>arg)
+    cdef bint take(self, Arguments arguments, object arg) except -1:
+        return type(arg) is tuple and self.take_items(arguments, <tuple>arg)
 
     cdef object filled(self, list items):
         return tuple(items)
@@ -285,7 +294,7 @@ cdef class DictKind(NestedKind):
         self.words = words
         self.identity = (items, words)
 
-    cdef bint take(self, Call call, object arg) except -1:
+    cdef bint take(self, Arguments arguments, object arg) except -1:
         cdef tuple items
         cdef Py_ssize_t k
         if type(arg) is not dict:
@@ -297,7 +306,7 @@ cdef class DictKind(NestedKind):
             word = (<tuple>items[k])[0]
             if type(word) is not type(self.words[k]) or word != self.words[k]:
                 return False
-        return self.take_items(call, tuple([item[1] for item in items]))
+        return self.take_items(arguments, tuple([item[1] for item in items]))
 
     cdef object filled(self, list items):
         return dict(zip(self.words, items))

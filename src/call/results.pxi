@@ -8,53 +8,62 @@ from engine.store cimport mf_node_new, mf_order, mf_set_hook
 
 
 @cython.internal
-cdef class Seed(Step):
+cdef class ResultStep(Step):
     """The step of a result: the call counts for as much as its grad says."""
-    cdef Call call
+    cdef Gradient gradient
     cdef int32_t id
     cdef int32_t output
     cdef Py_ssize_t sample   # -1: all, or these:
-    cdef bytes rows          # Py_ssize_t, see Batch; or None
-    cdef double count     # a mean is over so many
+    cdef bytes samples       # Py_ssize_t, see Batch; or None
+    cdef double count        # a mean is over so many
 
     cdef int run(self, Walk walk) except -1:
         cdef double g = store.grad[self.id] / self.count
-        if self.call.n_samples == 0:
+        if self.gradient.n_samples() == 0:
             return 0
-        if self.sample < 0 and self.rows is None and self.call.fused:
-            return self.call.pass_on_own(g)
+        if self.sample < 0 and self.samples is None and self.gradient.fused:
+            return self.gradient.accumulate_fused(g)
         if walk is None:
-            return spread_by_hand(self.call, self.sample, self.rows, self.output, g)
-        return seeds_of(walk, self.call).add(self.call, self.sample, self.rows, self.output, g)
+            return self.run_by_hand(g)
+        return self.gradient.add_seed(walk, self.sample, self.samples, self.output, g)
+
+    cdef int run_by_hand(self, double seed) except -1:
+        """Called outside of its turn: its share goes all the way to what the call read, and the
+        calls whose results that was. Nothing waits for a pullback."""
+        cdef Walk own = Walk()
+        self.gradient.add_seed(own, self.sample, self.samples, self.output, seed)
+        while own.call is not None or own.others:
+            gradient = own.call if own.call is not None else next(iter(own.others))
+            (<Gradient>gradient).pull_back(own)
+        return 0
 
     cdef list leaves_with_steps(self, set seen):
-        cdef list todo = [(self.call, self.output)]
+        cdef list todo = [(self.gradient, self.output)]
         cdef list found = []
         while todo:
             at = todo.pop()
             if at not in seen:
                 seen.add(at)
-                found += leaves_with_steps(<Call>at[0], <int32_t>at[1], todo)
+                found += (<Gradient>at[0]).leaves_with_steps(<int32_t>at[1], todo)
         return found
 
 
 @cython.internal
-cdef class Hub(Step):
-    """The step of the node under those of a call's results that depend on the same. Whichever hub
-    comes first passes on all seeds that are there: what they reach comes later in any order."""
-    cdef Call call
-    cdef int32_t group
+cdef class Pullback(Step):
+    """The step of the node under those of a call's results that depend on the same. Whichever of a
+    call's comes first takes all seeds that are there: what they reach comes later in any order."""
+    cdef Gradient gradient
 
     cdef int run(self, Walk walk) except -1:
         if walk is not None:
-            return spread(self.call, walk)
+            return self.gradient.pull_back(walk)
         cdef Walk other = walks
         cdef list found = []
         while other is not None:
             found.append(other)
             other = other.below
         for other in found:   # by hand: a custom step in its place calls it at its turn
-            spread(self.call, other)
+            self.gradient.pull_back(other)
         return 0
 
 
@@ -69,24 +78,29 @@ cdef Value stepped(double data, list operands, Step step):
     return value
 
 
-cdef Value hub_of(Call call, int32_t group):
-    cdef Hub hub = Hub.__new__(Hub)
-    hub.call = call
-    hub.group = group
-    return stepped(0.0, call.operands_of(<Reached>call.grouping.groups[group]), hub)
+cdef list new_pullbacks(Gradient gradient):
+    """A node for each group of outputs that depend on the same."""
+    cdef list found = []
+    cdef Pullback step
+    cdef int32_t group
+    for group in range(<int32_t>len(gradient.settled().groups)):
+        step = Pullback.__new__(Pullback)
+        step.gradient = gradient
+        found.append(stepped(0.0, gradient.operands_of(gradient.group_reached(group)), step))
+    return found
 
 
-cdef Value step_result(Call call, list operands, double data, int32_t output, Py_ssize_t sample,
-                       double count, bytes rows=None):
+cdef Value result_value(Gradient gradient, list operands, double data, int32_t output,
+                        Py_ssize_t sample, double count, bytes samples=None):
     """A result of a call as a Value."""
-    cdef Seed seed = Seed.__new__(Seed)
-    cdef Value value = stepped(data, operands, seed)
-    seed.call = call
-    seed.id = value.id
-    seed.output = output
-    seed.sample = sample
-    seed.rows = rows
-    seed.count = count
+    cdef ResultStep step = ResultStep.__new__(ResultStep)
+    cdef Value value = stepped(data, operands, step)
+    step.gradient = gradient
+    step.id = value.id
+    step.output = output
+    step.sample = sample
+    step.samples = samples
+    step.count = count
     return value
 
 
@@ -121,20 +135,12 @@ cdef set ids_under(int32_t root):
     return used
 
 
-cdef list leaves_with_steps(Call call, int32_t output, list through):
-    """Those that an output depends on; `through` gets the (call, output) that do so for it."""
-    cdef Reached reached = call.specialization.depends().of(output)
-    if call.sinks is not None:
-        through += [(call.sinks[k], j) for k, columns in reached.columns for j in columns]
-    return [v for v in reached.captured + [call.values[k] for k in reached.values]
-            if store.nodes[(<Value>v).id].op == MF_LEAF and passes_on((<Value>v).id)]
-
-
 cdef list leaves_of_call(object step):
-    """Ids of what the call of a result or hub read."""
-    cdef Call call = (<Seed>step).call if isinstance(step, Seed) else (<Hub?>step).call
-    return (call.specialization.reads.ids()
-            + [(<Value>v).id for v in (call.values or ())])
+    """Ids of what the call of a result or a pullback read."""
+    cdef Gradient gradient = ((<ResultStep>step).gradient if isinstance(step, ResultStep)
+                              else (<Pullback?>step).gradient)
+    return (gradient.specialization.reads.ids()
+            + [(<Value>v).id for v in (gradient.arguments.values or ())])
 
 
 def grad_enabled() -> bool:

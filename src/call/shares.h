@@ -12,16 +12,16 @@
 #include <signal.h>
 #endif
 
-#include "run/replay.h"
+#include "run/executor.h"
 
 /* The tiles from first to end of a job, with rows and gradients of their own. */
 typedef struct {
+    const mf_executor *executor;
     const mf_plan *plan;
-    const mf_kernels *kernels;
     const mf_job *job;
     mf_workspace ws;
     ptrdiff_t first, end;
-    int error; /* of mf_replay_tiles */
+    int error; /* of the tiles */
 } mf_share;
 
 typedef struct mf_worker {
@@ -34,7 +34,7 @@ typedef struct mf_worker {
 static void mf_run_every(mf_share *shares, int32_t n, int32_t first, int32_t step) {
     for (int32_t k = first; k < n; k += step) {
         mf_share *s = &shares[k];
-        s->error = mf_replay_tiles(s->plan, s->kernels, &s->ws, s->job, s->first, s->end);
+        s->error = s->executor->tiles(s->executor, s->plan, &s->ws, s->job, s->first, s->end);
     }
 }
 

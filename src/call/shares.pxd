@@ -2,13 +2,12 @@
 from libc.stdint cimport int32_t
 
 from plan.step cimport mf_plan
-from run.kernels cimport mf_kernels
-from run.replay cimport mf_job, mf_workspace
+from run.executor cimport mf_executor, mf_job, mf_workspace
 
 cdef extern from "call/shares.h" nogil:
     ctypedef struct mf_share:
+        const mf_executor *executor
         const mf_plan *plan
-        const mf_kernels *kernels
         const mf_job *job
         mf_workspace ws
         Py_ssize_t first, end

@@ -4,9 +4,6 @@
 from engine.node cimport MF_MAX_NODES
 
 
-cdef class Call
-
-
 cdef class Kind:
     """What an argument is: all of it that a trace may depend on. Kinds are compared and hashed."""
     cdef object identity   # the class aside, all that tells one from another
@@ -20,8 +17,8 @@ cdef class Kind:
     def __repr__(self):
         return f"{type(self).__name__}{self.identity!r}"
 
-    cdef bint take(self, Call call, object arg) except -1:
-        """Whether an argument is of this kind: the call has read it then."""
+    cdef bint take(self, Arguments arguments, object arg) except -1:
+        """Whether an argument is of this kind: these have it then."""
         raise TypeError("a Kind without a class of its own has no arguments")
 
     cdef int count(self, Inputs inputs) except -1:
@@ -138,17 +135,17 @@ cdef class Signature:
             (<Kind>kind).add_wanted(found, kwargs[word])
         return found
 
-    cdef bint take(self, Call call, tuple args, dict kwargs) except -1:
-        """Whether the arguments fit: the call has read them then."""
+    cdef bint take(self, Arguments arguments, tuple args, dict kwargs) except -1:
+        """Whether the arguments fit: these have them then."""
         cdef Py_ssize_t k
         if len(args) != len(self.args) or len(kwargs) != len(self.kwargs):
             return False
         for k in range(len(args)):
-            if not (<Kind>self.args[k]).take(call, args[k]):
+            if not (<Kind>self.args[k]).take(arguments, args[k]):
                 return False
         for word, kind in self.kwargs:
-            if word not in kwargs or not (<Kind>kind).take(call, kwargs[word]):
+            if word not in kwargs or not (<Kind>kind).take(arguments, kwargs[word]):
                 return False
         # One number a sample, or all for each? arguments.py says what to write.
-        return not (self.inputs.lists is not None and call.n_samples > 1
-                    and call.n_samples in self.inputs.lists)
+        return not (self.inputs.lists is not None and arguments.n_samples > 1
+                    and arguments.n_samples in self.inputs.lists)

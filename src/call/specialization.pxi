@@ -8,9 +8,6 @@ cdef struct captured_slot:
     int32_t slot    # among the uniforms
 
 
-cdef class Dependence
-
-
 cdef bint same_nodes(list a, list b) noexcept:
     cdef Py_ssize_t k
     for k in range(len(a) if len(a) == len(b) else 0):
@@ -56,6 +53,18 @@ cdef IdRuns captured_reads(Plan plan, tuple captured):
     return reads
 
 
+cdef PlanMemory memory_for(Plan plan, Inputs inputs):
+    """What calls of a plan with these inputs work in."""
+    cdef PlanMemory memory = PlanMemory.__new__(PlanMemory)
+    memory.sizes.uniforms = plan.plan.n_uniforms
+    memory.sizes.outputs = plan.plan.n_outputs
+    memory.sizes.columns = plan.plan.n_columns
+    memory.sizes.arrays = inputs.n_arrays
+    memory.sizes.values = len(inputs.values)
+    memory.n_lanes = inputs.n_lanes
+    return memory
+
+
 cdef class Specialization:
     """A trace for one signature, which serves all calls of it: what was traced, the plan made of
     that, and the structure of its results.
@@ -73,17 +82,12 @@ cdef class Specialization:
     cdef bint batch
     cdef tuple captured
     cdef IdRuns reads                # the captured nodes still used, by their uniform slots
-    cdef IdRuns kept                 # those of them whose gradients are not put off
-    cdef bint defers                 # whether any are
-    cdef int32_t n_arrays            # arrays among the arguments of a batched function
-    cdef int32_t n_lanes             # inputs that differ from sample to sample
-    cdef size_t n_bytes              # of a call's block, see Call.take_block
-    cdef Workspaces workspaces       # of the plan
-    cdef void *spare                 # a block that no call uses right now
+    cdef IdRuns not_deferred         # those of them whose gradients no run defers
+    cdef bint defers                 # whether there are others
+    cdef PlanMemory memory
     cdef list value_inputs           # per Value argument that is used its input
-    cdef list batch_inputs           # (array, first input, width) of arguments that are Batches
     cdef Dependence dependence       # see depends
-    cdef int64_t passing_at          # n_hooks_set when it was made
+    cdef int64_t depends_at          # n_hooks_set when it was made
     cdef int64_t last_use            # see Traces
 
     def __init__(self, Signature signature not None, Plan plan not None, rebuild=None,
@@ -98,76 +102,43 @@ cdef class Specialization:
         self.signature, self.batch = signature, signature.batch
         self.rebuild, self.tree = rebuild, tree
         self.traced, self.watch, self.reason = traced, watch, reason
-        self.workspaces = Workspaces()
         self.captured = tuple(plan.captured)
         self.reads = captured_reads(plan, self.captured)
-        self.kept = put_off(plan, self.reads)
-        self.defers = self.kept is not None
+        self.not_deferred = put_off(plan, self.reads)
+        self.defers = self.not_deferred is not None
         self.value_inputs = [k for k in inputs.values if plan.is_used(k)]
-        self.batch_inputs = inputs.batches
-        self.n_arrays, self.n_lanes = inputs.n_arrays, inputs.n_lanes
-        self.n_bytes = (8 * (2 * <size_t>plan.plan.n_uniforms + plan.plan.n_outputs)
-                        + self.n_arrays * sizeof(fed_array)
-                        + len(inputs.values) * sizeof(int32_t))
+        self.memory = memory_for(plan, inputs)
 
     def change(self) -> str:
         """What has changed of all that the trace read, in words, or nothing."""
         return (self.watch.change() if self.watch is not None else None) or ""
 
-    def __dealloc__(self):
-        free(self.spare)
-
     cdef inline bint is_stale(self) except -1:
         """Whether something that the trace read has changed since."""
-        return self.watch is not None and not self.watch.holds()
+        return self.watch is not None and not self.watch.is_current()
 
     cdef Dependence depends(self):
-        """What each output depends on. Captured Values pass gradient on themselves where they are
-        results of ops, which does not change, or leaves with a custom _backward: those are looked
-        up again after one was set anywhere."""
-        cdef list passing
-        if self.dependence is None or self.passing_at != n_hooks_set:
-            passing = [value_of(id) for id in self.reads.ids() if passes_on(id)]
-            if self.dependence is None or not same_nodes(self.dependence.passing, passing):
-                self.dependence = dependence_of(self, passing)
-            self.passing_at = n_hooks_set
+        """What each output depends on. Captured Values have a step where they are results of ops,
+        which does not change, or leaves with a custom _backward: those are looked up again after
+        one was set anywhere."""
+        cdef list with_steps
+        if self.dependence is None or self.depends_at != n_hooks_set:
+            with_steps = [value_of(id) for id in self.reads.ids() if has_step(id)]
+            if self.dependence is None or not same_nodes(self.dependence.captured, with_steps):
+                self.dependence = dependence_of(
+                    self.plan.program, self.captured, with_steps, self.value_inputs,
+                    self.signature.inputs.batches)
+            self.depends_at = n_hooks_set
         return self.dependence
 
-    cdef Call fed(self, tuple args, dict kwargs, bint keeps):
-        """A call that has taken these arguments; None where they do not fit the signature.
+    cdef Arguments read(self, tuple args, dict kwargs, bint differentiable):
+        """The arguments of a call, read; None where they do not fit the signature.
 
-        keeps: it may run again later, so it copies what it reads.
+        differentiable: the call may run again later, so what it reads is copied.
         """
-        cdef Call call
+        cdef Arguments arguments
         if self.signature is None:
             raise TypeError("this Specialization was not made")
-        call = Call.__new__(Call)
-        call.take_block(self, keeps)
-        return call if self.signature.take(call, args, kwargs) else None
-
-    def run(self, tuple args, dict kwargs, list leaves=None, bint backward=True):
-        """(outputs, gradients) as numbers: no graph is made. Outputs are a block of float64.
-
-        With leaves, Values, the gradients are theirs; without, they are (those of the inputs, a
-        block of float64 for each array of a batched function that asked for its own). They are
-        those of the sum of the one output; with backward=False they are None. Instead of all that,
-        None for arguments that do not fit, and where what the trace read has changed.
-        Raises IndexError for a bad index of take, ValueError for a leaf that the function uses
-        through the result of an op.
-        """
-        cdef Call call = self.fed(args, kwargs, False)
-        cdef bytearray outputs, columns = None
-        if call is None or self.is_stale():
-            return None
-        if backward and self.plan.plan.n_outputs != 1:
-            raise TypeError("only a function of one result has a gradient")
-        outputs = bytearray(bytes_of(call.n_samples, self.plan.plan.n_outputs))
-        if backward and leaves is None:
-            columns = bytearray(bytes_of(call.n_samples, self.n_lanes))
-        call.run(<double *><char *>outputs, backward,
-                 <double *><char *>columns if columns is not None else NULL)
-        if not backward:
-            return outputs, None
-        if leaves is not None:
-            return outputs, call.leaf_gradients(leaves)
-        return outputs, (call.input_gradients(), call.wanted_columns(columns))
+        arguments = Arguments.__new__(Arguments)
+        arguments.begin(self.plan, self.memory, self.batch, differentiable)
+        return arguments if self.signature.take(arguments, args, kwargs) else None

@@ -12,7 +12,7 @@ from base.memory cimport mf_resized
 from call.shares cimport (mf_join_shares, mf_run_shares, mf_share, mf_worker, mf_worker_end,
                           mf_worker_start)
 from plan.step cimport mf_plan
-from run.replay cimport mf_job, mf_n_tiles, mf_replay_finish, mf_replay_start, mf_workspace
+from run.executor cimport mf_job, mf_workspace
 
 cdef int32_t n_threads = 1
 cdef int32_t n_workers = 0                # threads that run or wait
@@ -136,7 +136,7 @@ cdef int dismiss(mf_worker *crew) noexcept:
 cdef int32_t n_shares(const mf_plan *p, Py_ssize_t n_samples) noexcept:
     """Into how many shares a call of so many samples is worth splitting."""
     cdef int64_t n = <int64_t>n_samples * p.n_rows // MIN_SHARE
-    n = min(n, min(<int64_t>n_threads, <int64_t>mf_n_tiles(p, n_samples)))
+    n = min(n, min(<int64_t>n_threads, <int64_t>executor.n_tiles(p, n_samples)))
     return <int32_t>max(n, <int64_t>1)
 
 
@@ -160,11 +160,11 @@ cdef void free_shares(mf_share *shares, int32_t n) noexcept:
 cdef mf_share *split(Plan plan, const mf_workspace *ws, const mf_job *job, int32_t n) except NULL:
     """The n shares of a job."""
     cdef mf_share *shares = <mf_share *>zeros(n * sizeof(mf_share) // sizeof(double) + 1)
-    cdef int64_t n_tiles = mf_n_tiles(&plan.plan, job.n_samples)
+    cdef int64_t n_tiles = executor.n_tiles(&plan.plan, job.n_samples)
     cdef int32_t k
     for k in range(n):
+        shares[k].executor = &executor
         shares[k].plan = &plan.plan
-        shares[k].kernels = kernels
         shares[k].job = job
         shares[k].first = <Py_ssize_t>(n_tiles * k // n)
         shares[k].end = <Py_ssize_t>(n_tiles * (k + 1) // n)
@@ -176,15 +176,15 @@ cdef mf_share *split(Plan plan, const mf_workspace *ws, const mf_job *job, int32
     return shares
 
 
-cdef int replay_on_threads(Plan plan, const mf_workspace *ws, const mf_job *job,
-                           int32_t n) except -1:
-    """mf_replay in n shares. From the first share that is handed out to the last that is done no
-    Python code runs here, so the plan, the workspaces and the job outlive them."""
+cdef int run_on_threads(Plan plan, const mf_workspace *ws, const mf_job *job,
+                        int32_t n) except -1:
+    """The executor's run in n shares. From the first share that is handed out to the last that is
+    done no Python code runs here, so the plan, the workspaces and the job outlive them."""
     cdef mf_share *shares
     cdef mf_worker *crew
     cdef int error
     with nogil:
-        error = mf_replay_start(&plan.plan, kernels, ws, job)
+        error = executor.start(&executor, &plan.plan, ws, job)
     if error:
         return error
     shares = split(plan, ws, job, n)
@@ -193,7 +193,7 @@ cdef int replay_on_threads(Plan plan, const mf_workspace *ws, const mf_job *job,
         mf_run_shares(shares, n, crew)
         error = mf_join_shares(shares, n)
         if not error:
-            mf_replay_finish(&plan.plan, kernels, ws, job)
+            executor.finish(&executor, &plan.plan, ws, job)
     dismiss(crew)
     free_shares(shares, n)
     return error

@@ -299,7 +299,7 @@ cdef class Watched:
         self.n = self.cap = 0
         return 0
 
-    cdef bint holds(self) except -1:
+    cdef bint is_current(self) except -1:
         """Whether all is as it was. Runs no Python code."""
         cdef Py_ssize_t k = mf_watch_scan(self.entries, 0, self.n)
         while k < self.n:

@@ -2,7 +2,7 @@
 
 from base.memory cimport mf_resized
 from plan.step cimport mf_plan
-from run.replay cimport mf_workspace
+from run.executor cimport mf_workspace
 
 
 cdef bint make_workspace(const mf_plan *p, mf_workspace *ws) noexcept nogil:
@@ -21,29 +21,3 @@ cdef bint make_workspace(const mf_plan *p, mf_workspace *ws) noexcept nogil:
 
 cdef void free_workspace(mf_workspace *ws) noexcept nogil:
     free(ws.block)
-
-
-@cython.internal
-cdef class Workspaces:
-    """The workspace that no call of a plan uses right now, if there is one."""
-    cdef mf_workspace idle
-    cdef bint has_idle
-
-    def __dealloc__(self):
-        if self.has_idle:
-            free_workspace(&self.idle)
-
-    cdef bint take(self, Plan plan, mf_workspace *ws) noexcept:
-        """False when memory has run out."""
-        if not self.has_idle:
-            return make_workspace(&plan.plan, ws)
-        ws[0] = self.idle
-        self.has_idle = False
-        return True
-
-    cdef void give_back(self, mf_workspace *ws) noexcept:
-        if self.has_idle:
-            free_workspace(ws)
-        else:
-            self.idle = ws[0]
-            self.has_idle = True

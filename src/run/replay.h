@@ -1,4 +1,4 @@
-/* The executor: runs a plan, which is a program laid out in slots, over a batch of samples. No
+/* The interpreter: runs a plan, which is a program laid out in slots, over a batch of samples. No
  * Python, no allocation: the caller lends a workspace, so it runs without the GIL and two threads
  * may run one plan at once.
  *

@@ -1,36 +1,13 @@
-/* What one run of a plan works on: the job, the memory that the caller lends, and the tile of samples
- * that is in it at the moment. */
+/* What one run of the interpreter works on: the job, the memory that the caller lends, and the tile of
+ * samples that is in it at the moment. */
 #ifndef MF_TILE_H
 #define MF_TILE_H
 
 #include <stddef.h>
 
 #include "plan/step.h"
+#include "run/executor.h"
 #include "run/kernels.h"
-
-typedef struct {
-    const double *data; /* sample b is data[b * stride] */
-    ptrdiff_t stride;
-    double *grad;       /* where its gradient goes, laid out alike, or NULL */
-} mf_column;
-
-typedef struct {
-    double *uniforms, *uniform_grads; /* the caller's, who fills in inputs, captured data, numbers */
-    double *rows, *row_grads;         /* tile lanes a row, from an address that is one of a line */
-    double *scratch;
-    void *block;                      /* what to free */
-} mf_workspace;
-
-typedef struct {
-    ptrdiff_t n_samples;
-    const mf_column *columns;
-    double *outputs;     /* sample b's output k is outputs[b * n_outputs + k]; NULL: not wanted */
-    const double *seeds; /* their adjoints; NULL: one for output 0 of each sample */
-    int32_t seed_step;   /* from a sample's seeds to the next one's: n_outputs, or 0: all alike */
-    int backward, defers;
-} mf_job;
-
-enum { MF_REPLAY_OK = 0, MF_REPLAY_INDEX = 1 };
 
 typedef struct {
     const mf_plan *plan;

@@ -13,14 +13,6 @@ SRC = ROOT / "src"
 MULTIPLE = {"ops.h", "run/no_isa.h"}  # included for what they expand to, or undo
 
 ONWARDS = {
-    # A call and its arguments, its results, its gradients.
-    ("call/call.pxi", "call/bad_index.pxi"),
-    ("call/call.pxi", "call/batch.pxi"),
-    ("call/call.pxi", "call/results.pxi"),
-    ("call/call.pxi", "call/seeds.pxi"),
-    ("call/signature.pxi", "call/call.pxi"),
-    ("call/specialization.pxi", "call/call.pxi"),
-    ("call/specialization.pxi", "call/dependence.pxi"),
     # A class has one body: what Value's methods do stands in several files.
     ("engine/constructed.pxi", "engine/operators.pxi"),
     ("engine/copies.pxi", "engine/build.pxi"),

@@ -1,10 +1,12 @@
-# The kernels that compiled functions and optimizers run on.
+# The executor that compiled functions run on, and the kernels, which optimizers use too.
 
 import time
 
+from run.executor cimport mf_executor, mf_interpreter
 from run.kernels cimport mf_choose_kernels, mf_kernels
 
 cdef const mf_kernels *kernels = mf_choose_kernels(NULL)
+cdef mf_executor executor = mf_interpreter(kernels)
 
 
 def kernel_variant() -> str:
@@ -26,10 +28,11 @@ def _multiply_add_rate() -> float:
 
 def _set_kernel_variant(str name) -> bool:
     """Test hook: use the named variant; False where this machine cannot run it."""
-    global kernels
+    global kernels, executor
     cdef bytes text = name.encode() if name is not None else b""
     cdef const mf_kernels *chosen = mf_choose_kernels(<char *>text if name is not None else NULL)
     if chosen is NULL:
         return False
     kernels = chosen
+    executor = mf_interpreter(chosen)
     return True

@@ -1,0 +1,254 @@
+# The gradient of a call: the way from the adjoints of its results to those of what it read.
+#
+# Where there is one output and all samples count alike (a mean, a sum, a single call), adjoints are
+# computed together with the value, while the tile is in cache: the call is fused. Its results add
+# them to the graph, times their grad. Otherwise results stand over a pullback: backward runs their
+# steps first, each of which adds its grad to seeds; then the pullback's, which runs the plan once
+# more (results.pxi has these steps).
+
+from base.eval cimport MF_LEAF
+
+
+cdef class Gradient
+
+
+@cython.internal
+cdef class Upstream:
+    """Results of another call that are an array argument: its gradient goes on there."""
+    cdef Gradient gradient
+    cdef bytes samples     # which of that call's, Py_ssize_t; None: all in order
+    cdef list pullbacks    # the nodes under its results, one a group
+
+
+@cython.internal
+@cython.freelist(16)
+cdef class Gradient:
+    """What a call keeps for its results until their adjoints have gone on."""
+    cdef Specialization specialization
+    cdef Arguments arguments
+    cdef bint fused             # the call's memory has adjoints, for a seed of one a sample
+    cdef plan_run run           # that made them; open until what it deferred has gone on
+    cdef Dependence dependence  # what its pullbacks go by, from the first one on
+
+    def __dealloc__(self):
+        if self.run.is_open:
+            self.end_run()
+
+    cdef int end_run(self) noexcept:
+        """The workspace of what was deferred is free."""
+        self.run.is_open = False
+        if self.arguments is not None and self.arguments.plan_memory is not None:
+            self.arguments.plan_memory.give_workspace_back(&self.run.workspace)
+        else:   # the collector has taken it away
+            free_workspace(&self.run.workspace)
+        return 0
+
+    cdef inline Py_ssize_t n_samples(self) noexcept:
+        return self.arguments.n_samples
+
+    cdef inline int32_t n_outputs(self) noexcept:
+        return self.specialization.plan.plan.n_outputs
+
+    # ---- what it reaches ----
+
+    cdef list operands(self, int32_t output):
+        """The Values that the call read, that this output depends on and that have a step."""
+        return self.operands_of(self.specialization.depends().of(output))
+
+    cdef list operands_of(self, Reached reached):
+        cdef Upstream upstream
+        cdef list found = operands_reached(reached, self.arguments.values)
+        cdef set groups
+        if self.arguments.upstream is None:
+            return found
+        for k, columns in reached.columns:
+            upstream = <Upstream>self.arguments.upstream[k]
+            groups = {upstream.gradient.group(j) for j in columns}
+            found = found + [upstream.pullbacks[group] for group in sorted(groups)]
+        return found
+
+    cdef list leaves_with_steps(self, int32_t output, list through):
+        """Leaves that an output depends on and that have a step; `through` gets the (Gradient,
+        output) that it depends on by way of other calls."""
+        cdef Reached reached = self.specialization.depends().of(output)
+        cdef list values = self.arguments.values
+        if self.arguments.upstream is not None:
+            through += [((<Upstream>self.arguments.upstream[k]).gradient, j)
+                        for k, columns in reached.columns for j in columns]
+        return [v for v in reached.captured + [values[k] for k in reached.values]
+                if store.nodes[(<Value>v).id].op == MF_LEAF and has_step((<Value>v).id)]
+
+    cdef Reached group_reached(self, int32_t group):
+        return <Reached>self.settled().groups[group]
+
+    cdef int32_t group(self, int32_t output) except -1:
+        """Which of its pullbacks an output stands over."""
+        return self.settled().group_of[output]
+
+    cdef Dependence settled(self):
+        """The dependence that all pullbacks of this call go by."""
+        if self.dependence is None:
+            self.dependence = self.specialization.depends()
+        return self.dependence
+
+    # ---- adjoints to the graph ----
+
+    cdef int accumulate(self, double scale, const double *grads, IdRuns reads) except -1:
+        """Adds scale times these adjoints of the uniforms to the grads of what the call read."""
+        cdef list values = self.arguments.values
+        cdef const int32_t *slots = self.arguments.memory.value_slots
+        cdef int32_t k
+        reads.add_to_grads(scale, grads)
+        if values is not None:
+            for k in range(<int32_t>len(values)):
+                store.grad[(<Value>values[k]).id] += scale * grads[slots[k]]
+        return 0
+
+    cdef int accumulate_fused(self, double scale) except -1:
+        """Adds scale times the adjoints of the fused run."""
+        cdef double *grads = self.arguments.memory.grads
+        if scale == 0.0:   # which reaches nothing, whatever the adjoints are
+            return 0
+        if self.run.is_open:
+            self.accumulate(scale, grads, self.specialization.not_deferred)
+            executor.add_weights(&executor, &self.specialization.plan.plan, &self.run.workspace,
+                                 &self.run.job, scale, store.grad)
+            self.end_run()
+            return 0
+        if self.run.job.defers:   # they went on once, and now again
+            return self.run_alike(&scale, None)
+        return self.accumulate(scale, grads, self.specialization.reads)
+
+    # ---- seeds to adjoints ----
+
+    cdef int add_seed(self, Walk walk, Py_ssize_t sample, bytes samples, int32_t output,
+                      double seed) except -1:
+        return seeds_in(walk, self, self.n_samples(), self.n_outputs()).add(
+            sample, samples, output, seed)
+
+    cdef int pull_back(self, Walk walk) except -1:
+        """What the seeds of a walk are worth goes to every node that the call read."""
+        cdef Seeds seeds = taken_seeds(walk, self)
+        if seeds is None or self.n_samples() == 0:
+            return 0
+        self.arguments.check_seals()
+        if seeds.each is NULL:
+            return self.run_alike(seeds.alike, walk)
+        seeds.join()
+        return self.run_seeded(seeds, walk)
+
+    cdef int run_alike(self, const double *seeds, Walk walk) except -1:
+        """All samples run, with the same seeds."""
+        cdef Arguments arguments = self.arguments
+        cdef memory_sizes sizes
+        cdef call_memory m
+        cdef double *column_grads = NULL
+        memset(&sizes, 0, sizeof(sizes))
+        if arguments.upstream is not None:
+            sizes.column_grads = <size_t>self.n_samples() * arguments.plan_memory.n_lanes
+        self.allot_run(&m, &sizes)
+        try:
+            if sizes.column_grads:
+                column_grads = m.column_grads
+                memset(column_grads, 0, 8 * sizes.column_grads)
+            point_columns(arguments, m.columns, self.n_samples(), NULL, column_grads)
+            self.run_backward(&m, self.n_samples(), seeds, 0)
+            if sizes.column_grads:
+                self.seed_upstream(column_grads, NULL, self.n_samples(), walk)
+        finally:
+            free(m.uniforms)
+        return 0
+
+    cdef int run_seeded(self, Seeds seeds, Walk walk) except -1:
+        """Only the samples that have a seed run: another's inf or nan times zero would be nan."""
+        cdef memory_sizes sizes
+        cdef call_memory m
+        cdef Py_ssize_t n
+        memset(&sizes, 0, sizeof(sizes))
+        sizes.picked = self.n_samples()
+        allot(&m, &sizes)
+        try:
+            n = seeds.pick(m.picked)
+            if n:
+                self.run_picked(seeds, m.picked, n, walk)
+        finally:
+            free(m.uniforms)
+        return 0
+
+    cdef int run_picked(self, Seeds seeds, const Py_ssize_t *picked, Py_ssize_t n,
+                        Walk walk) except -1:
+        cdef Arguments arguments = self.arguments
+        cdef memory_sizes sizes
+        cdef call_memory m
+        cdef double *rows = NULL
+        cdef double *column_grads = NULL
+        memset(&sizes, 0, sizeof(sizes))
+        if n < self.n_samples():
+            sizes.rows = <size_t>n * arguments.plan_memory.n_lanes
+        if arguments.upstream is not None:
+            sizes.column_grads = <size_t>n * arguments.plan_memory.n_lanes
+        self.allot_run(&m, &sizes)
+        try:
+            if n < self.n_samples():
+                rows = m.rows
+                arguments.pick_rows(rows, picked, n)
+            if arguments.upstream is not None:
+                column_grads = m.column_grads
+                memset(column_grads, 0, 8 * sizes.column_grads)
+            point_columns(arguments, m.columns, n, rows, column_grads)
+            self.run_backward(&m, n, seeds.each, seeds.n_outputs)
+            if arguments.upstream is not None:
+                self.seed_upstream(column_grads, picked, n, walk)
+        finally:
+            free(m.uniforms)
+        return 0
+
+    cdef int allot_run(self, call_memory *m, memory_sizes *sizes) except -1:
+        """Memory for one more run: the uniforms are as they were at the call."""
+        cdef const memory_sizes *own = &self.arguments.plan_memory.sizes
+        sizes.uniforms, sizes.columns = own.uniforms, own.columns
+        allot(m, sizes)
+        memcpy(m.uniforms, self.arguments.memory.uniforms, own.uniforms * sizeof(double))
+        return 0
+
+    cdef int run_backward(self, call_memory *m, Py_ssize_t n, const double *seeds,
+                          int32_t seed_step) except -1:
+        """Runs n samples; the adjoints of the uniforms go to the graph."""
+        cdef plan_run run
+        memset(&run.job, 0, sizeof(run.job))
+        run.job.n_samples = n
+        run.job.seeds = seeds
+        run.job.seed_step = seed_step
+        run.job.backward = True
+        run.is_open = False
+        execute(self.arguments, &run, m)
+        return self.accumulate(1.0, m.grads, self.specialization.reads)
+
+    cdef int seed_upstream(self, const double *column_grads, const Py_ssize_t *picked,
+                           Py_ssize_t n, Walk walk) except -1:
+        """Adjoints of arrays that are results of other calls become seeds there. picked: which
+        samples were run; NULL: all."""
+        cdef Upstream upstream
+        cdef Seeds seeds
+        cdef const array_argument *a
+        cdef const double *g
+        cdef const Py_ssize_t *samples
+        cdef int32_t k, j
+        cdef Py_ssize_t b, sample
+        for k in range(self.arguments.n_arrays):
+            if self.arguments.upstream[k] is None:
+                continue
+            upstream = <Upstream>self.arguments.upstream[k]
+            samples = numbers_of(upstream.samples)
+            seeds = seeds_in(walk, upstream.gradient, upstream.gradient.n_samples(),
+                             upstream.gradient.n_outputs())
+            seeds.make_each()
+            a = &self.arguments.memory.arrays[k]
+            for b in range(n):
+                g = column_grads + n * a.first_lane + b * a.width
+                sample = picked[b] if picked is not NULL else b
+                if samples is not NULL:
+                    sample = samples[sample]
+                for j in range(a.width):
+                    seeds.each[sample * a.width + j] += g[j]
+        return 0
