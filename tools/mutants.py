@@ -437,10 +437,10 @@ MUTANTS = [
     ("watch-same-float", "watch.pxi", "-0.0 is as good as 0.0",
      "return @{memcmp(&x, &y, sizeof(double)) == 0}@", "x == y"),
     ("watch-same-leaf", "watch.pxi", "all numbers are as good as each other",
-     "and @{same_leaf(self.held[k], new)}@:", "True"),
+     "and @{same_leaf(self.leaves[k], new)}@:", "True"),
     ("watch-gone", "watch.pxi", "the last key of a dict may go",
      "        if @{k < len(self.keys)}@:\n            return change(told((before, self.keys[k], "
-     "label)), self.held[k], GONE)\n        return None", "False"),
+     "label)), self.leaves[k], GONE)\n        return None", "False"),
     ("watch-elements", "watch.pxi", "elements of an array may change",
      "and @{elements_of(o) == self.data}@", "True"),
     ("watch-form", "watch.pxi", "an array may change its shape",

@@ -73,7 +73,7 @@ cdef class Watch(Watched):
         cdef mf_watched *w = &self.entries[k]
         if w.kind == MF_WATCH_OBJECT or w.kind == MF_WATCH_DICT:
             found = <object>(w.saved if w.kind == MF_WATCH_OBJECT else w.object)
-            names = (<Names>self.kept[w.index]).all_changed(found)
+            names = (<Names>self.records[w.index]).all_changed(found)
             self.not_watched.setdefault(id(found), set()).update(names)
         elif w.kind == MF_WATCH_WORD:
             self.not_watched[<uintptr_t>w.where] = None
@@ -83,7 +83,7 @@ cdef class Watch(Watched):
 
     cdef int begin(self) except -1:
         self.drop_entries()
-        self.labels, self.kept, self.classes, self.todo = [], [], [], []
+        self.labels, self.records, self.classes, self.todo = [], [], [], []
         self.code_todo, self.modules = [], []
         self.seen, self.global_names, self.kinds = {}, {}, {}
         self.skipped = set()
@@ -91,7 +91,7 @@ cdef class Watch(Watched):
         self.full = self.again = False
         return 0
 
-    cdef int add(self, int kind, object o, tuple label, object kept) except -1:
+    cdef int add(self, int kind, object o, tuple label, object record) except -1:
         """An entry for o, to be filled. Its place is self.n - 1."""
         cdef mf_watched *w
         cdef Py_ssize_t cap
@@ -108,9 +108,9 @@ cdef class Watch(Watched):
         w.object = <PyObject *>o
         w.type = Py_TYPE(o)
         w.index = -1
-        if kept is not None:
-            w.index = <int32_t>len(self.kept)
-            self.kept.append(kept)
+        if record is not None:
+            w.index = <int32_t>len(self.records)
+            self.records.append(record)
         self.n += 1
         return 0
 
@@ -302,16 +302,16 @@ cdef class Watch(Watched):
         Returns the items."""
         cdef Py_ssize_t k, n
         cdef list items = list(<list>o if PyList_Check(o) else <tuple>o)
-        cdef list held = items
+        cdef list leaves = items
         cdef PyObject **where = NULL
         n = len(items)
         for k in range(n):
             if not is_leaf(items[k]):
-                held = [item if is_leaf(item) else UNKNOWN for item in items]
+                leaves = [item if is_leaf(item) else UNKNOWN for item in items]
                 where = <PyObject **>some_memory(n, sizeof(PyObject *))
                 memcpy(where, mf_items_of(<PyObject *>items), n * sizeof(PyObject *))
                 break
-        self.add(MF_WATCH_ITEMS, o, label, held)
+        self.add(MF_WATCH_ITEMS, o, label, leaves)
         self.entries[self.n - 1].seen = n
         self.entries[self.n - 1].saved = <PyObject *>where
         self.entries[self.n - 1].where = where if where is not NULL else (
@@ -449,7 +449,7 @@ cdef class Watch(Watched):
 
     cdef int walk_elements(self, object array, Elements record, tuple label) except -1:
         cdef list items = array.ravel().tolist()
-        record.held = [item for item in items if is_leaf(item)]
+        record.leaves = [item for item in items if is_leaf(item)]
         for item in items:
             self.visit(item, ("item ", "of an array", label))
         return 0

@@ -139,7 +139,7 @@ cdef object UNKNOWN = object()   # what was borrowed and may be gone
 cdef class Names:
     """Values of a dict, or attributes of a class, by key: borrowed pointers, leaves held beside."""
     cdef list keys
-    cdef list held          # leaf, UNKNOWN, or GONE where there was none
+    cdef list leaves        # leaf, UNKNOWN, or GONE where there was none
     cdef PyObject **values
     cdef object wanted      # of those of a dict that counts whole: a set of names; None: all
     cdef bint only_added    # whether the last change found put something where nothing was
@@ -154,10 +154,10 @@ cdef class Names:
         free(self.values)
         self.values = <PyObject **>some_memory(max(1, len(keys)), sizeof(PyObject *))
         self.keys = [key if is_leaf(key) else UNKNOWN for key in keys]
-        self.held = []
+        self.leaves = []
         for k in range(len(keys)):
             self.values[k] = NULL if values[k] is GONE else <PyObject *>values[k]
-            self.held.append(values[k] if values[k] is GONE or is_leaf(values[k]) else UNKNOWN)
+            self.leaves.append(values[k] if values[k] is GONE or is_leaf(values[k]) else UNKNOWN)
         return 0
 
     cdef object check(self, Py_ssize_t k, PyObject *now, object label, str before):
@@ -165,12 +165,12 @@ cdef class Names:
         if now == self.values[k]:
             return None
         new = GONE if now is NULL else <object>now
-        if new is not GONE and self.held[k] is not UNKNOWN and same_leaf(self.held[k], new):
-            self.held[k] = new
+        if new is not GONE and self.leaves[k] is not UNKNOWN and same_leaf(self.leaves[k], new):
+            self.leaves[k] = new
             self.values[k] = now
             return None
-        self.only_added = self.held[k] is GONE or self.held[k] is None
-        return change(told((before, self.keys[k], label)), self.held[k], new)
+        self.only_added = self.leaves[k] is GONE or self.leaves[k] is None
+        return change(told((before, self.keys[k], label)), self.leaves[k], new)
 
     cdef object changed_in(self, object found, object label, str before):
         """What changed in a dict, or None."""
@@ -190,14 +190,14 @@ cdef class Names:
                     self.keys[k] is <object>key or same_leaf(self.keys[k], <object>key)):
                 if k < len(self.keys) and self.keys[k] is not UNKNOWN and (
                         self.keys[k] not in found):
-                    return change(told((before, self.keys[k], label)), self.held[k], GONE)
+                    return change(told((before, self.keys[k], label)), self.leaves[k], GONE)
                 return self.other_keys(<object>key, <object>value, label, before)
             text = self.check(k, value, label, before)
             if text is not None:
                 return text
             k += 1
         if k < len(self.keys):
-            return change(told((before, self.keys[k], label)), self.held[k], GONE)
+            return change(told((before, self.keys[k], label)), self.leaves[k], GONE)
         return None
 
     cdef list all_changed(self, object found):
@@ -206,7 +206,7 @@ cdef class Names:
         cdef list changed = []
         cdef Py_ssize_t k
         for k in range(len(self.keys)):
-            if self.held[k] is not None and self.held[k] is not GONE and (
+            if self.leaves[k] is not None and self.leaves[k] is not GONE and (
                     PyDict_GetItemWithError(found, self.keys[k]) != self.values[k]):
                 changed.append(self.keys[k])
         return changed
@@ -247,7 +247,7 @@ cdef class Elements:
     """The elements of a NumPy array: shape, type, and the bytes, or a part of the bytes."""
     cdef object form
     cdef bytes data
-    cdef list held     # of object arrays
+    cdef list leaves   # of object arrays
 
     cdef bint same(self, object o) except -1:
         return form_of(o) == self.form and elements_of(o) == self.data
@@ -278,7 +278,7 @@ cdef class Watched:
     cdef mf_watched *entries
     cdef Py_ssize_t n, cap
     cdef list labels         # an entry's place in words, see told()
-    cdef list kept           # what entries' index refers to
+    cdef list records        # what entries' index refers to
     cdef list classes        # those among the entries
     cdef set names           # attributes that the code may mean
     cdef bint any_name       # or all
@@ -345,7 +345,7 @@ cdef class Watched:
 
     cdef object changed_dict(self, mf_watched *w, object found, str before, object label):
         cdef uint64_t version = w.version[0]
-        cdef Names then = <Names>self.kept[w.index]
+        cdef Names then = <Names>self.records[w.index]
         text = then.changed_in(found, label, before)
         self.only_added = then.only_added
         if text is None:
@@ -355,9 +355,9 @@ cdef class Watched:
     cdef object changed_word(self, mf_watched *w, tuple label):
         cdef PyObject *now = w.where[0]
         new = GONE if now is NULL else <object>now
-        old = self.kept[w.index] if w.index >= 0 else UNKNOWN
+        old = self.records[w.index] if w.index >= 0 else UNKNOWN
         if new is not GONE and old is not UNKNOWN and same_leaf(old, new):
-            self.kept[w.index] = new
+            self.records[w.index] = new
             w.saved = now
             return None
         return change(told(label), old, new)
@@ -373,15 +373,15 @@ cdef class Watched:
         for k in range(n):
             if now[k] == w.where[k]:
                 continue
-            old = (<list>self.kept[w.index])[k] if w.index >= 0 else UNKNOWN
+            old = (<list>self.records[w.index])[k] if w.index >= 0 else UNKNOWN
             if old is UNKNOWN or not same_leaf(old, <object>now[k]):
                 return change(told(("item ", k, label)), old, <object>now[k])
-            (<list>self.kept[w.index])[k] = <object>now[k]
+            (<list>self.records[w.index])[k] = <object>now[k]
             w.where[k] = now[k]
         return None
 
     cdef object changed_type(self, mf_watched *w, tuple label):
-        cdef Names then = <Names>self.kept[w.index]
+        cdef Names then = <Names>self.records[w.index]
         cdef list keys = [], values = []
         cdef Py_ssize_t k
         kind = <object>w.object
@@ -399,7 +399,7 @@ cdef class Watched:
         return None
 
     cdef object changed_slowly(self, mf_watched *w, tuple label):
-        record = self.kept[w.index]
+        record = self.records[w.index]
         o = <object>w.object
         if type(record) is Elements:
             same = (<Elements>record).same(o)
