@@ -1,6 +1,7 @@
 # Builds of the extension that look for trouble, each in a folder of its own below build/, and the
 # tests run on them: `make PYTHON=.venv/bin/python sanitize`. Needs GCC and the packages of '.[dev]'.
 #
+#   make c-tests    the C programs of tests/c under the sanitizers: no Python in them
 #   make sanitize   the quick tests under AddressSanitizer and UndefinedBehaviorSanitizer, C asserts on
 #   make checks     the quick tests with all of Cython's run-time checks and C asserts on
 #   make valgrind   a reduced suite under memcheck
@@ -25,7 +26,10 @@ PYTEST = $(PYTHON) -m pytest -p no:cacheprovider -m 'not slow' $(PYTEST_ARGS)
 # What needs the package installed, or starts other programs, is not for these builds.
 ELSEWHERE = $(addprefix --ignore=$(CURDIR)/tests/package/,test_typing.py test_bench.py test_demo.py)
 
-.PHONY: sanitize sanitize-build checks valgrind coverage fuzz
+.PHONY: c-tests sanitize sanitize-build checks valgrind coverage fuzz
+
+c-tests:
+	$(PYTHON) -m pytest -p no:cacheprovider $(PYTEST_ARGS) $(CURDIR)/tests/c
 
 # Leaks are counted by the tests: CPython itself leaves memory behind at exit.
 SANITIZE = -O1 -g -fno-omit-frame-pointer -UNDEBUG -fsanitize=address,undefined \

@@ -89,9 +89,6 @@ cdef int32_t weighted_sum(int32_t acc, PyObject **w, PyObject **x, Py_ssize_t n)
     return acc
 
 
-cdef extern from "Python.h":
-    PyObject *_PyType_Lookup(PyTypeObject *t, object name)
-
 cdef dict activation_ops = {}   # method name -> (op code, the method that Value came with)
 
 

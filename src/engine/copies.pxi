@@ -10,6 +10,9 @@ from engine.node cimport MF_F_HOOK, mf_node
 from engine.store cimport mf_mark_filled
 from engine.value_type cimport mf_value_complete, mf_value_subclassed
 
+cdef extern from "Python.h":
+    PyObject *_PyType_Lookup(PyTypeObject *t, object name)
+
 
 cdef object found(object cls, str name):
     """What a class or its bases have under a name, unbound; None: nothing."""

@@ -85,12 +85,13 @@ static int32_t mf_find_free(mf_store *s) {
     int32_t id = s->cursor;
     while (id < n && s->nodes[id].op != MF_FREE) id++;
     if (id < n) return id;
-    if ((n - s->n_live > n >> 2 && n >= 1024) || n == s->max_nodes) {
+    const int full = n >= s->max_nodes;
+    if ((n - s->n_live > n >> 2 && n >= 1024) || full) {
         id = 0;
         while (id < n && s->nodes[id].op != MF_FREE) id++;
         if (id < n) return id;
     }
-    if (n >= s->cap_nodes && !mf_store_grow(s)) return MF_NONE;
+    if (full || (n >= s->cap_nodes && !mf_store_grow(s))) return MF_NONE;
     s->nodes[n].mark = 0;
     s->nodes[n].op = MF_FREE;
     s->owners[n] = MF_NONE;

@@ -44,7 +44,7 @@ typedef struct {         /* NodeState, as Cython lays it out */
 #define MF_UNPINNED (-3)
 #define MF_PINNED (-2)
 
-#define MF_MAX_SPARE 4096 /* dead Values kept for the next op: an allocation costs a third of it */
+#define MF_MAX_FREELIST 4096 /* dead Values kept for the next op: an allocation costs a third of it */
 
 static PyTypeObject *mf_value_type;
 static initproc mf_value_init;
@@ -55,8 +55,8 @@ static mf_dict_of_fn mf_dict_of;
 static mf_replace_dict_fn mf_replace_dict;
 static mf_is_preserved_fn mf_is_preserved;
 static mf_drop_node_fn mf_drop_node;
-static PyObject *mf_spare[MF_MAX_SPARE];
-static int mf_n_spare = 0;
+static PyObject *mf_freelist[MF_MAX_FREELIST];
+static int mf_n_freelist = 0;
 static int mf_cycles_shown = 0; /* during a collection: whether pins may be traversed (cycles.pxi) */
 
 static inline void mf_value_pin(PyObject *o) {
@@ -80,8 +80,8 @@ static inline PyObject *mf_value_clean(PyObject *o) {
  * nothing: it is tracked from its first state or attribute on (a tenth of an op's time saved). */
 static inline PyObject *mf_value_alloc(void) {
     PyObject *o;
-    if (mf_n_spare > 0) {
-        o = mf_spare[--mf_n_spare];
+    if (mf_n_freelist > 0) {
+        o = mf_freelist[--mf_n_freelist];
         _Py_NewReference(o);
         return o;
     }
@@ -140,10 +140,10 @@ static PyMethodDef mf_value_new_method = {
     "__new__", (PyCFunction)(void (*)(void))mf_value_dunder_new, METH_VARARGS | METH_KEYWORDS,
     "Create and return a new object.  See help(type) for accurate signature."};
 
-/* A spare keeps its references to its type and to None: it is a clean Value but for its count. */
+/* One in the free list keeps its references to its type and to None: it is a clean Value but for its count. */
 static inline void mf_value_free(PyObject *o, PyTypeObject *type) {
-    if (type == mf_value_type && mf_n_spare < MF_MAX_SPARE && type->tp_finalize == NULL) {
-        mf_spare[mf_n_spare++] = o;
+    if (type == mf_value_type && mf_n_freelist < MF_MAX_FREELIST && type->tp_finalize == NULL) {
+        mf_freelist[mf_n_freelist++] = o;
         return;
     }
     Py_DECREF(((mf_value *)o)->state);

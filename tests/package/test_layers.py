@@ -15,7 +15,6 @@ MULTIPLE = {"ops.h", "run/no_isa.h"}  # included for what they expand to, or und
 ONWARDS = {
     # A class has one body: what Value's methods do stands in several files.
     ("engine/constructed.pxi", "engine/operators.pxi"),
-    ("engine/copies.pxi", "engine/build.pxi"),
     ("engine/copies.pxi", "engine/operators.pxi"),
     ("engine/custom.pxi", "engine/operators.pxi"),
     ("engine/cycles.pxi", "engine/value.pxi"),
