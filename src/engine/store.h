@@ -112,13 +112,12 @@ static MF_COLD uint8_t mf_inherited(mf_store *s, int32_t x, int32_t y, uint8_t s
 static inline int32_t mf_node_new(mf_store *s, double data, int32_t x, int32_t y, uint8_t op) {
     int32_t id = s->cursor;
     uint8_t ascending = MF_F_ASCENDING, seen = 0;
-    if (id >= s->n_nodes || s->nodes[id].op != MF_FREE) {
+    if (mf_unlikely(id >= s->n_nodes || s->nodes[id].op != MF_FREE)) {
         id = mf_find_free(s);
         if (id < 0) return MF_NONE;
     }
     mf_node *const nodes = s->nodes, *const n = &nodes[id];
     s->cursor = id + 1;
-    s->n_live++;
     s->data[id] = data;
     s->grad[id] = 0.0;
     n->x = x;
@@ -139,6 +138,7 @@ static inline int32_t mf_node_new(mf_store *s, double data, int32_t x, int32_t y
     if (mf_unlikely(seen & (MF_F_TRACED | MF_F_PRESERVED | MF_F_ABOVE)))
         n->flags |= mf_inherited(s, x, y, seen);
     if (mf_unlikely(mf_n_modes)) n->flags = mf_mode_flags(n->flags);
+    s->n_live++; /* last: counted first, it costs 5 % of a forward pass of the moons network */
     return id;
 }
 
@@ -252,12 +252,12 @@ static inline void *mf_owner(const mf_store *s, int32_t id) {
 
 /* Makes value (borrowed) the one Value of a node; 0 when memory has run out. */
 static inline int mf_own(mf_store *s, int32_t id, void *value) {
-    if (s->free_handle < 0 && !mf_store_grow_handles(s)) return 0;
+    if (mf_unlikely(s->free_handle < 0) && !mf_store_grow_handles(s)) return 0;
     const int32_t h = s->free_handle;
     s->free_handle = mf_next_handle(s->handles[h]);
     s->handles[h] = value;
     s->owners[id] = h;
-    if (s->nodes[id].flags & MF_F_ABOVE) mf_tell(s->on_owned, s, id);
+    if (mf_unlikely(s->nodes[id].flags & MF_F_ABOVE)) mf_tell(s->on_owned, s, id);
     return 1;
 }
 
