@@ -1,7 +1,7 @@
 """compile(): trace a function of Values once, replay it in C, one call or a whole batch at a time.
 
 The function is run once per signature on inputs that stand for numbers to come; what it does with
-them becomes a program (src/program/program.pxi), and later calls replay that. Python side effects
+them becomes a program (src/program/program.h), and later calls replay that. Python side effects
 happen once, at the trace. See docs/compile.md for what compiles and what does not.
 """
 

@@ -33,19 +33,10 @@ include "engine/runs.pxi"         # many nodes at once: data read, grads added a
 include "engine/op_rows.pxi"      # the op table for Python
 include "engine/finish.pxi"       # the last touches to Value's type
 
-# ---- what a traced function computes ----
-include "program/program.pxi"     # instructions, as plain data
-include "program/passes.pxi"      # Program in, faster Program out
-
-# ---- a program laid out in slots ----
-include "plan/schedule.pxi"       # which values are rows, how early each is known
-include "plan/plan.pxi"           # the plan: steps over slots
-include "plan/plan_verify.pxi"    # every plan is verified before it runs
-include "plan/layout.pxi"         # the slots, and equal ops of a level as one step
-include "plan/grouping.pxi"       # dots over the same inputs as one matrix step
-include "plan/deferred.pxi"       # gradients of large matrices, computed when they are passed on
-
-# ---- a compiled function's calls ----
+# ---- a compiled function's calls, over the compiler and the executor in C ----
+include "call/program.pxi"        # programs and passes as Python objects
+include "call/deferred.pxi"       # gradients of large matrices, computed when they are passed on
+include "call/plan.pxi"           # plans as Python objects
 include "call/trace.pxi"          # a function of Values run once, its nodes made a Program
 include "call/watch.pxi"          # what a trace read, looked at before each replay
 include "call/executor.pxi"       # the executor and the kernels in use

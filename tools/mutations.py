@@ -54,12 +54,12 @@ CALLS = ["compile_calls", "batches", "compile_arguments", "compile_contract", "s
 EAGER = ["ops", "custom_nodes", "lifecycle", "store", "cycles", "finalizers", "conformance",
          "no_grad", "local_grads"]  # fmt: skip
 TOPICS = {
-    "passes.pxi": PLANS, "schedule.pxi": PLANS, "layout.pxi": PLANS, "grouping.pxi": PLANS,
-    "plan.pxi": [*PLANS, "compile_threads", "compile_safety"],
+    "passes.h": PLANS, "facts.h": PLANS, "separate.h": PLANS, "layout.h": PLANS,
+    "grouping.h": PLANS, "finish.h": [*PLANS, "compile_threads", "compile_safety"],
     "deferred.pxi": ["compile_deferred", *PLANS],
     "trace.pxi": ["compile", "compile_safety", "compile_contract", "compile_bad_input",
                   "compile_calls"],
-    "program.pxi": ["program", "hostile_bytes"],
+    "program.h": ["program", "hostile_bytes", *PLANS], "program.pxi": ["program", "hostile_bytes"],
     "workspace.pxi": [*PLANS, "compile_threads", "compile_safety"],
     "errors.pxi": ["compile", "compile_safety", "compile_contract", "compile_bad_input"],
     "verify.h": ["plan_verify"], "tile.h": ["compile", *RUNS],

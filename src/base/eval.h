@@ -46,13 +46,7 @@ enum {
     /* in programs only: a number, a captured node's data, b + w0*x0 + w1*x1 + ... */
     MF_NUMBER = MF_N_OPS,
     MF_CAPTURED,
-    MF_DOT,
-    /* in plans only (replay.h): many dots as one step, one dot over adjacent slots, copies of
-     * slots, ops each of which takes the result of the one before */
-    MF_MATRIX,
-    MF_INNER,
-    MF_GATHER,
-    MF_CHAIN
+    MF_DOT
 };
 static_assert(MF_N_OPS <= 256, "op codes are one byte");
 #define PROGRAM_OP OP

@@ -38,10 +38,6 @@ cdef extern from "base/eval.h" nogil:
         MF_NUMBER
         MF_CAPTURED
         MF_DOT
-        MF_MATRIX
-        MF_INNER
-        MF_GATHER
-        MF_CHAIN
     ctypedef struct mf_op_info:
         const char *name
         const char *label

@@ -46,13 +46,13 @@ cdef class Arguments:
 
     cdef inline void take_number(self, double number) noexcept:
         """The next input, a uniform one."""
-        cdef int32_t slot = (<int32_t *>self.plan.input_slots.data)[self.n_inputs]
+        cdef int32_t slot = self.plan.plan.input_slots[self.n_inputs]
         if slot != MF_NO_SLOT:
             self.memory.uniforms[~slot] = number
         self.n_inputs += 1
 
     cdef bint take_value(self, Value value) except -1:
-        cdef int32_t slot = (<int32_t *>self.plan.input_slots.data)[self.n_inputs]
+        cdef int32_t slot = self.plan.plan.input_slots[self.n_inputs]
         if store.nodes[value.id].flags & MF_F_TRACED:
             check_value(value, "an argument")
         if slot != MF_NO_SLOT:

@@ -3,6 +3,7 @@
 
 from base.eval cimport MF_CAPTURED, MF_DETACH, MF_INPUT, MF_LEAF, MF_TAKE
 from engine.node cimport MF_F_HOOK
+from program.program cimport mf_instruction, mf_n_operands, mf_operand, mf_program
 
 
 @cython.internal
@@ -50,7 +51,7 @@ cdef Dependence dependence_of(Program program, tuple captured, list with_steps, 
         items += [(2, (array, k), first + k) for k in range(width)]
     found.captured = with_steps
     found.groups, found.group_of = [], []
-    for mask in masks_of(program, captured, items):
+    for mask in masks_of(&program.p, captured, items):
         if mask not in places:
             places[mask] = len(found.groups)
             found.groups.append(reached_by(mask, items))
@@ -76,9 +77,9 @@ cdef Reached reached_by(object mask, list items):
     return reached
 
 
-cdef list masks_of(Program p, tuple captured, list items):
+cdef list masks_of(const mf_program *p, tuple captured, list items):
     """Per output an int with bit k set where its gradient can reach items[k]."""
-    cdef list masks = [0] * len(p.outputs)
+    cdef list masks = [0] * p.outputs.n
     cdef dict bits = {(<Value>item).id: k for k, (kind, item, _) in enumerate(items) if kind == 0}
     cdef int32_t k, j, start
     cdef int32_t *bit
@@ -94,29 +95,30 @@ cdef list masks_of(Program p, tuple captured, list items):
                 bit[<int32_t>input] = k
         for k in range(p.n_params):
             bit[p.n_inputs + k] = bits.get((<Value>captured[k]).id, -1)
-        reach = <uint64_t *>some_memory(p.n_code, sizeof(uint64_t))
+        reach = <uint64_t *>some_memory(p.code.n, sizeof(uint64_t))
         for start in range(0, <int32_t>len(items), 64):
             find_reach(p, bit, start, reach)
-            for j in range(<int32_t>len(masks)):
-                masks[j] |= <object>reach[<int32_t>p.outputs[j]] << start
+            for j in range(p.outputs.n):
+                masks[j] |= <object>reach[p.outputs.items[j]] << start
     finally:
         free(bit)
         free(reach)
     return masks
 
 
-cdef void find_reach(Program p, const int32_t *bit, int32_t start, uint64_t *reach) noexcept:
+cdef void find_reach(const mf_program *p, const int32_t *bit, int32_t start,
+                     uint64_t *reach) noexcept:
     """What each value of the program depends on, of the 64 items from start on. As in eager code
     detach() and the index of take() lead nowhere."""
-    cdef const instruction *i
+    cdef const mf_instruction *i
     cdef int32_t k, j, place
-    for k in range(p.n_code):
-        i = &p.code[k]
+    for k in range(p.code.n):
+        i = &p.code.items[k]
         reach[k] = 0
         if i.op == MF_INPUT or i.op == MF_CAPTURED:
             place = bit[i.x + (p.n_inputs if i.op == MF_CAPTURED else 0)] - start
             if 0 <= place < 64:
                 reach[k] = <uint64_t>1 << place
         elif i.op != MF_DETACH:   # numbers have no operands
-            for j in range(1 if i.op == MF_TAKE else 0, n_operands(i)):
-                reach[k] |= reach[operand(p, i, j)]
+            for j in range(1 if i.op == MF_TAKE else 0, mf_n_operands(i)):
+                reach[k] |= reach[mf_operand(p, i, j)]

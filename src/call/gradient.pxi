@@ -110,14 +110,22 @@ cdef class Gradient:
         if scale == 0.0:   # which reaches nothing, whatever the adjoints are
             return 0
         if self.run.is_open:
-            self.accumulate(scale, grads, self.specialization.not_deferred)
-            executor.add_weights(&executor, &self.specialization.plan.plan, &self.run.workspace,
-                                 &self.run.job, scale, store.grad)
+            self.accumulate(scale, grads, self.specialization.deferral.kept)
+            self.accumulate_deferred(scale)
             self.end_run()
             return 0
-        if self.run.job.defers:   # they went on once, and now again
+        if self.run.job.deferred is not NULL:   # they went on once, and now again
             return self.run_alike(&scale, None)
         return self.accumulate(scale, grads, self.specialization.reads)
+
+    cdef void accumulate_deferred(self, double scale) noexcept:
+        """Adds scale times the adjoints that this run deferred."""
+        cdef Block found = self.specialization.deferral.found
+        cdef const deferred_step *step = <const deferred_step *>found.data
+        cdef int32_t k
+        for k in range(found.n):
+            executor.add_weights(&executor, &self.specialization.plan.plan, &self.run.workspace,
+                                 &self.run.job, step[k].step, scale, store.grad + step[k].node)
 
     # ---- seeds to adjoints ----
 

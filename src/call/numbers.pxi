@@ -34,9 +34,9 @@ def run_for_numbers(Specialization specialization not None, tuple args not None,
 
 cdef list input_gradients(Arguments arguments):
     """Per input its gradient, 0 for columns."""
-    cdef const int32_t *slots = <const int32_t *>arguments.plan.input_slots.data
+    cdef const int32_t *slots = arguments.plan.plan.input_slots
     cdef const double *grads = arguments.memory.grads
-    cdef int32_t k, n = arguments.plan.input_slots.n
+    cdef int32_t k, n = arguments.plan.plan.n_inputs
     return [grads[~slots[k]] if slots[k] != MF_NO_SLOT and slots[k] < 0 else 0.0
             for k in range(n)]
 

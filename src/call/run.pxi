@@ -2,7 +2,7 @@
 
 from libc.math cimport floor
 
-from plan.step cimport MF_NO_SLOT, mf_plan
+from plan.step cimport MF_NO_SLOT, mf_number_slot, mf_plan
 from run.executor cimport (MF_REPLAY_INDEX, mf_bad_index, mf_column, mf_executor, mf_job,
                            mf_workspace)
 
@@ -18,10 +18,10 @@ cdef int first_run(Specialization specialization, Arguments arguments, plan_run 
     for one output, the gradients for a seed of one a sample too, and column_grads, n_samples *
     n_lanes, where they are not NULL."""
     cdef Plan plan = specialization.plan
-    cdef const number_slot *number = <number_slot *>plan.numbers.data
+    cdef const mf_number_slot *number = plan.plan.numbers
     cdef double *u = arguments.memory.uniforms
     cdef int32_t k
-    for k in range(plan.numbers.n):
+    for k in range(plan.plan.n_numbers):
         u[~number[k].slot] = number[k].number
     specialization.reads.read_data(u)
     run.job.n_samples = arguments.n_samples
@@ -29,7 +29,9 @@ cdef int first_run(Specialization specialization, Arguments arguments, plan_run 
     run.job.seeds = NULL
     run.job.seed_step = 0
     run.job.backward = backward
-    run.job.defers = backward and specialization.defers and may_defer(arguments)
+    run.job.deferred = NULL
+    if backward and specialization.deferral is not None and may_defer(arguments):
+        run.job.deferred = specialization.deferral.by_step()
     run.is_open = False
     if arguments.n_samples:
         point_columns(arguments, arguments.memory.columns, arguments.n_samples, NULL, column_grads)
@@ -58,7 +60,7 @@ cdef int execute(Arguments arguments, plan_run *run, call_memory *m) except -1:
     try:
         if run_job(arguments.plan, &run.workspace, &run.job) == MF_REPLAY_INDEX:
             raise IndexError(bad_index(arguments, run, m.columns))
-        run.is_open = run.job.defers
+        run.is_open = run.job.deferred is not NULL
     finally:
         if not run.is_open:
             plan_memory.give_workspace_back(&run.workspace)
@@ -86,7 +88,7 @@ cdef void point_columns(Arguments arguments, mf_column *columns, Py_ssize_t n, c
     those of the arguments. grads: where the columns' gradients go, laid out as rows, or NULL."""
     cdef mf_column *c
     cdef const array_argument *a
-    cdef const int32_t *slots = <int32_t *>arguments.plan.input_slots.data
+    cdef const int32_t *slots = arguments.plan.plan.input_slots
     cdef int32_t k, j
     for k in range(arguments.n_arrays):
         a = &arguments.memory.arrays[k]

@@ -4,8 +4,13 @@ from engine.store cimport mf_mark_filled
 from plan.step cimport MF_NO_SLOT
 
 cdef struct captured_slot:
-    int32_t id      # of a node; its Value lives as long as the plan; first, see compare_captured
+    int32_t id      # of a node; its Value lives as long as the plan
     int32_t slot    # among the uniforms
+
+
+cdef int compare_captured(const void *pa, const void *pb) noexcept nogil:
+    cdef int32_t a = (<const captured_slot *>pa).id, b = (<const captured_slot *>pb).id
+    return (a > b) - (a < b)
 
 
 cdef bint same_nodes(list a, list b) noexcept:
@@ -19,11 +24,11 @@ cdef bint same_nodes(list a, list b) noexcept:
 cdef int check_inputs(Plan plan, Inputs inputs) except -1:
     """Calls write the numbers of arguments without looking: the plan has these inputs, rows are
     rows and numbers are numbers."""
-    cdef const int32_t *slots = <const int32_t *>plan.input_slots.data
+    cdef const int32_t *slots = plan.plan.input_slots
     cdef int32_t k
-    if len(inputs.kinds) != plan.input_slots.n:
+    if len(inputs.kinds) != plan.plan.n_inputs:
         raise ValueError("the plan has other inputs than the signature")
-    for k in range(plan.input_slots.n):
+    for k in range(plan.plan.n_inputs):
         if slots[k] != MF_NO_SLOT and (slots[k] >= 0) != (<str>inputs.kinds[k]).startswith("lane"):
             raise ValueError(f"input {k} of the plan is of another kind than the signature says")
     return 0
@@ -35,13 +40,13 @@ cdef IdRuns captured_reads(Plan plan, tuple captured):
     cdef Block found = Block(sizeof(captured_slot))
     cdef IdRuns reads = IdRuns()
     cdef int32_t k
-    if len(captured) != plan.captured_slots.n:
+    if len(captured) != plan.plan.n_captured:
         raise ValueError("the plan's list of captured Values was changed")
-    for k in range(plan.captured_slots.n):
+    for k in range(plan.plan.n_captured):
         # From now on each stays the node that it is: ids may be kept.
         mf_mark_filled(&store, (<Value?>captured[k]).id)
         read.id = (<Value>captured[k]).id
-        read.slot = (<int32_t *>plan.captured_slots.data)[k]
+        read.slot = plan.plan.captured_slots[k]
         if read.slot != MF_NO_SLOT:
             read.slot = ~read.slot
             found.add(&read)
@@ -82,8 +87,7 @@ cdef class Specialization:
     cdef bint batch
     cdef tuple captured
     cdef IdRuns reads                # the captured nodes still used, by their uniform slots
-    cdef IdRuns not_deferred         # those of them whose gradients no run defers
-    cdef bint defers                 # whether there are others
+    cdef Deferral deferral           # whose gradients runs may defer; None: nobody's
     cdef PlanMemory memory
     cdef list value_inputs           # per Value argument that is used its input
     cdef Dependence dependence       # see depends
@@ -104,8 +108,7 @@ cdef class Specialization:
         self.traced, self.watch, self.reason = traced, watch, reason
         self.captured = tuple(plan.captured)
         self.reads = captured_reads(plan, self.captured)
-        self.not_deferred = put_off(plan, self.reads)
-        self.defers = self.not_deferred is not None
+        self.deferral = plan.deferral = deferral_of(&plan.plan, self.reads)
         self.value_inputs = [k for k in inputs.values if plan.is_used(k)]
         self.memory = memory_for(plan, inputs)
 

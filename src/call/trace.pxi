@@ -12,6 +12,7 @@ from engine.node cimport MF_F_TRACED, MF_NONE, mf_node
 from engine.order cimport MF_WALK_TRACED, mf_order_fill, mf_order_free
 from engine.store cimport mf_mark_traced, mf_node_new, mf_node_release, mf_order
 from engine.value_type cimport mf_value_new
+from program.program cimport MF_NO_VALUE
 
 
 def take_traced(values, Value index not None):
@@ -94,20 +95,20 @@ cdef class Trace:
         try:
             for k, value in enumerate(self.inputs):
                 emitted = value_ids.at((<Value>value).id)
-                emitted[0] = program.emit(MF_INPUT, <int32_t>k, MF_NONE, 0) + 1
+                emitted[0] = program.emit(MF_INPUT, <int32_t>k, MF_NO_VALUE, 0) + 1
             if not mf_order_fill(&store, &order, root, MF_WALK_TRACED):
                 raise MemoryError("no room to order the traced function")
             for k in range(order.n):
                 id = order.ids[k]
                 if store.nodes[id].op != MF_LINK and value_ids.at(id)[0] == 0:
                     value_ids.at(id)[0] = self.emit_node(program, id, value_ids) + 1
-            program.outputs = tuple([self.value_id(program, (<Value>v).id, value_ids)
-                                     for v in outputs])
+            for v in outputs:
+                program.add_output(self.value_id(program, (<Value>v).id, value_ids))
         finally:
             self.n_bytes = value_ids.n_bytes + order.cap * sizeof(int32_t)
             mf_order_free(&order)
             mf_node_release(&store, root)
-        program.n_params = len(self.captured)
+        program.p.n_params = len(self.captured)
         return program, self.captured
 
     @property
@@ -120,7 +121,7 @@ cdef class Trace:
         cdef int32_t *value = value_ids.at(id)
         if value[0] == 0:
             if not store.nodes[id].flags & MF_F_TRACED:
-                value[0] = program.emit(MF_CAPTURED, len(self.captured), MF_NONE, 0) + 1
+                value[0] = program.emit(MF_CAPTURED, len(self.captured), MF_NO_VALUE, 0) + 1
                 self.captured.append(value_of(id))
             elif store.nodes[id].op == MF_LEAF:
                 value[0] = program.emit_number(store.data[id]) + 1
@@ -131,14 +132,14 @@ cdef class Trace:
 
     cdef int32_t emit_node(self, Program program, int32_t id, IdMap value_ids) except -1:
         cdef const mf_node *n = &store.nodes[id]
-        cdef int32_t x, y = MF_NONE, start
+        cdef int32_t x, y = MF_NO_VALUE, start
         if n.op in (MF_CUSTOM, MF_CALL, MF_INPUT):
             raise TraceError("a custom node or a Value of another trace cannot be compiled")
         x = self.value_id(program, n.x, value_ids)
         if n.op == MF_LARGEST or n.op == MF_SMALLEST:
             choices = [self.value_id(program, k, value_ids) for k in operand_ids(id)]
             start = program.add_args(choices)
-            return program.emit(n.op, start, MF_NONE, len(choices))
+            return program.emit(n.op, start, MF_NO_VALUE, len(choices))
         if n.op == MF_TAKE:
             choices = [self.value_id(program, k, value_ids) for k in operand_ids(id)[1:]]
             start = program.add_args(choices)

@@ -1,60 +1,155 @@
-/* A plan, as the executor (run/replay.h) reads it: steps over slots. Plain data.
+/* A plan, as an executor (run/replay.h) reads it: steps over slots. Plain data: no Python, no nodes.
  *
  * A slot is a row of lanes, one a sample (number >= 0), or a uniform number, the same for all
  * samples (~number, so < 0). Uniform steps run once a call; lane steps run for a tile of samples at
  * a time.
  *
- * A step computes `count` values into adjacent slots. */
+ * A step computes `count` values into adjacent slots z, z + 1, ...; what else there is to say of it
+ * depends on its kind. A move is how many slots lie between one result's operand and the next one's. */
 #ifndef MF_STEP_H
 #define MF_STEP_H
 
 #include <stdint.h>
+#include <stdlib.h>
+
+#define MF_NO_SLOT INT32_MIN
+
+typedef enum {
+    MF_STEP_LANES,   /* an op of the table */
+    MF_STEP_DETACH,  /* copies of x, which gets no gradient; laid out as lanes */
+    MF_STEP_DOT,     /* bias + w0*x0 + w1*x1 + ... */
+    MF_STEP_MATRIX,  /* dots that share their inputs */
+    MF_STEP_INNER,   /* a uniform dot over adjacent slots */
+    MF_STEP_GATHER,  /* copies of slots that lie anywhere */
+    MF_STEP_CHAIN,   /* ops each of which takes the result of the one before */
+    MF_STEP_TAKE,    /* one of several slots, by an index */
+    MF_STEP_EXTREME, /* the largest or smallest of several slots */
+    MF_N_STEP_KINDS
+} mf_step_kind;
 
 typedef struct {
     int32_t op;
-    int32_t count;            /* results z, z + 1, ...; a matrix: its rows */
-    int32_t z, x, y;          /* first slots; y of a dot or matrix is its bias, of a take the index */
-    int32_t x_move, y_move;   /* slots from one result's operand to the next's: 0 or 1; the bias of a
-                               * matrix any number, x_move of an inner product from term to term */
-    int32_t args;             /* first of the step's args, for dot, take and gather */
-    int32_t n_rows;           /* dot: products of a uniform and a row; take, largest, smallest: choices */
-    int32_t n_pairs;          /* dot: products of two slots of the step's own kind */
-    int32_t w, w_row, w_col;  /* matrix: uniform number of W[0][0], strides; inner: its first factors */
-    int32_t n;                /* matrix: columns, which are slots x, x + 1, ...; inner: terms */
-    int32_t n_vectors;        /* matrix: how many vectors x, x_step slots apart, it is applied to; */
-    int32_t x_step;           /* their results z follow one another */
-    int32_t link;             /* chain: the op; args are its second operands, x is the first one */
-    uint8_t wants_gradient;   /* whether anything wanted depends on z */
-    uint8_t wants_w, wants_x; /* matrix: the same for its operands */
-    uint8_t sole_user;        /* matrix over lanes: nothing else adds to the adjoints of its w */
-    uint8_t puts_off;         /* sole user: a job that defers leaves those to mf_add_weights */
-    int32_t w_node;           /* the node of W[0][0] then; those of the rest lie as the slots do */
-} mf_step;
+    int32_t x, y;           /* y: MF_NO_SLOT of a unary op */
+    int32_t x_move, y_move; /* 0 or 1 */
+} mf_lanes_step;
 
-#define MF_NO_SLOT INT32_MIN
+typedef struct {
+    int32_t bias;    /* or MF_NO_SLOT, here and below */
+    int32_t args;    /* first of the plan's args */
+    int32_t n_rows;  /* products of a uniform and a row; */
+    int32_t n_pairs; /* then those of two slots of the step's own kind */
+} mf_dot_step;
+
+typedef struct {
+    int32_t n;               /* columns; count: rows */
+    int32_t w, w_row, w_col; /* uniform number of W[0][0], distances of rows and of columns */
+    int32_t x;               /* first of n slots side by side */
+    int32_t bias, bias_move;
+    int32_t n_vectors, x_step; /* it is applied to so many, x_step slots apart; z follow one another */
+    uint8_t wants_w, wants_x;  /* whether gradient goes to them */
+    uint8_t sole_user;         /* over lanes: nothing else adds to the adjoints of its w */
+} mf_matrix_step;
+
+typedef struct {
+    int32_t n;         /* products */
+    int32_t w, w_move; /* uniform number of the first w; 0: one number for all, 1 */
+    int32_t x;         /* first of n slots side by side */
+    int32_t bias;
+    uint8_t wants_w, wants_x;
+} mf_inner_step;
+
+typedef struct {
+    int32_t args;
+} mf_gather_step;
+
+typedef struct {
+    int32_t op;
+    int32_t x;    /* first operand of the first link */
+    int32_t args; /* second operands */
+} mf_chain_step;
+
+typedef struct {
+    int32_t index;
+    int32_t args, n;
+} mf_take_step;
+
+typedef struct {
+    int32_t op; /* MF_LARGEST or MF_SMALLEST */
+    int32_t args, n;
+} mf_extreme_step;
+
+typedef struct {
+    int32_t kind;
+    int32_t count;
+    int32_t z;
+    uint8_t wants_gradient; /* whether anything wanted depends on z */
+    union {
+        mf_lanes_step lanes;
+        mf_dot_step dot;
+        mf_matrix_step matrix;
+        mf_inner_step inner;
+        mf_gather_step gather;
+        mf_chain_step chain;
+        mf_take_step take;
+        mf_extreme_step extreme;
+    };
+} mf_step;
 
 typedef struct {
     int32_t first, n;
 } mf_range;
 
 typedef struct {
-    const mf_step *steps; /* uniform steps first */
+    int32_t slot;
+    double number;
+} mf_number_slot;
+
+typedef struct {
+    mf_step *steps; /* uniform steps first */
     int32_t n_uniform_steps, n_steps;
-    const int32_t *args;
+    int32_t *args;
     int32_t n_args;
     int32_t n_rows, n_uniforms;
-    const uint8_t *row_wants, *uniform_wants;
-    const mf_range *wanted_rows; /* whose adjoints start at zero */
+    uint8_t *row_wants, *uniform_wants;
+    mf_range *wanted_rows;     /* whose adjoints start at zero */
     int32_t n_wanted_rows;
-    const mf_range *summed_uniforms; /* the same: all but those that sole users set */
+    mf_range *summed_uniforms; /* whose adjoints do: all but those that sole users set */
     int32_t n_summed_uniforms;
-    int32_t n_columns;    /* rows 0 .. n_columns - 1 are loaded from the inputs */
-    const int32_t *outputs;
+    /* What a call fills in: slots by input and by captured number, MF_NO_SLOT where the program does
+     * not use it; and the program's own numbers. */
+    int32_t *input_slots, *captured_slots;
+    int32_t n_inputs, n_captured;
+    mf_number_slot *numbers;
+    int32_t n_numbers;
+    int32_t n_columns; /* rows 0 .. n_columns - 1 are loaded from the inputs */
+    int32_t *outputs;
     int32_t n_outputs;
-    int32_t tile;         /* most lanes a row: a multiple of MF_LANE_BLOCK */
-    int32_t scratch;      /* doubles a lane that the matrix steps transpose into */
-    int32_t partly_used;  /* whether backward may not reach some steps: several results, or a take */
+    int32_t tile;           /* most lanes a row: a multiple of MF_LANE_BLOCK */
+    int32_t scratch;        /* doubles a lane that the matrix steps transpose into */
+    int32_t partly_reached; /* whether backward may not reach some steps: several results, or a take */
 } mf_plan;
+
+static inline void mf_plan_free(mf_plan *p) {
+    free(p->steps);
+    free(p->args);
+    free(p->row_wants);
+    free(p->uniform_wants);
+    free(p->wanted_rows);
+    free(p->summed_uniforms);
+    free(p->input_slots);
+    free(p->captured_slots);
+    free(p->numbers);
+    free(p->outputs);
+    *p = (mf_plan){0};
+}
+
+/* Where a slot is among those of its kind. */
+static inline int32_t mf_position(int32_t slot) { return slot >= 0 ? slot : ~slot; }
+
+/* How many slots a step fills. */
+static inline int64_t mf_n_results(const mf_step *s) {
+    return (int64_t)s->count * (s->kind == MF_STEP_MATRIX ? s->matrix.n_vectors : 1);
+}
 
 /* Rows are this many lanes, or a multiple. The lanes beyond the last sample repeat it, so that
  * whatever is computed there is as harmless; sums leave them out. */

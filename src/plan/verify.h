@@ -9,8 +9,8 @@
 #ifndef MF_VERIFY_H
 #define MF_VERIFY_H
 
-#include "base/eval.h"
 #include "plan/step.h"
+#include "program/program.h"
 
 enum { MF_ROW = 1, MF_UNIFORM = 2 }; /* kinds of slots */
 
@@ -45,12 +45,7 @@ static inline int mf_slot_wants(const mf_check *c, int64_t place) {
                                    : c->plan->uniform_wants[place - c->plan->n_rows];
 }
 
-static inline int mf_is_table_op(int32_t op) { return op >= MF_FIRST_OP && op < MF_N_OPS; }
 static inline int mf_is_unary(int32_t op) { return mf_ops[op].kind == MF_UNARY; }
-
-static inline int64_t mf_n_results(const mf_step *s) {
-    return (int64_t)s->count * (s->op == MF_MATRIX ? s->n_vectors : 1);
-}
 
 /* ---- operands ---- */
 
@@ -79,51 +74,73 @@ static inline int mf_visit_slots(mf_check *c, int32_t slot, int64_t from, int64_
                          visit);
 }
 
-static inline int mf_visit_bias(mf_check *c, int64_t from, int64_t n, int kinds, mf_visit *visit) {
-    const mf_step *s = c->step;
-    if (s->y == MF_NO_SLOT) return 0;
-    return mf_visit_slots(c, s->y, from * s->y_move, n, s->y_move, kinds, visit);
+/* Biases of n results, as far apart as `move` says. */
+static inline int mf_visit_bias(mf_check *c, int32_t bias, int64_t from, int64_t n, int64_t move,
+                                int kinds, mf_visit *visit) {
+    return bias == MF_NO_SLOT ? 0 : mf_visit_slots(c, bias, from * move, n, move, kinds, visit);
+}
+
+/* Slots that get no gradient. */
+static inline int mf_visit_unwanted(mf_check *c, int32_t slot, int64_t from, int64_t n, int64_t move,
+                                    int is_fit, mf_visit *visit) {
+    if (!is_fit) return visit(c, (mf_span){0, 0, 0, 0});
+    return mf_visit_span(c, slot >= 0, mf_position(slot) + from, n, move, 0, visit);
 }
 
 /* Results first .. first + n - 1 are of vector first / count, or all of all. */
 static inline int mf_visit_matrix(mf_check *c, int64_t first, int64_t n, int own, mf_visit *visit) {
-    const mf_step *s = c->step;
-    const int64_t m = first % s->count, rows = n < s->count ? n : s->count;
-    int found = mf_visit_bias(c, m, rows, own | MF_UNIFORM, visit);
+    const mf_matrix_step *s = &c->step->matrix;
+    const int64_t count = c->step->count, m = first % count, rows = n < count ? n : count;
+    int found = mf_visit_bias(c, s->bias, m, rows, s->bias_move, own | MF_UNIFORM, visit);
     for (int64_t i = m; !found && i < m + rows; i++)
         found = mf_visit_span(c, 0, s->w + i * s->w_row, s->n, s->w_col, 1, visit);
-    for (int64_t i = first; !found && i < first + n; i += s->count)
-        found = mf_visit_slots(c, s->x, i / s->count * s->x_step, s->n, 1, own, visit);
+    for (int64_t i = first; !found && i < first + n; i += count)
+        found = mf_visit_slots(c, s->x, i / count * s->x_step, s->n, 1, own, visit);
     return found;
 }
 
+static inline int mf_visit_inner(mf_check *c, int own, mf_visit *visit) {
+    const mf_inner_step *s = &c->step->inner;
+    int found = mf_visit_bias(c, s->bias, 0, 1, 0, own, visit);
+    if (!found) found = mf_visit_span(c, 0, s->w, s->n, s->w_move, 1, visit);
+    return found ? found : mf_visit_slots(c, s->x, 0, s->n, 1, own, visit);
+}
+
+/* n args of the plan. */
 static inline int mf_visit_args(mf_check *c, int64_t first, int64_t n, int kinds, mf_visit *visit) {
-    const int32_t *a = c->plan->args + c->step->args;
     int found = 0;
     for (int64_t j = first; !found && j < first + n; j++)
-        found = mf_visit_slots(c, a[j], 0, 1, 0, kinds, visit);
+        found = mf_visit_slots(c, c->plan->args[j], 0, 1, 0, kinds, visit);
     return found;
 }
 
 /* Pairs of a dot: uniform and row, then two of the step's own kind. */
 static inline int mf_visit_dot(mf_check *c, int own, int any, mf_visit *visit) {
-    const mf_step *s = c->step;
-    int found = mf_visit_bias(c, 0, 1, any, visit);
+    const mf_dot_step *s = &c->step->dot;
+    int found = mf_visit_bias(c, s->bias, 0, 1, 0, any, visit);
     for (int32_t j = 0; !found && j < 2 * s->n_rows; j++)
-        found = mf_visit_args(c, j, 1, j % 2 ? own : MF_UNIFORM, visit);
-    return found ? found : mf_visit_args(c, 2 * (int64_t)s->n_rows, 2 * (int64_t)s->n_pairs, own, visit);
+        found = mf_visit_args(c, s->args + (int64_t)j, 1, j % 2 ? own : MF_UNIFORM, visit);
+    if (found) return found;
+    return mf_visit_args(c, s->args + 2 * (int64_t)s->n_rows, 2 * (int64_t)s->n_pairs, own, visit);
 }
 
 static inline int mf_visit_chain(mf_check *c, int64_t first, int64_t n, int own, int any,
                                  mf_visit *visit) {
-    const mf_step *s = c->step;
+    const mf_chain_step *s = &c->step->chain;
     int found = 0;
     for (int64_t i = first; !found && i < first + n; i++) {
-        found = i ? mf_visit_slots(c, s->z, i - 1, 1, 0, own, visit)
+        found = i ? mf_visit_slots(c, c->step->z, i - 1, 1, 0, own, visit)
                   : mf_visit_slots(c, s->x, 0, 1, 0, any, visit);
-        if (!found) found = mf_visit_args(c, i, 1, any, visit);
+        if (!found) found = mf_visit_args(c, s->args + i, 1, any, visit);
     }
     return found;
+}
+
+static inline int mf_visit_lanes(mf_check *c, int64_t first, int64_t n, int any, mf_visit *visit) {
+    const mf_lanes_step *s = &c->step->lanes;
+    const int found = mf_visit_slots(c, s->x, first * s->x_move, n, s->x_move, any, visit);
+    if (found || mf_is_unary(s->op)) return found;
+    return mf_visit_slots(c, s->y, first * s->y_move, n, s->y_move, any, visit);
 }
 
 /* Operands of n results of the step: of one, or of all. */
@@ -131,29 +148,20 @@ static inline int mf_visit_operands(mf_check *c, int64_t first, int64_t n, mf_vi
     const mf_step *s = c->step;
     const int own = c->over_lanes ? MF_ROW : MF_UNIFORM, any = own | MF_UNIFORM;
     int found = 0;
-    switch (s->op) {
-    case MF_MATRIX: return mf_visit_matrix(c, first, n, own, visit);
-    case MF_DOT: return mf_visit_dot(c, own, any, visit);
-    case MF_GATHER: return mf_visit_args(c, first, n, any, visit);
-    case MF_CHAIN: return mf_visit_chain(c, first, n, own, any, visit);
-    case MF_LARGEST:
-    case MF_SMALLEST: return mf_visit_args(c, 0, s->n_rows, any, visit);
-    case MF_DETACH: /* a row or number, but no gradient */
-        if ((s->x >= 0) != c->over_lanes) return visit(c, (mf_span){0, 0, 0, 0});
-        return mf_visit_span(c, s->x >= 0, (s->x >= 0 ? (int64_t)s->x : ~(int64_t)s->x) + first * s->x_move,
-                             n, s->x_move, 0, visit);
-    case MF_TAKE: /* nor by the index */
-        if (s->y >= 0 && !c->over_lanes) return visit(c, (mf_span){0, 0, 0, 0});
-        found = mf_visit_span(c, s->y >= 0, s->y >= 0 ? (int64_t)s->y : ~(int64_t)s->y, 1, 0, 0, visit);
-        return found ? found : mf_visit_args(c, 0, s->n_rows, any, visit);
-    case MF_INNER:
-        found = mf_visit_bias(c, 0, 1, own, visit);
-        if (!found) found = mf_visit_span(c, 0, s->w, s->n, s->w_col, 1, visit);
-        return found ? found : mf_visit_slots(c, s->x, 0, s->n, 1, own, visit);
-    default:
-        found = mf_visit_slots(c, s->x, first * s->x_move, n, s->x_move, any, visit);
-        if (found || mf_is_unary(s->op)) return found;
-        return mf_visit_slots(c, s->y, first * s->y_move, n, s->y_move, any, visit);
+    switch (s->kind) {
+    case MF_STEP_LANES: return mf_visit_lanes(c, first, n, any, visit);
+    case MF_STEP_DETACH: /* a row or number, but no gradient */
+        return mf_visit_unwanted(c, s->lanes.x, first * s->lanes.x_move, n, s->lanes.x_move,
+                                 (s->lanes.x >= 0) == c->over_lanes, visit);
+    case MF_STEP_DOT: return mf_visit_dot(c, own, any, visit);
+    case MF_STEP_MATRIX: return mf_visit_matrix(c, first, n, own, visit);
+    case MF_STEP_INNER: return mf_visit_inner(c, own, visit);
+    case MF_STEP_GATHER: return mf_visit_args(c, s->gather.args + first, n, any, visit);
+    case MF_STEP_CHAIN: return mf_visit_chain(c, first, n, own, any, visit);
+    case MF_STEP_TAKE: /* nor by the index */
+        found = mf_visit_unwanted(c, s->take.index, 0, 1, 0, s->take.index < 0 || c->over_lanes, visit);
+        return found ? found : mf_visit_args(c, s->take.args, s->take.n, any, visit);
+    default: return mf_visit_args(c, s->extreme.args, s->extreme.n, any, visit);
     }
 }
 
@@ -189,8 +197,8 @@ static int mf_mark_read(mf_check *c, mf_span span) {
 
 /* ---- the shape of a step ---- */
 
-static int mf_args_fit(const mf_check *c, int64_t n) {
-    return c->step->args >= 0 && n > 0 && c->step->args + n <= c->plan->n_args;
+static int mf_args_fit(const mf_check *c, int32_t args, int64_t n) {
+    return args >= 0 && n > 0 && args + n <= c->plan->n_args;
 }
 
 static int mf_is_move(int32_t move) { return move == 0 || move == 1; }
@@ -198,59 +206,75 @@ static int mf_is_move(int32_t move) { return move == 0 || move == 1; }
 /* Rows side by side or columns side by side, never one over the other: kernels add to several rows
  * of adjoints at once. */
 static int mf_matrix_fits(const mf_check *c) {
-    const mf_step *s = c->step;
+    const mf_matrix_step *s = &c->step->matrix;
+    const int32_t count = c->step->count, wider = s->n > count ? s->n : count;
     if (s->n < 1 || s->n_vectors < 1 || (c->over_lanes && s->n_vectors != 1)) return 0;
     if (s->n_vectors > 1 && s->x_step < s->n) return 0;
-    if (!(s->w_col == 1 && s->w_row >= s->n) && !(s->w_row == 1 && s->w_col >= s->count)) return 0;
-    const int32_t wider = s->n > s->count ? s->n : s->count;
+    if (!(s->w_col == 1 && s->w_row >= s->n) && !(s->w_row == 1 && s->w_col >= count)) return 0;
+    if (s->sole_user && (!c->over_lanes || !s->wants_w || !c->step->wants_gradient)) return 0;
     return !c->over_lanes || c->plan->scratch >= (int64_t)wider + MF_LANE_BLOCK;
 }
 
 /* Kernels know operands that are rows, or one number for all of a row. */
 static int mf_op_fits(const mf_check *c, int32_t op, int32_t x, int32_t y) {
-    const mf_step *s = c->step;
+    if (!mf_is_table_op(op)) return 0;
     if (mf_is_unary(op)) return y == MF_NO_SLOT && (!c->over_lanes || x >= 0);
-    if (y == MF_NO_SLOT) return 0;
-    if (c->over_lanes) return x >= 0 || y >= 0;
-    return s->op == MF_CHAIN || s->count == 1 || s->x_move || s->y_move;
+    return y != MF_NO_SLOT && (!c->over_lanes || x >= 0 || y >= 0);
+}
+
+/* Of several numbers, the lanes of a uniform step, one operand at least moves. */
+static int mf_lanes_fit(const mf_check *c) {
+    const mf_lanes_step *s = &c->step->lanes;
+    const int is_detach = c->step->kind == MF_STEP_DETACH;
+    if (!is_detach && !mf_op_fits(c, s->op, s->x, s->y)) return 0;
+    const int is_unary = is_detach || mf_is_unary(s->op);
+    if (!mf_is_move(s->x_move) || (!is_detach && !mf_is_move(s->y_move))) return 0;
+    return c->over_lanes || c->step->count == 1 || s->x_move || (!is_unary && s->y_move);
 }
 
 static int mf_chain_fits(const mf_check *c) {
-    const mf_step *s = c->step;
-    if (!mf_is_table_op(s->link) || mf_ops[s->link].kind != MF_BINARY) return 0;
-    return mf_args_fit(c, s->count) && mf_op_fits(c, s->link, s->x, c->plan->args[s->args]);
+    const mf_chain_step *s = &c->step->chain;
+    if (!mf_is_table_op(s->op) || mf_ops[s->op].kind != MF_BINARY) return 0;
+    return mf_args_fit(c, s->args, c->step->count) && mf_op_fits(c, s->op, s->x, c->plan->args[s->args]);
 }
 
-/* What is wrong with the fields of a step, whatever its operands are; NULL: nothing. */
-static const char *mf_shape_fault(const mf_check *c) {
+static int mf_dot_fits(const mf_check *c) {
+    const mf_dot_step *s = &c->step->dot;
+    return c->step->count == 1 && s->n_rows >= 0 && s->n_pairs >= 0 && (c->over_lanes || !s->n_rows) &&
+           mf_args_fit(c, s->args, 2 * ((int64_t)s->n_rows + s->n_pairs));
+}
+
+static int mf_inner_fits(const mf_check *c) {
+    const mf_inner_step *s = &c->step->inner;
+    return !c->over_lanes && c->step->count == 1 && s->n > 0 && mf_is_move(s->w_move);
+}
+
+static int mf_extreme_fits(const mf_check *c) {
+    const mf_extreme_step *s = &c->step->extreme;
+    return c->step->count == 1 && (s->op == MF_LARGEST || s->op == MF_SMALLEST) &&
+           mf_args_fit(c, s->args, s->n);
+}
+
+/* Whether the fields of a step fit its kind, whatever its operands are. */
+static int mf_step_fits(const mf_check *c) {
     const mf_step *s = c->step;
-    const int is_plain = mf_is_table_op(s->op);
-    int fits = 0;
-    if (s->count < 1) return "it has no results";
-    switch (s->op) {
-    case MF_MATRIX: fits = mf_matrix_fits(c); break;
-    case MF_INNER: fits = !c->over_lanes && s->count == 1 && s->n > 0 && mf_is_move(s->w_col); break;
-    case MF_CHAIN: fits = mf_chain_fits(c); break;
-    case MF_GATHER: fits = mf_args_fit(c, s->count); break;
-    case MF_TAKE:
-    case MF_LARGEST:
-    case MF_SMALLEST: fits = s->count == 1 && mf_args_fit(c, s->n_rows); break;
-    case MF_DOT:
-        fits = s->count == 1 && s->n_rows >= 0 && s->n_pairs >= 0 && (c->over_lanes || !s->n_rows) &&
-               mf_args_fit(c, 2 * ((int64_t)s->n_rows + s->n_pairs));
-        break;
-    case MF_DETACH:
-        fits = mf_is_move(s->x_move) && (c->over_lanes || s->count == 1 || s->x_move);
-        break;
-    default:
-        if (!is_plain) return "there is no such op";
-        fits = mf_is_move(s->x_move) && mf_is_move(s->y_move) && mf_op_fits(c, s->op, s->x, s->y) &&
-               (!mf_is_unary(s->op) || c->over_lanes || s->count == 1 || s->x_move);
+    switch (s->kind) {
+    case MF_STEP_LANES:
+    case MF_STEP_DETACH: return mf_lanes_fit(c);
+    case MF_STEP_DOT: return mf_dot_fits(c);
+    case MF_STEP_MATRIX: return mf_matrix_fits(c);
+    case MF_STEP_INNER: return mf_inner_fits(c);
+    case MF_STEP_GATHER: return mf_args_fit(c, s->gather.args, s->count);
+    case MF_STEP_CHAIN: return mf_chain_fits(c);
+    case MF_STEP_TAKE: return s->count == 1 && mf_args_fit(c, s->take.args, s->take.n);
+    case MF_STEP_EXTREME: return mf_extreme_fits(c);
+    default: return 0;
     }
-    if (!fits) return "its fields do not fit its op";
-    if (s->sole_user && (s->op != MF_MATRIX || !c->over_lanes || !s->wants_w || !s->wants_gradient))
-        return "it cannot be the sole user of weights";
-    return s->puts_off && !s->sole_user ? "it cannot put gradients off" : NULL;
+}
+
+static const char *mf_shape_fault(const mf_check *c) {
+    if (c->step->count < 1) return "it has no results";
+    return mf_step_fits(c) ? NULL : "its fields do not fit its kind";
 }
 
 /* ---- the parts of a plan ---- */
@@ -267,9 +291,9 @@ static const char *mf_forward_fault(mf_check *c) {
     if ((s->z >= 0) != c->over_lanes) return "its results are of the other kind";
     if (mf_place_of(c, s->z, 0) < 0 || mf_place_of(c, s->z, n - 1) < 0)
         return "its results lie outside of the workspace";
-    if (s->op != MF_CHAIN && mf_visit_all(c, mf_is_unknown)) return mf_unreadable;
+    if (s->kind != MF_STEP_CHAIN && mf_visit_all(c, mf_is_unknown)) return mf_unreadable;
     for (int64_t i = 0; i < n; i++) {
-        if (s->op == MF_CHAIN && mf_visit_operands(c, i, 1, mf_is_unknown)) return mf_unreadable;
+        if (s->kind == MF_STEP_CHAIN && mf_visit_operands(c, i, 1, mf_is_unknown)) return mf_unreadable;
         uint8_t *flags = &c->slots[mf_place_of(c, s->z, i)];
         if (*flags & MF_SLOT_KNOWN) return "it writes what was written before";
         *flags |= MF_SLOT_KNOWN;
@@ -285,12 +309,18 @@ static int mf_any_wants(mf_check *c, int32_t slot, int64_t from, int64_t n, int6
 static int mf_factors_fit(mf_check *c) {
     const mf_step *s = c->step;
     int w = 0, x = 0;
-    if (s->op != MF_MATRIX && s->op != MF_INNER) return 1;
+    if (s->kind == MF_STEP_INNER) {
+        w = mf_any_wants(c, ~s->inner.w, 0, s->inner.n, s->inner.w_move);
+        x = mf_any_wants(c, s->inner.x, 0, s->inner.n, 1);
+        return !!s->inner.wants_w == w && !!s->inner.wants_x == x;
+    }
+    if (s->kind != MF_STEP_MATRIX) return 1;
+    const mf_matrix_step *matrix = &s->matrix;
     for (int64_t m = 0; !w && m < s->count; m++)
-        w = mf_any_wants(c, ~s->w, m * s->w_row, s->n, s->w_col);
-    for (int64_t v = 0; !x && v < (s->op == MF_MATRIX ? s->n_vectors : 1); v++)
-        x = mf_any_wants(c, s->x, v * s->x_step, s->n, 1);
-    return !!s->wants_w == w && !!s->wants_x == x;
+        w = mf_any_wants(c, ~matrix->w, m * matrix->w_row, matrix->n, matrix->w_col);
+    for (int64_t v = 0; !x && v < matrix->n_vectors; v++)
+        x = mf_any_wants(c, matrix->x, v * matrix->x_step, matrix->n, 1);
+    return !!matrix->wants_w == w && !!matrix->wants_x == x;
 }
 
 /* Whether gradient reaches a result that has operands to pass it on to, but does not want it. */
@@ -300,7 +330,7 @@ static int mf_keeps_gradient(mf_check *c) {
         const int64_t place = mf_place_of(c, s->z, i);
         if (mf_slot_wants(c, place) || !(c->slots[place] & MF_SLOT_REACHED)) continue;
         /* All members of a chain are on the way from its end. */
-        const int64_t first = s->op == MF_CHAIN ? 0 : i, n = s->op == MF_CHAIN ? i + 1 : 1;
+        const int64_t first = s->kind == MF_STEP_CHAIN ? 0 : i, n = s->kind == MF_STEP_CHAIN ? i + 1 : 1;
         if (mf_visit_operands(c, first, n, mf_does_want)) return 1;
     }
     return 0;
@@ -326,20 +356,15 @@ static const char *mf_backward_fault(mf_check *c) {
     return NULL;
 }
 
-/* Of a matrix over lanes: nobody else adds to the adjoints that a sole user sets, and weights whose
- * gradient is put off are nodes at the distances of the slots. */
-static const char *mf_weights_fault(mf_check *c, const int32_t *slot_nodes) {
-    const mf_step *s = c->step;
-    if (!s->sole_user) return NULL;
-    for (int64_t m = 0; m < s->count; m++)
+/* Nobody else adds to the adjoints that a sole user sets. */
+static const char *mf_weights_fault(mf_check *c) {
+    const mf_matrix_step *s = &c->step->matrix;
+    if (c->step->kind != MF_STEP_MATRIX || !s->sole_user) return NULL;
+    for (int64_t m = 0; m < c->step->count; m++)
         for (int64_t j = 0; j < s->n; j++) {
-            const int64_t at = s->w + m * s->w_row + j * s->w_col;
-            uint8_t *flags = &c->slots[c->plan->n_rows + at];
+            uint8_t *flags = &c->slots[c->plan->n_rows + s->w + m * s->w_row + j * s->w_col];
             if (*flags & MF_SLOT_SHARED) return "it is not the sole user of its weights";
             *flags |= MF_SLOT_ZEROED;
-            if (s->puts_off && (slot_nodes == NULL || slot_nodes[at] < 0 ||
-                                slot_nodes[at] != s->w_node + (at - s->w)))
-                return "it puts gradients off that belong elsewhere";
         }
     return NULL;
 }
@@ -396,10 +421,8 @@ static void mf_look_at(mf_check *c, int32_t k) {
 }
 
 /* What is wrong with a plan, NULL for nothing; *step: with which of its steps, or -1. slots: a byte for
- * each row and uniform, MF_SLOT_KNOWN for the uniforms that are given, else 0. slot_nodes: the node
- * that each uniform is the data of, or -1; NULL where no step puts gradients off. */
-static const char *mf_plan_fault(const mf_plan *p, uint8_t *slots, const int32_t *slot_nodes,
-                                 int32_t *step) {
+ * each row and uniform, MF_SLOT_KNOWN for the uniforms that are given, else 0. */
+static const char *mf_plan_fault(const mf_plan *p, uint8_t *slots, int32_t *step) {
     mf_check c = {p, slots, NULL, 0};
     const char *fault = mf_whole_fault(&c);
     for (*step = 0; fault == NULL && *step < p->n_steps; ++*step) {
@@ -418,11 +441,46 @@ static const char *mf_plan_fault(const mf_plan *p, uint8_t *slots, const int32_t
     }
     for (*step = p->n_uniform_steps; *step < p->n_steps; ++*step) {
         mf_look_at(&c, *step);
-        fault = mf_weights_fault(&c, slot_nodes);
+        fault = mf_weights_fault(&c);
         if (fault != NULL) return fault;
     }
     *step = -1;
     return mf_adjoints_fault(&c);
+}
+
+/* ---- what is given ---- */
+
+static int mf_mark_uniform(const mf_plan *p, int32_t slot, uint8_t *slots) {
+    if (slot == MF_NO_SLOT) return 1;
+    if (slot >= 0 || ~slot >= p->n_uniforms) return 0;
+    uint8_t *flags = slots + p->n_rows + ~slot;
+    if (*flags) return 0;
+    *flags = MF_SLOT_KNOWN;
+    return 1;
+}
+
+/* Marks the uniforms that a call fills in before steps run. False where two of them share a slot, or
+ * the inputs over lanes are not the first rows. */
+static int mf_mark_given(const mf_plan *p, uint8_t *slots) {
+    int32_t n_columns = 0;
+    int fits = 1;
+    for (int32_t k = 0; k < p->n_inputs; k++) {
+        const int32_t slot = p->input_slots[k];
+        n_columns += slot >= 0;
+        fits &= slot >= 0 ? slot < p->n_columns : mf_mark_uniform(p, slot, slots);
+    }
+    for (int32_t k = 0; k < p->n_captured; k++) fits &= mf_mark_uniform(p, p->captured_slots[k], slots);
+    for (int32_t k = 0; k < p->n_numbers; k++) fits &= mf_mark_uniform(p, p->numbers[k].slot, slots);
+    return fits && n_columns == p->n_columns;
+}
+
+/* The verdict on a plan that the compiler has made: every one is verified before it runs. */
+static const char *mf_verify_plan(const mf_plan *p, mf_arena *memory, int32_t *step) {
+    uint8_t *slots = (uint8_t *)mf_taken(memory, (uint64_t)p->n_rows + (uint64_t)p->n_uniforms, 1);
+    *step = -1;
+    if (slots == NULL) return NULL;
+    if (!mf_mark_given(p, slots)) return "what is given is not where it should be";
+    return mf_plan_fault(p, slots, step);
 }
 
 #endif

@@ -27,8 +27,15 @@ typedef struct {
     double *outputs;     /* sample b's output k is outputs[b * n_outputs + k]; NULL: not wanted */
     const double *seeds; /* their adjoints; NULL: one for output 0 of each sample */
     int32_t seed_step;   /* from a sample's seeds to the next one's: n_outputs, or 0: all alike */
-    int backward, defers;
+    int backward;
+    const uint8_t *deferred; /* by step: whether it leaves the adjoints of its weights out; or NULL */
 } mf_job;
+
+/* The room that a workspace takes, uniforms aside; it starts at a cache line. */
+static inline uint64_t mf_workspace_doubles(const mf_plan *p) {
+    return 2 * (uint64_t)p->n_rows * (uint64_t)p->tile +
+           (uint64_t)p->scratch * (uint64_t)(p->tile + MF_LANE_BLOCK) + MF_LANE_BLOCK;
+}
 
 /* How a run ends. */
 enum { MF_REPLAY_OK = 0, MF_REPLAY_INDEX = 1 };
@@ -53,9 +60,10 @@ struct mf_executor {
                    const mf_job *job);
     /* all three, over all tiles */
     int (*run)(const mf_executor *e, const mf_plan *p, const mf_workspace *ws, const mf_job *job);
-    /* the adjoints of weights that a job over one tile deferred, times scale, to their nodes; once */
+    /* the adjoints of the weights that a step of a job over one tile left out, times scale, to where
+     * these lie at dw as they do among the uniforms; once */
     void (*add_weights)(const mf_executor *e, const mf_plan *p, const mf_workspace *ws,
-                        const mf_job *job, double scale, double *node_grads);
+                        const mf_job *job, int32_t step, double scale, double *dw);
     /* after a run that ended so: moves the columns on, one sample after the other */
     mf_bad_index (*bad_index)(const mf_executor *e, const mf_plan *p, const mf_workspace *ws,
                               mf_column *columns, ptrdiff_t n_samples);

@@ -1,5 +1,5 @@
 # What runs a plan (executor.h), and the interpreter that does (interpreter.h).
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 from plan.step cimport mf_plan
 from run.kernels cimport mf_kernels
@@ -25,7 +25,8 @@ cdef extern from "run/executor.h" nogil:
         double *outputs
         const double *seeds
         int32_t seed_step
-        bint backward, defers
+        bint backward
+        const uint8_t *deferred
     ctypedef struct mf_bad_index:
         Py_ssize_t sample
         double index
@@ -40,9 +41,11 @@ cdef extern from "run/executor.h" nogil:
         int (*run)(const mf_executor *e, const mf_plan *p, const mf_workspace *ws,
                    const mf_job *job) noexcept nogil
         void (*add_weights)(const mf_executor *e, const mf_plan *p, const mf_workspace *ws,
-                            const mf_job *job, double scale, double *node_grads) noexcept nogil
+                            const mf_job *job, int32_t step, double scale,
+                            double *dw) noexcept nogil
         mf_bad_index (*bad_index)(const mf_executor *e, const mf_plan *p, const mf_workspace *ws,
                                   mf_column *columns, Py_ssize_t n_samples) noexcept nogil
+    uint64_t mf_workspace_doubles(const mf_plan *p)
 
 cdef extern from "run/interpreter.h" nogil:
     mf_executor mf_interpreter(const mf_kernels *kernels)

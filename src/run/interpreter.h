@@ -32,9 +32,9 @@ static int mf_interpreter_run(const mf_executor *e, const mf_plan *p, const mf_w
 }
 
 static void mf_interpreter_add_weights(const mf_executor *e, const mf_plan *p,
-                                       const mf_workspace *ws, const mf_job *job, double scale,
-                                       double *node_grads) {
-    mf_add_weights(p, e->kernels, ws, job, scale, node_grads);
+                                       const mf_workspace *ws, const mf_job *job, int32_t step,
+                                       double scale, double *dw) {
+    mf_add_weights(p, e->kernels, ws, job, step, scale, dw);
 }
 
 /* The first take of these steps whose index, known by now, is out of range; NULL: none. */
@@ -42,9 +42,10 @@ static const mf_step *mf_bad_take(const mf_plan *p, const mf_workspace *ws, int3
                                   int32_t end, double *index) {
     for (int32_t k = first; k < end; k++) {
         const mf_step *s = &p->steps[k];
-        if (s->op != MF_TAKE) continue;
-        *index = s->y >= 0 ? ws->rows[(size_t)s->y * mf_whole_blocks(1)] : ws->uniforms[~s->y];
-        if (!mf_is_whole(*index, s->n_rows)) return s;
+        if (s->kind != MF_STEP_TAKE) continue;
+        const int32_t slot = s->take.index;
+        *index = slot >= 0 ? ws->rows[(size_t)slot * mf_whole_blocks(1)] : ws->uniforms[~slot];
+        if (!mf_is_whole(*index, s->take.n)) return s;
     }
     return NULL;
 }
@@ -68,7 +69,7 @@ static mf_bad_index mf_interpreter_bad_index(const mf_executor *e, const mf_plan
         }
         for (int32_t k = 0; k < p->n_columns; k++) columns[k].data += columns[k].stride;
     }
-    found.n_choices = step == NULL ? 0 : step->n_rows;
+    found.n_choices = step == NULL ? 0 : step->take.n;
     return found;
 }
 

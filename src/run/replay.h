@@ -56,26 +56,26 @@ static void mf_lanes_backward(const mf_run *r, int op, int of_y, int xs, int ys,
 
 /* ---- uniform steps ---- */
 
-static void mf_uniform_op_forward(const mf_run *r, const mf_step *s) {
+static void mf_uniform_op_forward(const mf_run *r, const mf_step *step) {
+    const mf_lanes_step *s = &step->lanes;
     const double *x = mf_at(r, s->x, 0), *y = s->y == MF_NO_SLOT ? NULL : mf_at(r, s->y, 0);
-    double *z = mf_at(r, s->z, 0);
-    if (s->count > 1)
-        mf_lanes_forward(r, s->op, s->x_move, s->y_move, s->count, x, y, z);
+    double *z = mf_at(r, step->z, 0);
+    if (step->count > 1)
+        mf_lanes_forward(r, s->op, s->x_move, s->y_move, step->count, x, y, z);
     else
         mf_forward(s->op, *x, y == NULL ? 0.0 : *y, z);
 }
 
-static void mf_uniform_op_backward(const mf_run *r, const mf_step *s) {
-    const int has_y = s->y != MF_NO_SLOT;
+static void mf_uniform_op_backward(const mf_run *r, const mf_step *step) {
+    const mf_lanes_step *s = &step->lanes;
+    const int has_y = s->y != MF_NO_SLOT, n = step->count;
     const double *x = mf_at(r, s->x, 0), *y = has_y ? mf_at(r, s->y, 0) : NULL;
-    const double *z = mf_at(r, s->z, 0), *g = mf_grad_at(r, s->z, 0);
+    const double *z = mf_at(r, step->z, 0), *g = mf_grad_at(r, step->z, 0);
     const int wants_x = mf_wants(r, s->x), wants_y = has_y && mf_wants(r, s->y);
-    if (s->count > 1) {
+    if (n > 1) {
         const int xs = s->x_move, ys = s->y_move;
-        if (wants_x)
-            mf_lanes_backward(r, s->op, 0, xs, ys, s->count, x, y, z, g, mf_grad_at(r, s->x, 0));
-        if (wants_y)
-            mf_lanes_backward(r, s->op, 1, xs, ys, s->count, x, y, z, g, mf_grad_at(r, s->y, 0));
+        if (wants_x) mf_lanes_backward(r, s->op, 0, xs, ys, n, x, y, z, g, mf_grad_at(r, s->x, 0));
+        if (wants_y) mf_lanes_backward(r, s->op, 1, xs, ys, n, x, y, z, g, mf_grad_at(r, s->y, 0));
         return;
     }
     double dx = 0.0, dy = 0.0;
@@ -85,107 +85,123 @@ static void mf_uniform_op_backward(const mf_run *r, const mf_step *s) {
 }
 
 /* z[0] = x op y[0], z[1] = z[0] op y[1], ... */
-static void mf_uniform_chain_forward(const mf_run *r, const mf_step *s) {
+static void mf_uniform_chain_forward(const mf_run *r, const mf_step *step) {
+    const mf_chain_step *s = &step->chain;
     const int32_t *a = r->plan->args + s->args;
-    double *u = r->ws.uniforms, *z = mf_at(r, s->z, 0), last = *mf_at(r, s->x, 0);
-    for (int32_t j = 0; j < s->count; j++, last = *z++) mf_forward(s->link, last, u[~a[j]], z);
+    double *u = r->ws.uniforms, *z = mf_at(r, step->z, 0), last = *mf_at(r, s->x, 0);
+    for (int32_t j = 0; j < step->count; j++, last = *z++) mf_forward(s->op, last, u[~a[j]], z);
 }
 
-static void mf_uniform_chain_backward(const mf_run *r, const mf_step *s) {
+static void mf_uniform_chain_backward(const mf_run *r, const mf_step *step) {
+    const mf_chain_step *s = &step->chain;
     const int32_t *a = r->plan->args + s->args;
-    const double *z = mf_at(r, s->z, 0), *g = mf_grad_at(r, s->z, 0), *u = r->ws.uniforms;
+    const double *z = mf_at(r, step->z, 0), *g = mf_grad_at(r, step->z, 0), *u = r->ws.uniforms;
     double dx = 0.0, dy = 0.0;
-    for (int32_t j = s->count - 1; j >= 0; j--) {
-        const int32_t x = j ? s->z - (j - 1) : s->x;
-        mf_partials(s->link, u[~x], u[~a[j]], z[j], &dx, &dy);
-        if (mf_wants(r, x)) r->ws.uniform_grads[~x] += mf_contribution(s->link, dx, g[j]);
-        if (mf_wants(r, a[j])) r->ws.uniform_grads[~a[j]] += mf_contribution(s->link, dy, g[j]);
+    for (int32_t j = step->count - 1; j >= 0; j--) {
+        const int32_t x = j ? step->z - (j - 1) : s->x;
+        mf_partials(s->op, u[~x], u[~a[j]], z[j], &dx, &dy);
+        if (mf_wants(r, x)) r->ws.uniform_grads[~x] += mf_contribution(s->op, dx, g[j]);
+        if (mf_wants(r, a[j])) r->ws.uniform_grads[~a[j]] += mf_contribution(s->op, dy, g[j]);
     }
+}
+
+static void mf_uniform_dot_forward(const mf_run *r, const mf_step *s) {
+    const int32_t *a = r->plan->args + s->dot.args;
+    double *u = r->ws.uniforms, z = s->dot.bias == MF_NO_SLOT ? 0.0 : u[~s->dot.bias];
+    for (int32_t k = 0; k < s->dot.n_pairs; k++) z += u[~a[2 * k]] * u[~a[2 * k + 1]];
+    u[~s->z] = z;
+}
+
+static void mf_uniform_dot_backward(const mf_run *r, const mf_step *s) {
+    const int32_t *a = r->plan->args + s->dot.args;
+    double *u = r->ws.uniforms, *d = r->ws.uniform_grads;
+    const double g = d[~s->z];
+    if (s->dot.bias != MF_NO_SLOT) d[~s->dot.bias] += g;
+    for (int32_t k = 0; k < s->dot.n_pairs; k++) {
+        const int32_t w = ~a[2 * k], x = ~a[2 * k + 1];
+        d[w] += g * u[x];
+        d[x] += g * u[w];
+    }
+}
+
+/* The uniform number that a take has chosen, its index being valid. */
+static int32_t mf_uniform_choice(const mf_run *r, const mf_take_step *s) {
+    return ~r->plan->args[s->args + (int32_t)r->ws.uniforms[~s->index]];
 }
 
 static int mf_uniform_forward(const mf_run *r, const mf_step *s) {
     double *u = r->ws.uniforms;
-    const int32_t *a = r->plan->args + s->args;
-    switch (s->op) {
-    case MF_MATRIX: mf_uniform_matrix_forward(r, s); break;
-    case MF_INNER: mf_inner_forward(r, s); break;
-    case MF_CHAIN: mf_uniform_chain_forward(r, s); break;
-    case MF_DOT: {
-        double z = s->y == MF_NO_SLOT ? 0.0 : u[~s->y];
-        for (int32_t k = 0; k < s->n_pairs; k++) z += u[~a[2 * k]] * u[~a[2 * k + 1]];
-        u[~s->z] = z;
+    switch (s->kind) {
+    case MF_STEP_LANES: mf_uniform_op_forward(r, s); break;
+    case MF_STEP_DETACH:
+        memcpy(u + ~s->z, u + ~s->lanes.x, (size_t)s->count * sizeof(double));
         break;
-    }
-    case MF_TAKE:
-        if (!mf_is_whole(u[~s->y], s->n_rows)) return MF_REPLAY_INDEX;
-        u[~s->z] = u[~a[(int32_t)u[~s->y]]];
+    case MF_STEP_DOT: mf_uniform_dot_forward(r, s); break;
+    case MF_STEP_MATRIX: mf_uniform_matrix_forward(r, s); break;
+    case MF_STEP_INNER: mf_inner_forward(r, s); break;
+    case MF_STEP_GATHER:
+        for (int32_t k = 0; k < s->count; k++) u[~s->z + k] = u[~r->plan->args[s->gather.args + k]];
         break;
-    case MF_LARGEST:
-    case MF_SMALLEST: mf_extreme_forward(r, s); break;
-    case MF_GATHER:
-        for (int32_t k = 0; k < s->count; k++) u[~s->z + k] = u[~a[k]];
+    case MF_STEP_CHAIN: mf_uniform_chain_forward(r, s); break;
+    case MF_STEP_TAKE:
+        if (!mf_is_whole(u[~s->take.index], s->take.n)) return MF_REPLAY_INDEX;
+        u[~s->z] = u[mf_uniform_choice(r, &s->take)];
         break;
-    case MF_DETACH: memcpy(u + ~s->z, u + ~s->x, (size_t)s->count * sizeof(double)); break;
-    default: mf_uniform_op_forward(r, s);
+    case MF_STEP_EXTREME: mf_extreme_forward(r, s); break;
     }
     return MF_REPLAY_OK;
 }
 
 static void mf_uniform_backward(const mf_run *r, const mf_step *s) {
-    double *u = r->ws.uniforms, *d = r->ws.uniform_grads;
+    double *d = r->ws.uniform_grads;
     const double g = d[~s->z];
-    const int32_t *a = r->plan->args + s->args;
-    if (s->count == 1 && s->op != MF_MATRIX && g == 0.0) return;
-    switch (s->op) {
-    case MF_MATRIX: mf_uniform_matrix_backward(r, s); break;
-    case MF_INNER: mf_inner_backward(r, s); break;
-    case MF_CHAIN: mf_uniform_chain_backward(r, s); break;
-    case MF_DOT:
-        if (s->y != MF_NO_SLOT) d[~s->y] += g;
-        for (int32_t k = 0; k < s->n_pairs; k++) {
-            const int32_t w = ~a[2 * k], x = ~a[2 * k + 1];
-            d[w] += g * u[x];
-            d[x] += g * u[w];
-        }
+    if (s->count == 1 && s->kind != MF_STEP_MATRIX && g == 0.0) return;
+    switch (s->kind) {
+    case MF_STEP_LANES: mf_uniform_op_backward(r, s); break;
+    case MF_STEP_DOT: mf_uniform_dot_backward(r, s); break;
+    case MF_STEP_MATRIX: mf_uniform_matrix_backward(r, s); break;
+    case MF_STEP_INNER: mf_inner_backward(r, s); break;
+    case MF_STEP_GATHER:
+        for (int32_t k = 0; k < s->count; k++) d[~r->plan->args[s->gather.args + k]] += d[~s->z + k];
         break;
-    case MF_TAKE: d[~a[(int32_t)u[~s->y]]] += g; break;
-    case MF_LARGEST:
-    case MF_SMALLEST: mf_extreme_backward(r, s); break;
-    case MF_GATHER:
-        for (int32_t k = 0; k < s->count; k++) d[~a[k]] += d[~s->z + k];
-        break;
-    case MF_DETACH: break;
-    default: mf_uniform_op_backward(r, s);
+    case MF_STEP_CHAIN: mf_uniform_chain_backward(r, s); break;
+    case MF_STEP_TAKE: d[mf_uniform_choice(r, &s->take)] += g; break;
+    case MF_STEP_EXTREME: mf_extreme_backward(r, s); break;
+    case MF_STEP_DETACH: break;
     }
 }
 
 /* ---- lane steps ---- */
 
-static void mf_op_forward(const mf_run *r, const mf_step *s) {
-    const int xs = s->x >= 0, ys = s->y >= 0, has_y = s->y != MF_NO_SLOT;
-    /* Adjacent rows are one long row where each operand is rows that move along or one number. */
-    const int joined = s->x_move == xs && (!has_y || s->y_move == ys);
-    const int32_t members = joined ? 1 : s->count;
-    const ptrdiff_t n = joined ? s->count * r->stride : r->stride;
-    for (int32_t j = 0; j < members; j++)
-        mf_lanes_forward(r, s->op, xs, ys, n, mf_at(r, s->x, j * s->x_move),
-                         has_y ? mf_at(r, s->y, j * s->y_move) : NULL, mf_at(r, s->z, j));
+/* Whether adjacent rows are one long row: each operand is rows that move along, or one number. */
+static int mf_is_joined(const mf_lanes_step *s) {
+    return s->x_move == (s->x >= 0) && (s->y == MF_NO_SLOT || s->y_move == (s->y >= 0));
 }
 
-static void mf_op_backward(const mf_run *r, const mf_step *s) {
-    const int xs = s->x >= 0, ys = s->y >= 0, has_y = s->y != MF_NO_SLOT;
-    const int joined = s->x_move == xs && (!has_y || s->y_move == ys);
+static void mf_op_forward(const mf_run *r, const mf_step *step) {
+    const mf_lanes_step *s = &step->lanes;
+    const int xs = s->x >= 0, ys = s->y >= 0, has_y = s->y != MF_NO_SLOT, joined = mf_is_joined(s);
+    const int32_t members = joined ? 1 : step->count;
+    const ptrdiff_t n = joined ? step->count * r->stride : r->stride;
+    for (int32_t j = 0; j < members; j++)
+        mf_lanes_forward(r, s->op, xs, ys, n, mf_at(r, s->x, j * s->x_move),
+                         has_y ? mf_at(r, s->y, j * s->y_move) : NULL, mf_at(r, step->z, j));
+}
+
+static void mf_op_backward(const mf_run *r, const mf_step *step) {
+    const mf_lanes_step *s = &step->lanes;
+    const int xs = s->x >= 0, ys = s->y >= 0, has_y = s->y != MF_NO_SLOT, joined = mf_is_joined(s);
     for (int of_y = 0; of_y < 1 + has_y; of_y++) {
         const int32_t slot = of_y ? s->y : s->x, move = of_y ? s->y_move : s->x_move;
         if (!mf_wants(r, slot)) continue;
         /* A sum into a uniform adjoint takes in the samples only. */
         const int whole = joined && slot >= 0;
-        const int32_t members = whole ? 1 : s->count;
-        const ptrdiff_t n = slot < 0 ? r->n : whole ? s->count * r->stride : r->stride;
+        const int32_t members = whole ? 1 : step->count;
+        const ptrdiff_t n = slot < 0 ? r->n : whole ? step->count * r->stride : r->stride;
         for (int32_t j = 0; j < members; j++) {
-            const double *x = mf_at(r, s->x, j * s->x_move), *z = mf_at(r, s->z, j);
+            const double *x = mf_at(r, s->x, j * s->x_move), *z = mf_at(r, step->z, j);
             const double *y = has_y ? mf_at(r, s->y, j * s->y_move) : NULL;
-            const double *g = mf_grad_at(r, s->z, j);
+            const double *g = mf_grad_at(r, step->z, j);
             mf_lanes_backward(r, s->op, of_y, xs, ys, n, x, y, z, g, mf_grad_at(r, slot, j * move));
         }
     }
@@ -193,31 +209,32 @@ static void mf_op_backward(const mf_run *r, const mf_step *s) {
 
 /* One link of a chain: its operands x and y. */
 static void mf_chain_link(const mf_run *r, const mf_step *s, int32_t j, int32_t *x, int32_t *y) {
-    *x = j ? s->z + j - 1 : s->x;
-    *y = r->plan->args[s->args + j];
+    *x = j ? s->z + j - 1 : s->chain.x;
+    *y = r->plan->args[s->chain.args + j];
 }
 
 static void mf_chain_forward(const mf_run *r, const mf_step *s) {
     int32_t x, y;
     for (int32_t j = 0; j < s->count; j++) {
         mf_chain_link(r, s, j, &x, &y);
-        r->kernels->forward(s->link, x >= 0, y >= 0, r->stride, mf_at(r, x, 0), mf_at(r, y, 0),
+        r->kernels->forward(s->chain.op, x >= 0, y >= 0, r->stride, mf_at(r, x, 0), mf_at(r, y, 0),
                             mf_at(r, s->z, j));
     }
 }
 
 static void mf_chain_backward(const mf_run *r, const mf_step *s) {
+    const int op = s->chain.op;
     int32_t x, y;
     for (int32_t j = s->count - 1; j >= 0; j--) {
         mf_chain_link(r, s, j, &x, &y);
         const double *px = mf_at(r, x, 0), *py = mf_at(r, y, 0);
         const double *z = mf_at(r, s->z, j), *g = mf_grad_at(r, s->z, j);
         if (mf_wants(r, x))
-            mf_lanes_backward(r, s->link, 0, x >= 0, y >= 0, x >= 0 ? r->stride : r->n, px, py, z,
-                              g, mf_grad_at(r, x, 0));
+            mf_lanes_backward(r, op, 0, x >= 0, y >= 0, x >= 0 ? r->stride : r->n, px, py, z, g,
+                              mf_grad_at(r, x, 0));
         if (mf_wants(r, y))
-            mf_lanes_backward(r, s->link, 1, x >= 0, y >= 0, y >= 0 ? r->stride : r->n, px, py, z,
-                              g, mf_grad_at(r, y, 0));
+            mf_lanes_backward(r, op, 1, x >= 0, y >= 0, y >= 0 ? r->stride : r->n, px, py, z, g,
+                              mf_grad_at(r, y, 0));
     }
 }
 
@@ -236,12 +253,13 @@ static mf_factor_kernels mf_factor_kernels_for(const mf_run *r, ptrdiff_t n, con
 }
 
 /* args of a dot: n_rows pairs (uniform, row), then n_pairs pairs (row, row) */
-static void mf_dot_forward(const mf_run *r, const mf_step *s) {
+static void mf_dot_forward(const mf_run *r, const mf_step *step) {
+    const mf_dot_step *s = &step->dot;
     const int32_t *a = r->plan->args + s->args;
     const mf_kernels *k = r->kernels;
-    double *z = mf_at(r, s->z, 0);
+    double *z = mf_at(r, step->z, 0);
     int32_t j = 0;
-    mf_start_row(r, s->y, z);
+    mf_start_row(r, s->bias, z);
     for (; j + 4 <= s->n_rows; j += 4) {
         double w[4];
         const double *x[4];
@@ -257,11 +275,12 @@ static void mf_dot_forward(const mf_run *r, const mf_step *s) {
         k->multiply_add(r->stride, mf_at(r, a[2 * j], 0), mf_at(r, a[2 * j + 1], 0), z);
 }
 
-static void mf_dot_backward(const mf_run *r, const mf_step *s) {
+static void mf_dot_backward(const mf_run *r, const mf_step *step) {
+    const mf_dot_step *s = &step->dot;
     const int32_t *a = r->plan->args + s->args;
-    const mf_factor_kernels k = mf_factor_kernels_for(r, r->stride, mf_at(r, s->z, 0));
-    const double *g = mf_grad_at(r, s->z, 0);
-    mf_bias_backward(r, s->y, g);
+    const mf_factor_kernels k = mf_factor_kernels_for(r, r->stride, mf_at(r, step->z, 0));
+    const double *g = mf_grad_at(r, step->z, 0);
+    mf_bias_backward(r, s->bias, g);
     for (int32_t j = 0; j < s->n_rows; j++) {
         const int32_t w = a[2 * j], x = a[2 * j + 1];
         if (mf_wants(r, x)) k.axpy(r->stride, r->ws.uniforms[~w], g, mf_grad_at(r, x, 0));
@@ -274,71 +293,71 @@ static void mf_dot_backward(const mf_run *r, const mf_step *s) {
     }
 }
 
-static int mf_take_forward(const mf_run *r, const mf_step *s) {
+static int mf_take_forward(const mf_run *r, const mf_step *step) {
+    const mf_take_step *s = &step->take;
     const int32_t *a = r->plan->args + s->args;
-    const double *index = mf_at(r, s->y, 0);
-    double *z = mf_at(r, s->z, 0);
+    const double *index = mf_at(r, s->index, 0);
+    double *z = mf_at(r, step->z, 0);
     for (ptrdiff_t l = 0; l < r->stride; l++) {
-        const double i = index[s->y >= 0 ? l : 0];
-        if (!mf_is_whole(i, s->n_rows)) return MF_REPLAY_INDEX;
+        const double i = index[s->index >= 0 ? l : 0];
+        if (!mf_is_whole(i, s->n)) return MF_REPLAY_INDEX;
         const int32_t from = a[(int32_t)i];
         z[l] = mf_at(r, from, 0)[from >= 0 ? l : 0];
     }
     return MF_REPLAY_OK;
 }
 
-static void mf_take_backward(const mf_run *r, const mf_step *s) {
+static void mf_take_backward(const mf_run *r, const mf_step *step) {
+    const mf_take_step *s = &step->take;
     const int32_t *a = r->plan->args + s->args;
-    const double *index = mf_at(r, s->y, 0), *g = mf_grad_at(r, s->z, 0);
+    const double *index = mf_at(r, s->index, 0), *g = mf_grad_at(r, step->z, 0);
     for (ptrdiff_t l = 0; l < r->n; l++) {
-        const int32_t from = a[(int32_t)index[s->y >= 0 ? l : 0]];
+        const int32_t from = a[(int32_t)index[s->index >= 0 ? l : 0]];
         if (mf_wants(r, from)) mf_grad_at(r, from, 0)[from >= 0 ? l : 0] += g[l];
     }
 }
 
 static void mf_gather_forward(const mf_run *r, const mf_step *s) {
-    const int32_t *a = r->plan->args + s->args;
+    const int32_t *a = r->plan->args + s->gather.args;
     for (int32_t j = 0; j < s->count; j++) mf_start_row(r, a[j], mf_at(r, s->z, j));
 }
 
 static void mf_gather_backward(const mf_run *r, const mf_step *s) {
-    const int32_t *a = r->plan->args + s->args;
+    const int32_t *a = r->plan->args + s->gather.args;
     for (int32_t j = 0; j < s->count; j++) mf_bias_backward(r, a[j], mf_grad_at(r, s->z, j));
 }
 
 static int mf_lane_forward(const mf_run *r, const mf_step *s) {
-    switch (s->op) {
-    case MF_MATRIX: mf_matrix_forward(r, s); break;
-    case MF_DOT: mf_dot_forward(r, s); break;
-    case MF_CHAIN: mf_chain_forward(r, s); break;
-    case MF_TAKE: return mf_take_forward(r, s);
-    case MF_LARGEST:
-    case MF_SMALLEST: mf_extreme_forward(r, s); break;
-    case MF_GATHER: mf_gather_forward(r, s); break;
-    case MF_DETACH:
+    switch (s->kind) {
+    case MF_STEP_LANES: mf_op_forward(r, s); break;
+    case MF_STEP_DETACH:
         for (int32_t j = 0; j < s->count; j++)
-            mf_start_row(r, s->x + j * s->x_move, mf_at(r, s->z, j));
+            mf_start_row(r, s->lanes.x + j * s->lanes.x_move, mf_at(r, s->z, j));
         break;
-    default: mf_op_forward(r, s);
+    case MF_STEP_DOT: mf_dot_forward(r, s); break;
+    case MF_STEP_MATRIX: mf_matrix_forward(r, s); break;
+    case MF_STEP_GATHER: mf_gather_forward(r, s); break;
+    case MF_STEP_CHAIN: mf_chain_forward(r, s); break;
+    case MF_STEP_TAKE: return mf_take_forward(r, s);
+    case MF_STEP_EXTREME: mf_extreme_forward(r, s); break;
     }
     return MF_REPLAY_OK;
 }
 
 static void mf_lane_backward(const mf_run *r, const mf_step *s) {
-    if (r->plan->partly_used && mf_all_zero(s->count * r->stride, mf_grad_at(r, s->z, 0))) {
-        if (s->sole_user && r->is_first) mf_clear_weights(r, s);
+    if (r->plan->partly_reached && mf_all_zero(s->count * r->stride, mf_grad_at(r, s->z, 0))) {
+        if (s->kind == MF_STEP_MATRIX && s->matrix.sole_user && r->is_first) mf_clear_weights(r, s);
         return;
     }
-    switch (s->op) {
-    case MF_MATRIX: mf_matrix_backward(r, s); break;
-    case MF_DOT: mf_dot_backward(r, s); break;
-    case MF_CHAIN: mf_chain_backward(r, s); break;
-    case MF_TAKE: mf_take_backward(r, s); break;
-    case MF_LARGEST:
-    case MF_SMALLEST: mf_extreme_backward(r, s); break;
-    case MF_GATHER: mf_gather_backward(r, s); break;
-    case MF_DETACH: break;
-    default: mf_op_backward(r, s);
+    switch (s->kind) {
+    case MF_STEP_LANES: mf_op_backward(r, s); break;
+    case MF_STEP_DOT: mf_dot_backward(r, s); break;
+    case MF_STEP_MATRIX: mf_matrix_backward(r, s); break;
+    case MF_STEP_GATHER: mf_gather_backward(r, s); break;
+    case MF_STEP_CHAIN: mf_chain_backward(r, s); break;
+    case MF_STEP_TAKE: mf_take_backward(r, s); break;
+    case MF_STEP_EXTREME: mf_extreme_backward(r, s); break;
+    case MF_STEP_DETACH: break;
     }
 }
 

@@ -29,15 +29,16 @@ static void mf_bias_backward(const mf_run *r, int32_t bias, const double *g) {
         r->ws.uniform_grads[~bias] += r->kernels->row_sum(r->n, g);
 }
 
-static inline int32_t mf_bias_of(const mf_step *s, int32_t m) {
-    if (s->y == MF_NO_SLOT) return MF_NO_SLOT;
-    return s->y >= 0 ? s->y + m * s->y_move : s->y - m * s->y_move;
+static inline int32_t mf_bias_of(const mf_matrix_step *s, int32_t m) {
+    if (s->bias == MF_NO_SLOT) return MF_NO_SLOT;
+    return s->bias >= 0 ? s->bias + m * s->bias_move : s->bias - m * s->bias_move;
 }
 
-static void mf_matrix_forward(const mf_run *r, const mf_step *s) {
-    for (int32_t m = 0; m < s->count; m++) mf_start_row(r, mf_bias_of(s, m), mf_at(r, s->z, m));
-    r->kernels->matrix_add(s->count, r->stride, s->n, r->ws.uniforms + s->w, s->w_row, s->w_col,
-                           mf_at(r, s->x, 0), r->stride, mf_at(r, s->z, 0), r->stride);
+static void mf_matrix_forward(const mf_run *r, const mf_step *step) {
+    const mf_matrix_step *s = &step->matrix;
+    for (int32_t m = 0; m < step->count; m++) mf_start_row(r, mf_bias_of(s, m), mf_at(r, step->z, m));
+    r->kernels->matrix_add(step->count, r->stride, s->n, r->ws.uniforms + s->w, s->w_row, s->w_col,
+                           mf_at(r, s->x, 0), r->stride, mf_at(r, step->z, 0), r->stride);
 }
 
 /* Samples first: row l holds the lanes l of `n` rows. Inputs that are an array's adjacent columns lie
@@ -59,8 +60,9 @@ static const double *mf_samples_first(const mf_run *r, const double *rows, int32
 }
 
 /* What a sole user does where nothing reaches it. */
-static void mf_clear_weights(const mf_run *r, const mf_step *s) {
-    for (int32_t m = 0; m < s->count; m++)
+static void mf_clear_weights(const mf_run *r, const mf_step *step) {
+    const mf_matrix_step *s = &step->matrix;
+    for (int32_t m = 0; m < step->count; m++)
         for (int32_t j = 0; j < s->n; j++)
             r->ws.uniform_grads[s->w + m * s->w_row + j * s->w_col] = 0.0;
 }
@@ -76,92 +78,99 @@ static int mf_factors_finite(const mf_run *r, const double *z, ptrdiff_t n, ptrd
     return s == 0.0;
 }
 
-static int mf_is_finite(const mf_run *r, const mf_step *s) {
-    return mf_factors_finite(r, mf_at(r, s->z, 0), r->stride, 1, s->count, r->stride);
+static int mf_is_finite(const mf_run *r, const mf_step *step) {
+    return mf_factors_finite(r, mf_at(r, step->z, 0), r->stride, 1, step->count, r->stride);
 }
 
 /* As W^T g would. */
-static void mf_inputs_backward_reached(const mf_run *r, const mf_step *s) {
+static void mf_inputs_backward_reached(const mf_run *r, const mf_step *step) {
+    const mf_matrix_step *s = &step->matrix;
     const double *w = r->ws.uniforms + s->w;
-    for (ptrdiff_t i = 0; i < s->count; i++)
+    for (ptrdiff_t i = 0; i < step->count; i++)
         for (ptrdiff_t j = 0; j < s->n; j++)
             r->kernels->axpy_reached(r->stride, w[i * s->w_row + j * s->w_col],
-                                     mf_grad_at(r, s->z, i), mf_grad_at(r, s->x, j));
+                                     mf_grad_at(r, step->z, i), mf_grad_at(r, s->x, j));
 }
 
 /* As g x^T would. */
-static void mf_weights_backward_reached(const mf_run *r, const mf_step *s, int sets, double *dw) {
-    for (ptrdiff_t i = 0; i < s->count; i++)
+static void mf_weights_backward_reached(const mf_run *r, const mf_step *step, int sets, double *dw) {
+    const mf_matrix_step *s = &step->matrix;
+    for (ptrdiff_t i = 0; i < step->count; i++)
         for (ptrdiff_t j = 0; j < s->n; j++) {
             double *d = dw + i * s->w_row + j * s->w_col;
             *d = (sets ? 0.0 : *d) + r->kernels->inner_reached(r->n, mf_at(r, s->x, j),
-                                                               mf_grad_at(r, s->z, i));
+                                                               mf_grad_at(r, step->z, i));
         }
 }
 
 /* Adds to the adjoints of the weights at dw, or sets them. */
-static void mf_weights_backward(const mf_run *r, const mf_step *s, int finite, int sets,
+static void mf_weights_backward(const mf_run *r, const mf_step *step, int finite, int sets,
                                 double *dw) {
-    const double *g = mf_grad_at(r, s->z, 0), *x = mf_at(r, s->x, 0);
+    const mf_matrix_step *s = &step->matrix;
+    const double *g = mf_grad_at(r, step->z, 0), *x = mf_at(r, s->x, 0);
     mf_product *const product = sets ? r->kernels->matrix_set : r->kernels->matrix_add;
     ptrdiff_t row;
     if (!finite) {
-        mf_weights_backward_reached(r, s, sets, dw);
+        mf_weights_backward_reached(r, step, sets, dw);
         return;
     }
     if (s->w_col == 1) {
         const double *xt = mf_samples_first(r, x, s->x, s->n, &row);
-        product(s->count, s->n, r->n, g, r->stride, 1, xt, row, dw, s->w_row);
+        product(step->count, s->n, r->n, g, r->stride, 1, xt, row, dw, s->w_row);
     } else {
-        const double *gt = mf_samples_first(r, g, -1, s->count, &row);
-        product(s->n, s->count, r->n, x, r->stride, 1, gt, row, dw, s->w_col);
+        const double *gt = mf_samples_first(r, g, -1, step->count, &row);
+        product(s->n, step->count, r->n, x, r->stride, 1, gt, row, dw, s->w_col);
     }
 }
 
-static void mf_matrix_backward(const mf_run *r, const mf_step *s) {
+static int mf_is_deferred(const mf_run *r, const mf_step *step) {
+    return r->job->deferred != NULL && r->job->deferred[step - r->plan->steps];
+}
+
+static void mf_matrix_backward(const mf_run *r, const mf_step *step) {
+    const mf_matrix_step *s = &step->matrix;
     const mf_kernels *k = r->kernels;
-    const double *w = r->ws.uniforms + s->w, *g = mf_grad_at(r, s->z, 0);
-    const ptrdiff_t m = s->count;
-    const int finite = mf_is_finite(r, s);
-    for (int32_t i = 0; i < m; i++) mf_bias_backward(r, mf_bias_of(s, i), mf_grad_at(r, s->z, i));
+    const double *w = r->ws.uniforms + s->w, *g = mf_grad_at(r, step->z, 0);
+    const ptrdiff_t m = step->count;
+    const int finite = mf_is_finite(r, step);
+    for (int32_t i = 0; i < m; i++) mf_bias_backward(r, mf_bias_of(s, i), mf_grad_at(r, step->z, i));
     if (s->wants_x && !finite)
-        mf_inputs_backward_reached(r, s);
+        mf_inputs_backward_reached(r, step);
     else if (s->wants_x)
         k->matrix_add(s->n, r->stride, m, w, s->w_col, s->w_row, g, r->stride,
                       mf_grad_at(r, s->x, 0), r->stride);
-    if (!s->wants_w || (r->job->defers && s->puts_off)) return;
+    if (!s->wants_w || mf_is_deferred(r, step)) return;
     /* Written, not added to: 6 % of a step of mnist_size, whose weights are most of its memory. */
-    mf_weights_backward(r, s, finite, s->sole_user && r->is_first, r->ws.uniform_grads + s->w);
+    mf_weights_backward(r, step, finite, s->sole_user && r->is_first, r->ws.uniform_grads + s->w);
 }
 
-/* What a job over one tile put off: adds scale times the adjoints of the weights to the grads of
- * their nodes. Once: it scales the rows that they are computed from. */
+/* What a job over one tile put off for a step: adds scale times the adjoints of its weights to the
+ * numbers at dw, which lie there as W does among the uniforms. Once: it scales the rows that they are
+ * computed from. */
 static void mf_add_weights(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
-                           const mf_job *job, double scale, double *node_grads) {
+                           const mf_job *job, int32_t number, double scale, double *dw) {
     const ptrdiff_t stride = mf_whole_blocks(job->n_samples);
     const mf_run r = {p, kernels, job, *ws, job->n_samples, stride, 0, 0};
+    const mf_step *step = &p->steps[number];
+    const ptrdiff_t n = step->count * stride;
+    double *g = mf_grad_at(&r, step->z, 0);
+    if (p->partly_reached && mf_all_zero(n, g)) return;
     const unsigned before = mf_flush_on();
-    for (int32_t k = p->n_uniform_steps; k < p->n_steps; k++) {
-        const mf_step *s = &p->steps[k];
-        const ptrdiff_t n = s->count * stride;
-        if (!s->puts_off) continue;
-        double *g = mf_grad_at(&r, s->z, 0);
-        if (p->partly_used && mf_all_zero(n, g)) continue;
-        for (ptrdiff_t l = 0; l < n; l++) g[l] *= scale;
-        mf_weights_backward(&r, s, mf_is_finite(&r, s), 0, node_grads + s->w_node);
-    }
+    for (ptrdiff_t l = 0; l < n; l++) g[l] *= scale;
+    mf_weights_backward(&r, step, mf_is_finite(&r, step), 0, dw);
     mf_flush_off(before);
 }
 
 /* ---- the same over uniform numbers ---- */
 
-static void mf_uniform_matrix_forward(const mf_run *r, const mf_step *s) {
+static void mf_uniform_matrix_forward(const mf_run *r, const mf_step *step) {
+    const mf_matrix_step *s = &step->matrix;
     const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0);
-    double *z = mf_at(r, s->z, 0);
-    const ptrdiff_t m = s->count, n = s->n;
+    double *z = mf_at(r, step->z, 0);
+    const ptrdiff_t m = step->count, n = s->n;
     for (int32_t v = 0; v < s->n_vectors; v++)
         for (ptrdiff_t i = 0; i < m; i++)
-            z[v * m + i] = s->y == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~s->y + i * s->y_move];
+            z[v * m + i] = s->bias == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~s->bias + i * s->bias_move];
     if (s->w_col != 1) {
         r->kernels->matrix_add(s->n_vectors, m, n, x, s->x_step, 1, w, s->w_col, z, m);
         return;
@@ -171,11 +180,12 @@ static void mf_uniform_matrix_forward(const mf_run *r, const mf_step *s) {
 }
 
 /* What both products would, one adjoint after the other. */
-static void mf_uniform_matrix_backward_reached(const mf_run *r, const mf_step *s) {
-    const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, s->z, 0);
+static void mf_uniform_matrix_backward_reached(const mf_run *r, const mf_step *step) {
+    const mf_matrix_step *s = &step->matrix;
+    const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, step->z, 0);
     double *dw = r->ws.uniform_grads + s->w, *dx = mf_grad_at(r, s->x, 0);
     for (ptrdiff_t v = 0; v < s->n_vectors; v++, x += s->x_step, dx += s->x_step)
-        for (ptrdiff_t i = 0; i < s->count; i++, g++)
+        for (ptrdiff_t i = 0; i < step->count; i++, g++)
             for (ptrdiff_t j = 0; *g != 0.0 && j < s->n; j++) {
                 const ptrdiff_t at = i * s->w_row + j * s->w_col;
                 if (s->wants_x) dx[j] += w[at] * *g;
@@ -183,52 +193,55 @@ static void mf_uniform_matrix_backward_reached(const mf_run *r, const mf_step *s
             }
 }
 
-static void mf_uniform_matrix_backward(const mf_run *r, const mf_step *s) {
+static void mf_uniform_matrix_backward(const mf_run *r, const mf_step *step) {
+    const mf_matrix_step *s = &step->matrix;
     const mf_kernels *k = r->kernels;
-    const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, s->z, 0);
+    const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, step->z, 0);
     double *dw = r->ws.uniform_grads + s->w, *dx = mf_grad_at(r, s->x, 0);
-    const ptrdiff_t m = s->count, n = s->n, n_vectors = s->n_vectors, step = s->x_step;
-    if (r->plan->partly_used && mf_all_zero(m * n_vectors, g)) return;
-    for (ptrdiff_t v = 0; s->y != MF_NO_SLOT && v < n_vectors; v++)
+    const ptrdiff_t m = step->count, n = s->n, n_vectors = s->n_vectors, x_step = s->x_step;
+    if (r->plan->partly_reached && mf_all_zero(m * n_vectors, g)) return;
+    for (ptrdiff_t v = 0; s->bias != MF_NO_SLOT && v < n_vectors; v++)
         for (ptrdiff_t i = 0; i < m; i++)
-            r->ws.uniform_grads[~s->y + i * s->y_move] += g[v * m + i];
-    if (!mf_factors_finite(r, mf_at(r, s->z, 0), n_vectors, m, m, 1)) {
-        mf_uniform_matrix_backward_reached(r, s);
+            r->ws.uniform_grads[~s->bias + i * s->bias_move] += g[v * m + i];
+    if (!mf_factors_finite(r, mf_at(r, step->z, 0), n_vectors, m, m, 1)) {
+        mf_uniform_matrix_backward_reached(r, step);
         return;
     }
     if (s->w_col == 1) {
-        if (s->wants_x) k->matrix_add(n_vectors, n, m, g, m, 1, w, s->w_row, dx, step);
-        if (s->wants_w) k->matrix_add(m, n, n_vectors, g, 1, m, x, step, dw, s->w_row);
+        if (s->wants_x) k->matrix_add(n_vectors, n, m, g, m, 1, w, s->w_row, dx, x_step);
+        if (s->wants_w) k->matrix_add(m, n, n_vectors, g, 1, m, x, x_step, dw, s->w_row);
         return;
     }
     for (ptrdiff_t v = 0; s->wants_x && v < n_vectors; v++)
-        k->vector_add(n, m, w, s->w_col, g + v * m, dx + v * step);
-    if (s->wants_w) k->matrix_add(n, m, n_vectors, x, 1, step, g, m, dw, s->w_col);
+        k->vector_add(n, m, w, s->w_col, g + v * m, dx + v * x_step);
+    if (s->wants_w) k->matrix_add(n, m, n_vectors, x, 1, x_step, g, m, dw, s->w_col);
 }
 
 /* One dot over adjacent uniform slots, or with one number for all first factors (a plain sum). */
-static void mf_inner_forward(const mf_run *r, const mf_step *s) {
+static void mf_inner_forward(const mf_run *r, const mf_step *step) {
+    const mf_inner_step *s = &step->inner;
     const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0);
-    const double start = s->y == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~s->y];
-    *mf_at(r, s->z, 0) = start + (s->w_col ? r->kernels->inner(s->n, w, x)
+    const double start = s->bias == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~s->bias];
+    *mf_at(r, step->z, 0) = start + (s->w_move ? r->kernels->inner(s->n, w, x)
                                            : *w * r->kernels->row_sum(s->n, x));
 }
 
-static void mf_inner_backward(const mf_run *r, const mf_step *s) {
+static void mf_inner_backward(const mf_run *r, const mf_step *step) {
+    const mf_inner_step *s = &step->inner;
     const mf_kernels *k = r->kernels;
     const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0);
-    const double g = *mf_grad_at(r, s->z, 0);
+    const double g = *mf_grad_at(r, step->z, 0);
     double *dw = r->ws.uniform_grads + s->w;
-    if (s->y != MF_NO_SLOT) *mf_grad_at(r, s->y, 0) += g;
+    if (s->bias != MF_NO_SLOT) *mf_grad_at(r, s->bias, 0) += g;
     if (s->wants_w) {
-        if (s->w_col)
+        if (s->w_move)
             k->axpy(s->n, g, x, dw);
         else
             *dw += g * k->row_sum(s->n, x);
     }
     if (!s->wants_x) return;
     double *dx = mf_grad_at(r, s->x, 0);
-    if (s->w_col)
+    if (s->w_move)
         k->axpy(s->n, g, w, dx);
     else
         for (int32_t i = 0; i < s->n; i++) dx[i] += *w * g;

@@ -15,6 +15,16 @@
         }                                                                         \
     } while (0)
 
+/* As CHECK; the rest says of what, as printf takes it. */
+#define CHECK_OF(claim, ...)                                                      \
+    do {                                                                          \
+        if (!(claim)) {                                                           \
+            fprintf(stderr, __VA_ARGS__);                                         \
+            fputs(": ", stderr);                                                  \
+            CHECK(claim);                                                         \
+        }                                                                         \
+    } while (0)
+
 /* Numbers that are the same in every run: xorshift64. */
 static inline uint64_t random_bits(uint64_t *state) {
     *state ^= *state << 13;

@@ -1,4 +1,4 @@
-"""Gradients of large matrices that are computed when they are passed on (src/plan/deferred.pxi).
+"""Gradients of large matrices that are computed when they are passed on (src/call/deferred.pxi).
 
 helpers/cases.py does the same to every network of the property tests, with matrices of any size.
 """

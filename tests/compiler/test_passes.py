@@ -171,7 +171,7 @@ def test_fold_constants_computes_numbers_and_drops_neutral_operands():
     def function(x):
         return (Value(2) * 3 + 1).sqrt() * x * 1 + 0
 
-    program = _core.drop_dead(_core.fold_constants(traced(function, 1)[0]))
+    program = PASSES["drop_dead"](PASSES["fold_constants"](traced(function, 1)[0]))
     assert program.counts() == {"input": 1, "mul": 1, "number": 1}
     assert repr(math.sqrt(7)) in program.listing()
 
@@ -197,7 +197,7 @@ def test_fold_constants_follows_ieee_where_python_would_raise():
     ],
 )
 def test_reduce_strength_restores_what_micrograd_composes(function, line):
-    program = _core.drop_dead(PASSES["reduce_strength"](traced(function, 2)[0]))
+    program = PASSES["drop_dead"](PASSES["reduce_strength"](traced(function, 2)[0]))
     lines = program.listing().splitlines()
     inputs = {text.split(" = ")[0]: f"v{text[-1]}" for text in lines if "input" in text}
     named = re.sub(r"v\d+", lambda m: inputs[m[0]], lines[-2].split(" = ")[1])
@@ -227,7 +227,7 @@ def test_share_common_computes_equal_ops_once():
         return [(x * y).exp(), (y * x).exp(), (x + y).tanh(), (y + x).tanh(), (x - y) * 2.0]
 
     program, _ = traced(function, 2)
-    shared = _core.share_common(program)
+    shared = PASSES["share_common"](program)
     counts = shared.counts()
     assert (counts["exp"], counts["tanh"], counts["add"]) == (1, 1, 2)
     assert shared.outputs[0] == shared.outputs[1]
@@ -236,19 +236,19 @@ def test_share_common_computes_equal_ops_once():
 
 def test_share_common_does_not_swap_operands_of_other_ops():
     program, _ = traced(lambda x, y: [x - y, y - x, x / y, y / x, x**y, y**x], 2)
-    program = _core.reduce_strength(program)
-    assert len(set(_core.share_common(program).outputs)) == 6
+    program = PASSES["reduce_strength"](program)
+    assert len(set(PASSES["share_common"](program).outputs)) == 6
 
 
 def test_share_common_keeps_numbers_apart_by_their_bits():
     numbers = [0.0, -0.0, 1.0, 1.0 + 2**-52, 0.0, math.nan, math.nan]
-    program = _core.share_common(traced(lambda x: [x + Value(n) for n in numbers], 1)[0])
+    program = PASSES["share_common"](traced(lambda x: [x + Value(n) for n in numbers], 1)[0])
     assert program.counts()["number"] == 5
 
 
 def test_share_common_finds_equal_ops_among_many():
     xs = [0.001 * k for k in range(3000)]
-    program = _core.share_common(traced(lambda x: [x * k for k in xs + xs], 1)[0])
+    program = PASSES["share_common"](traced(lambda x: [x * k for k in xs + xs], 1)[0])
     assert program.counts() == {"input": 1, "mul": 3000, "number": 3000}
 
 
@@ -257,7 +257,7 @@ def test_drop_dead_drops_what_no_output_needs_and_keeps_the_interface():
         return [(x * 1 + 0) ** 1 * P[0], y**0]
 
     program = traced(function, 3)[0]
-    program = _core.drop_dead(_core.reduce_strength(_core.fold_constants(program)))
+    program = PASSES["drop_dead"](PASSES["reduce_strength"](PASSES["fold_constants"](program)))
     assert program.counts() == {"captured": 1, "input": 1, "mul": 1, "number": 1}
     assert (program.n_inputs, program.n_params) == (3, 1)
     assert run(program, [3.0, 9.0, 9.0], [0.5]) == [1.5, 1.0]

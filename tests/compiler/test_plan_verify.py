@@ -108,7 +108,8 @@ def op_codes():
             plan = plan_of(function, kind)
             lines = plan.listing().splitlines()
             for s, line in zip(plan._parts()["steps"], lines, strict=True):
-                found[line.split(" = ")[1].split(" ")[0]] = s["op"]
+                if s["kind"] in ("lanes", "detach", "extreme"):
+                    found[line.split(" = ")[1].split(" ")[0]] = s["op"]
     return found
 
 
@@ -143,8 +144,10 @@ def damages(parts, rng):
 
     for k, step in enumerate(parts["steps"]):
         for field, number in step.items():
-            if field in ("wants_gradient", "wants_w", "wants_x", "sole_user", "puts_off"):
+            if field in ("wants_gradient", "wants_w", "wants_x", "sole_user"):
                 yield changed("steps", k, field, to=1 - number)
+            elif field == "kind":  # another one has other fields
+                yield changed("steps", k, field, to="none")
             else:
                 for to in others(number, 4):
                     if -(2**31) <= to < 2**31:
@@ -191,33 +194,12 @@ def test_steps_in_another_order_are_noticed():
     )
 
 
-def test_weights_whose_gradient_is_put_off_are_the_nodes_of_their_slots():
-    plan = plan_of(nn.MLP(N, [4, 2]), "lane")
-    _core._set_least_put_off(1)
-    try:
-        _core.Specialization(_core.Signature((_core.ArrayKind((N,)),), (), True), plan)
-    finally:
-        _core._set_least_put_off()
-    assert "gradient put off" in plan.listing()
-    parts = plan._parts()
-    step = next(s for s in parts["steps"] if s["puts_off"])
-    nodes = [step["w_node"] - step["w"] + k for k in range(len(parts["uniform_wants"]))]
-    assert _core._plan_fault(parts, nodes) is None
-    assert _core._plan_fault(parts)[1] == "it puts gradients off that belong elsewhere"
-    for k in range(step["w"], step["w"] + step["n"]):
-        for other in (-1, nodes[k] + 1):
-            wrong = [*nodes[:k], other, *nodes[k + 1 :]]
-            assert _core._plan_fault(parts, wrong)[1] == (
-                "it puts gradients off that belong elsewhere"
-            )
-
-
 def test_a_random_plan_is_refused_and_harms_nothing():
     rng = random.Random(5)
     parts = plan_of(several, "lane")._parts()
     for _ in range(300):
         damaged = copy.deepcopy(parts)
         for step in damaged["steps"]:
-            for field in rng.sample(list(step), 3):
+            for field in rng.sample(sorted(step.keys() - {"kind"}), 3):
                 step[field] = rng.choice([0, 1]) if step[field] in (0, 1) else rng.randint(-99, 99)
         assert verdict(damaged) == Model(damaged, NAMES).is_valid()

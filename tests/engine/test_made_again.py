@@ -134,8 +134,9 @@ def test_a_plan_that_could_not_be_finished_serves_no_calls(failing):
         assert failing > 5
         return
     made._parts(), made.listing(), made.describe()
-    with pytest.raises(TypeError, match="once"):
-        made.__init__(program, captured, ["lane"])
+    if made.program is not None:  # else it was not begun
+        with pytest.raises(TypeError, match="once"):
+            made.__init__(program, captured, ["lane"])
     with pytest.raises(ValueError, match="not made"):
         _core.Specialization(NUMBER_ALONE, made)
 

@@ -55,7 +55,7 @@ class Model:
             reads = [self.reads(s, lanes, i) for i in range(len(results))]
             for z, operands in zip(results, reads, strict=True):
                 for slot, kind, _ in operands:
-                    before = results[: results.index(z)] if self.name(s) == "chain" else ()
+                    before = results[: results.index(z)] if s["kind"] == "chain" else ()
                     require(slot in written or slot in before)
                     require(kind == EITHER or (kind == ROW) == (slot >= 0))
             require(not written & set(results))
@@ -79,12 +79,13 @@ class Model:
         require(all(k in found for k in range(self.n_rows) if self.parts["row_wants"][k]))
         return found
 
-    def name(self, s):
+    def op(self, s):
+        """The name of a step's op."""
         require(s["op"] in self.names)
         return self.names[s["op"]]
 
     def results(self, s, lanes):
-        n = s["count"] * (s["n_vectors"] if self.name(s) == "matrix" else 1)
+        n = s["count"] * (s["n_vectors"] if s["kind"] == "matrix" else 1)
         require(s["count"] > 0 and 0 < n <= self.n_rows + self.n_uniforms)
         require((s["z"] >= 0) == lanes)
         found = [s["z"] + i if lanes else s["z"] - i for i in range(n)]
@@ -103,20 +104,20 @@ class Model:
 
     def reads(self, s, lanes, i):
         """Operands of result i, after a look at the fields."""
-        name = self.name(s)
         own, either = (ROW, EITHER) if lanes else (NUMBER, NUMBER)
-        read = getattr(self, f"reads_of_{name}", self.reads_of_op)
+        read = getattr(self, f"reads_of_{s['kind']}", None)
+        require(read is not None)
         found = read(s, lanes, i, own, either)
-        require(not s["sole_user"] or (name == "matrix" and lanes and s["wants_w"]))
-        require(not s["sole_user"] or s["wants_gradient"])
-        require(not s["puts_off"])  # no plan here does
         return [(self.at(slot, 0), kind, gets) for slot, kind, gets in found]
 
     def bias(self, s, i, kind):
-        return [] if s["y"] == NO_SLOT else [(self.at(s["y"], i * s["y_move"]), kind, True)]
+        if s["bias"] == NO_SLOT:
+            return []
+        return [(self.at(s["bias"], i * s.get("bias_move", 0)), kind, True)]
 
-    def reads_of_op(self, s, lanes, i, own, either):
-        unary = UNARY.get(self.name(s), self.name(s) in ("neg", "square"))
+    def reads_of_lanes(self, s, lanes, i, own, either):
+        unary = UNARY.get(self.op(s), self.op(s) in ("neg", "square"))
+        require(self.op(s) not in ("detach", "largest", "smallest"))
         require(s["x_move"] in (0, 1) and s["y_move"] in (0, 1))
         require((s["y"] == NO_SLOT) == unary)
         if not lanes and s["count"] > 1:
@@ -135,14 +136,12 @@ class Model:
 
     def reads_of_take(self, s, lanes, i, own, either):
         require(s["count"] == 1)
-        choices = [(slot, either, True) for slot in self.args(s, s["n_rows"])]
-        return [(s["y"], either, False), *choices]
+        choices = [(slot, either, True) for slot in self.args(s, s["n"])]
+        return [(s["index"], either, False), *choices]
 
-    def reads_of_largest(self, s, lanes, i, own, either):
-        require(s["count"] == 1)
-        return [(slot, either, True) for slot in self.args(s, s["n_rows"])]
-
-    reads_of_smallest = reads_of_largest
+    def reads_of_extreme(self, s, lanes, i, own, either):
+        require(s["count"] == 1 and self.op(s) in ("largest", "smallest"))
+        return [(slot, either, True) for slot in self.args(s, s["n"])]
 
     def reads_of_dot(self, s, lanes, i, own, either):
         require(s["count"] == 1 and s["n_rows"] >= 0 and s["n_pairs"] >= 0)
@@ -152,15 +151,13 @@ class Model:
         return self.bias(s, 0, either) + [(a, k, True) for a, k in zip(args, kinds, strict=True)]
 
     def reads_of_inner(self, s, lanes, i, own, either):
-        require(not lanes and s["count"] == 1 and s["n"] > 0 and s["w_col"] in (0, 1))
+        require(not lanes and s["count"] == 1 and s["n"] > 0 and s["w_move"] in (0, 1))
         require(s["w"] >= 0 and s["n"] <= self.n_uniforms)
-        pairs = [(self.at(~s["w"], j * s["w_col"]), self.at(s["x"], j)) for j in range(s["n"])]
+        pairs = [(self.at(~s["w"], j * s["w_move"]), self.at(s["x"], j)) for j in range(s["n"])]
         return self.bias(s, 0, own) + [(slot, NUMBER, True) for pair in pairs for slot in pair]
 
     def reads_of_chain(self, s, lanes, i, own, either):
-        require(
-            self.names.get(s["link"]) in ("mul", "maximum", "minimum", "add", "sub", "div", "vpow")
-        )
+        require(self.op(s) in ("mul", "maximum", "minimum", "add", "sub", "div", "vpow"))
         args = self.args(s, s["count"])
         require(not lanes or s["x"] >= 0 or args[0] >= 0)
         x = (self.at(s["z"], i - 1), own, True) if i else (s["x"], either, True)
@@ -172,6 +169,7 @@ class Model:
         require(s["n_vectors"] == 1 or (not lanes and s["x_step"] >= s["n"]))
         by_rows = s["w_col"] == 1 and s["w_row"] >= s["n"]
         require(by_rows or (s["w_row"] == 1 and s["w_col"] >= s["count"]))
+        require(not s["sole_user"] or (lanes and s["wants_w"] and s["wants_gradient"]))
         if lanes:
             require(self.parts["scratch"] >= max(s["n"], s["count"]) + BLOCK)
         found = self.bias(s, m, either)
@@ -190,7 +188,7 @@ class Model:
                 wants = any(gets and self.wants(slot) for slot, _, gets in operands)
                 any_wants |= wants
                 any_reached |= z in reached
-                way = z in reached or (way and self.name(s) == "chain")
+                way = z in reached or (way and s["kind"] == "chain")
                 require(not (way and wants) or s["wants_gradient"])
                 require(not (z in reached and wants) or self.wants(z))
                 require(not self.wants(z) or s["wants_gradient"])
@@ -200,9 +198,9 @@ class Model:
                 reached |= {slot for operands in reads for slot, _, gets in operands if gets}
 
     def check_factors(self, s, reads):
-        if self.name(s) not in ("matrix", "inner"):
+        if s["kind"] not in ("matrix", "inner"):
             return
-        pairs = [operands[s["y"] != NO_SLOT :] for operands in reads]
+        pairs = [operands[s["bias"] != NO_SLOT :] for operands in reads]
         w = any(self.wants(slot) for operands in pairs for slot, _, _ in operands[::2])
         x = any(self.wants(slot) for operands in pairs for slot, _, _ in operands[1::2])
         require((bool(s["wants_w"]), bool(s["wants_x"])) == (w, x))
@@ -215,8 +213,8 @@ class Model:
                 # A matrix reads its inputs once for all of its results.
                 readers += [slot for operands in reads for slot, _, gets in operands if gets]
         for s, _, _, reads in steps:
-            if s["sole_user"]:
-                pairs = [operands[s["y"] != NO_SLOT :] for operands in reads]
+            if s.get("sole_user"):
+                pairs = [operands[s["bias"] != NO_SLOT :] for operands in reads]
                 weights = [slot for operands in pairs for slot, _, _ in operands[::2]]
                 require(all(readers.count(slot) == 1 for slot in weights))
                 cleared |= set(weights)

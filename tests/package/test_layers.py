@@ -25,10 +25,6 @@ ONWARDS = {
     ("engine/value.pxi", "engine/custom.pxi"),
     ("engine/value.pxi", "engine/operators.pxi"),
     ("engine/value.pxi", "engine/views.pxi"),
-    # The compiler.
-    ("plan/layout.pxi", "plan/grouping.pxi"),
-    ("plan/plan.pxi", "plan/layout.pxi"),
-    ("plan/plan.pxi", "plan/plan_verify.pxi"),
 }
 
 
@@ -57,7 +53,7 @@ def test_an_arrow_that_runs_upwards_is_seen(layers, uses):
     """Among them one of each kind that there is: an include, a name, an attribute."""
     wrong = {
         ("base/eval.h", "engine/node.h", "engine/node.h"),
-        ("plan/plan.pxi", "call/call.pxi", "n"),
+        ("engine/order.pxi", "call/call.pxi", "n"),
     }
     assert len(layers.upward(uses | wrong)) == 2
     turned = {(owner, user, name) for user, owner, name in uses if user != "_core.pyx"}
@@ -82,6 +78,16 @@ def test_files_use_what_is_included_before_them(layers, uses):
         if user in place and owner in place and place[user] < place[owner]
     }
     assert onwards == ONWARDS
+
+
+@pytest.mark.parametrize("room", ["base", "program", "plan", "run"])
+def test_the_compiler_and_the_executor_know_no_python_and_no_node(layers, uses, room):
+    files = [p for p in (SRC / room).rglob("*") if p.is_file()]
+    assert {p.suffix for p in files} == {".h", ".pxd"}
+    for path in files:
+        assert "Python.h" not in path.read_text(), path
+    used = {layers.folder(owner) for user, owner, _ in uses if layers.folder(user) == room}
+    assert used <= {"ops.h", "base", "program", "plan", "run"}
 
 
 @pytest.mark.parametrize("header", sorted(p.relative_to(SRC).as_posix() for p in SRC.rglob("*.h")))

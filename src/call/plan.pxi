@@ -1,0 +1,302 @@
+# Plans as Python objects: a program laid out in slots, with the Values that it reads. What a plan
+# is, and how it is made, stands in plan/.
+
+from base.arena cimport mf_arena, mf_arena_free
+from plan.plan cimport (MF_INPUT_IS_ROW, MF_INPUT_WANTS, mf_facts, mf_facts_of, mf_has_mixed_dots,
+                        mf_plan_program, mf_plan_result, mf_separate_dots)
+from plan.step cimport (MF_NO_SLOT, MF_N_STEP_KINDS, MF_STEP_CHAIN, MF_STEP_DETACH, MF_STEP_DOT,
+                        MF_STEP_EXTREME, MF_STEP_GATHER, MF_STEP_INNER, MF_STEP_LANES,
+                        MF_STEP_MATRIX, MF_STEP_TAKE, mf_n_results, mf_plan, mf_plan_free, mf_range,
+                        mf_step)
+from plan.verify cimport mf_mark_given, mf_plan_fault
+from run.executor cimport mf_workspace_doubles
+
+
+cdef class Plan:
+    """What compile() runs. kinds: per input of the program, one of 'lane' (a column of an array),
+    'lane grad', 'uniform', 'uniform grad'."""
+    cdef readonly Program program
+    cdef readonly list captured      # Values, by the program's numbering
+    cdef mf_plan plan
+    cdef bint valid                  # made and verified
+    cdef Deferral deferral           # for the listing: what a Specialization puts off; or None
+
+    def __dealloc__(self):
+        mf_plan_free(&self.plan)
+
+    def __init__(self, Program program not None, list captured not None, list kinds not None):
+        cdef mf_plan_result result
+        cdef bytearray inputs, places
+        if self.program is not None:   # calls may be running on it
+            raise TypeError("a Plan is made once")
+        program.verify()
+        if len(kinds) != program.p.n_inputs or len(captured) != program.p.n_params:
+            raise ValueError("the program has other inputs or captured nodes than given")
+        inputs, places = input_flags(kinds), places_of(captured)
+        self.program = program
+        self.captured = captured
+        result = mf_plan_program(&program.p, <const uint8_t *><char *>inputs,
+                                 <const int32_t *><char *>places, &self.plan)
+        if result.no_memory:
+            raise MemoryError("no room to compile the function")
+        if result.fault is not NULL:   # of the compiler, whatever the traced function does
+            step = result.step
+            line = f"step {step} ({self.line(step)})" if step >= 0 else "the plan"
+            raise RuntimeError("micrograd_fast compiled a function wrongly, please report it: "
+                               f"{line}: {result.fault.decode()}")
+        self.valid = True
+
+    cdef bint is_used(self, int32_t input) noexcept:
+        return input < self.plan.n_inputs and self.plan.input_slots[input] != MF_NO_SLOT
+
+    def describe(self) -> dict:
+        """Sizes: steps, matrix steps among them, slots, lanes a tile, bytes of a workspace."""
+        cdef int32_t k, n_matrices = 0
+        for k in range(self.plan.n_steps):
+            n_matrices += self.plan.steps[k].kind == MF_STEP_MATRIX
+        return {"uniform steps": self.plan.n_uniform_steps,
+                "lane steps": self.plan.n_steps - self.plan.n_uniform_steps,
+                "matrix steps": n_matrices,
+                "rows": self.plan.n_rows, "uniform slots": self.plan.n_uniforms,
+                "tile": self.plan.tile if self.plan.n_rows else 1,
+                "workspace bytes": 8 * (mf_workspace_doubles(&self.plan)
+                                        + 2 * self.plan.n_uniforms)}
+
+    def _parts(self) -> dict:
+        """Test hook: all that the executor knows, as plain data that _plan_fault takes."""
+        return plan_parts(&self.plan)
+
+    def listing(self) -> str:
+        """A line a step: the slots that it fills, r0 a row, u0 a uniform number, and from what."""
+        cdef int32_t k
+        return "\n".join([self.line(k) for k in range(self.plan.n_steps)])
+
+    cdef str line(self, int32_t k):
+        text = step_line(&self.plan.steps[k])
+        if self.deferral is not None and self.deferral.marks[k]:
+            text += ", gradient put off"
+        return text
+
+
+cdef bytearray input_flags(list kinds):
+    cdef bytearray flags = bytearray(len(kinds))
+    for k, kind in enumerate(kinds):
+        flags[k] = ((MF_INPUT_IS_ROW if kind.startswith("lane") else 0)
+                    | (MF_INPUT_WANTS if kind.endswith("grad") else 0))
+    return flags
+
+
+cdef bytearray places_of(list captured):
+    """Where the data of each of these Values lies, as int32: in the order of their making."""
+    cdef bytearray places = bytearray(4 * len(captured))
+    cdef int32_t *place = <int32_t *><char *>places
+    for k, v in enumerate(captured):
+        if not isinstance(v, Value):
+            raise TypeError(f"captured must be Values, one is {type(v).__name__!r}")
+        place[<Py_ssize_t>k] = (<Value>v).id
+    return places
+
+
+def separate_dots(Program program not None, list kinds not None) -> Program:
+    """The program with dots of one kind each, as a plan lays it out: products of uniform numbers,
+    of a uniform and a row, or of two rows. Where it has no others, it comes back as it is. kinds:
+    as a Plan takes them."""
+    cdef Program made = Program()
+    cdef mf_arena memory
+    cdef mf_facts facts
+    cdef bytearray inputs
+    cdef bint mixed = False
+    if len(kinds) != program.p.n_inputs:
+        raise ValueError("kinds must name a kind for each input of the program")
+    inputs = input_flags(kinds)
+    memset(&memory, 0, sizeof(memory))
+    facts = mf_facts_of(&program.p, <const uint8_t *><char *>inputs, &memory)
+    made.p.failed = memory.failed
+    if not memory.failed:
+        mixed = mf_has_mixed_dots(&facts)
+    if mixed:
+        mf_separate_dots(&facts, &made.p)
+    mf_arena_free(&memory)
+    made.check_memory()
+    return made if mixed else program
+
+
+# ---- listings ----
+
+
+cdef str slot_text(int32_t slot, int64_t count=1, int32_t move=1):
+    name = f"r{slot}" if slot >= 0 else f"u{~slot}"
+    if count == 1 or move == 0:
+        return name
+    return f"{name}..{name[0]}{int(name[1:]) + (count - 1) * move}"
+
+
+cdef str bias_text(int32_t bias, int32_t count=1, int32_t move=0):
+    return f" + {slot_text(bias, count, move)}" if bias != MF_NO_SLOT else ""
+
+
+cdef str step_line(const mf_step *s):
+    return f"{slot_text(s.z, mf_n_results(s))} = {step_text(s)}"
+
+
+cdef str step_text(const mf_step *s):
+    if s.kind == MF_STEP_MATRIX:
+        times = (f", {s.matrix.n_vectors} times by {s.matrix.x_step}"
+                 if s.matrix.n_vectors > 1 else "")
+        return (f"matrix {s.count}x{s.matrix.n} at u{s.matrix.w} by {s.matrix.w_row}, "
+                f"{s.matrix.w_col} * {slot_text(s.matrix.x, s.matrix.n)}"
+                + bias_text(s.matrix.bias, s.count, s.matrix.bias_move) + times)
+    if s.kind == MF_STEP_INNER:
+        return (f"inner {slot_text(~s.inner.w, s.inner.n, s.inner.w_move)} * "
+                + slot_text(s.inner.x, s.inner.n) + bias_text(s.inner.bias))
+    if s.kind == MF_STEP_DOT:
+        return f"dot of {s.dot.n_rows + s.dot.n_pairs} products" + bias_text(s.dot.bias)
+    if s.kind == MF_STEP_CHAIN:
+        return (f"chain of {s.count} {program_op_name(s.chain.op)} "
+                f"from {slot_text(s.chain.x)}")
+    if s.kind == MF_STEP_TAKE:
+        return f"take of {s.take.n} by {slot_text(s.take.index)}"
+    if s.kind == MF_STEP_EXTREME:
+        return f"{program_op_name(s.extreme.op)} of {s.extreme.n} slots"
+    if s.kind == MF_STEP_GATHER:
+        return f"gather of {s.count} slots"
+    text = f"{program_op_name(s.lanes.op)} {slot_text(s.lanes.x, s.count, s.lanes.x_move)}"
+    if s.lanes.y == MF_NO_SLOT:
+        return text
+    return f"{text} {slot_text(s.lanes.y, s.count, s.lanes.y_move)}"
+
+
+# ---- for tests: plans as plain data ----
+
+
+cdef tuple STEP_KINDS = ("lanes", "detach", "dot", "matrix", "inner", "gather", "chain", "take",
+                         "extreme")
+
+
+cdef list integers(const int32_t *items, int32_t n):
+    return [items[k] for k in range(n)]
+
+
+cdef dict step_fields(const mf_step *s):
+    """Those that a step of its kind has."""
+    if s.kind == MF_STEP_LANES or s.kind == MF_STEP_DETACH:
+        return s.lanes
+    if s.kind == MF_STEP_DOT:
+        return s.dot
+    if s.kind == MF_STEP_MATRIX:
+        return s.matrix
+    if s.kind == MF_STEP_INNER:
+        return s.inner
+    if s.kind == MF_STEP_GATHER:
+        return s.gather
+    if s.kind == MF_STEP_CHAIN:
+        return s.chain
+    if s.kind == MF_STEP_TAKE:
+        return s.take
+    return s.extreme
+
+
+cdef mf_step step_from(dict parts) except *:
+    cdef mf_step s
+    memset(&s, 0, sizeof(s))
+    s.kind = STEP_KINDS.index(parts["kind"]) if parts["kind"] in STEP_KINDS else MF_N_STEP_KINDS
+    s.count, s.z, s.wants_gradient = parts["count"], parts["z"], parts["wants_gradient"]
+    if s.kind == MF_STEP_LANES or s.kind == MF_STEP_DETACH:
+        s.lanes = parts
+    elif s.kind == MF_STEP_DOT:
+        s.dot = parts
+    elif s.kind == MF_STEP_MATRIX:
+        s.matrix = parts
+    elif s.kind == MF_STEP_INNER:
+        s.inner = parts
+    elif s.kind == MF_STEP_GATHER:
+        s.gather.args = parts["args"]
+    elif s.kind == MF_STEP_CHAIN:
+        s.chain = parts
+    elif s.kind == MF_STEP_TAKE:
+        s.take = parts
+    elif s.kind == MF_STEP_EXTREME:
+        s.extreme = parts
+    return s
+
+
+cdef dict plan_parts(const mf_plan *p):
+    cdef bytearray slots = bytearray(p.n_rows + p.n_uniforms)
+    mf_mark_given(p, <uint8_t *><char *>slots)
+    return {
+        "steps": [{"kind": STEP_KINDS[p.steps[k].kind], "count": p.steps[k].count,
+                   "z": p.steps[k].z, "wants_gradient": p.steps[k].wants_gradient,
+                   **step_fields(&p.steps[k])} for k in range(p.n_steps)],
+        "n_uniform_steps": p.n_uniform_steps,
+        "args": integers(p.args, p.n_args),
+        "row_wants": [p.row_wants[k] for k in range(p.n_rows)],
+        "uniform_wants": [p.uniform_wants[k] for k in range(p.n_uniforms)],
+        "given": list(slots[p.n_rows:]),
+        "wanted_rows": [p.wanted_rows[k] for k in range(p.n_wanted_rows)],
+        "summed_uniforms": [p.summed_uniforms[k] for k in range(p.n_summed_uniforms)],
+        "n_columns": p.n_columns,
+        "outputs": integers(p.outputs, p.n_outputs),
+        "tile": p.tile,
+        "scratch": p.scratch,
+    }
+
+
+cdef Block filled(size_t size):
+    """An empty block that has memory, for items of that size."""
+    cdef Block block = Block(size)
+    cdef char nothing[256]
+    memset(nothing, 0, sizeof(nothing))
+    block.add(nothing)
+    block.n = 0
+    return block
+
+
+cdef Block block_of(list items, size_t size):
+    """Of integers: bytes or int32."""
+    cdef Block block = filled(size)
+    cdef uint8_t byte
+    for item in items:
+        if size == 1:
+            byte = item
+            block.add(&byte)
+        else:
+            block.add_int(item)
+    return block
+
+
+cdef Block ranges_of(list items):
+    cdef Block block = filled(sizeof(mf_range))
+    cdef mf_range run
+    for item in items:
+        run = item
+        block.add(&run)
+    return block
+
+
+def _plan_fault(dict parts not None):
+    """Test hook: what the verifier says of a plan that is given as data, (step, fault) or None."""
+    cdef mf_plan p
+    cdef mf_step step
+    cdef int32_t number = -1
+    cdef const char *fault
+    cdef Block steps = filled(sizeof(mf_step))
+    cdef Block ranges = ranges_of(parts["wanted_rows"]), sums = ranges_of(parts["summed_uniforms"])
+    cdef Block args = block_of(parts["args"], 4), outputs = block_of(parts["outputs"], 4)
+    cdef Block row_wants = block_of(parts["row_wants"], 1)
+    cdef Block uniform_wants = block_of(parts["uniform_wants"], 1)
+    cdef bytearray slots = bytearray(row_wants.n) + bytes(parts["given"])
+    for item in parts["steps"]:
+        step = step_from(item)
+        steps.add(&step)
+    memset(&p, 0, sizeof(p))
+    p.steps, p.n_steps = <mf_step *>steps.data, steps.n
+    p.n_uniform_steps = parts["n_uniform_steps"]
+    p.args, p.n_args = <int32_t *>args.data, args.n
+    p.n_rows, p.row_wants = row_wants.n, <uint8_t *>row_wants.data
+    p.n_uniforms, p.uniform_wants = uniform_wants.n, <uint8_t *>uniform_wants.data
+    p.wanted_rows, p.n_wanted_rows = <mf_range *>ranges.data, ranges.n
+    p.summed_uniforms, p.n_summed_uniforms = <mf_range *>sums.data, sums.n
+    p.n_columns, p.tile, p.scratch = parts["n_columns"], parts["tile"], parts["scratch"]
+    p.outputs, p.n_outputs = <int32_t *>outputs.data, outputs.n
+    fault = mf_plan_fault(&p, <uint8_t *><char *>slots, &number)
+    return None if fault is NULL else (number, fault.decode())

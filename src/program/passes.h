@@ -1,0 +1,306 @@
+/* Passes: each rewrites a program into another that computes the same.
+ *
+ * A pass walks the instructions once and emits them again, rewritten; `moved` maps old values to new
+ * ones. A new pass is one function here and a line in mf_passes. Agreement is to 1e-12: x * y**-1
+ * becomes x / y, which differs from it in the last bit. */
+#ifndef MF_PASSES_H
+#define MF_PASSES_H
+
+#include "base/hash.h"
+#include "program/rewrite.h"
+
+/* ---- constants ---- */
+
+/* Whether x op number, and for ADD and MUL number op x, is x. */
+static int mf_is_neutral(int32_t op, double number) {
+    if (op == MF_ADD) return number == 0.0;
+    return number == 1.0 && (op == MF_MUL || op == MF_POW || op == MF_VPOW);
+}
+
+/* The value of instruction k with less work, or MF_NO_VALUE. */
+static int32_t mf_folded(mf_rewriting *r, const mf_instruction *i) {
+    const int32_t x = r->moved[i->x], y = mf_has_y(i->op) ? r->moved[i->y] : MF_NO_VALUE;
+    double a = 0.0, b = 0.0, z = 0.0;
+    const int x_known = mf_number_of(r->new, x, &a), y_known = mf_number_of(r->new, y, &b);
+    if (x_known && (y_known || y < 0)) {
+        mf_forward(i->op, a, b, &z);
+        return mf_emit_number(r->new, z);
+    }
+    if (y_known && mf_is_neutral(i->op, b)) return x;
+    if (x_known && mf_is_neutral(i->op, a) && (i->op == MF_ADD || i->op == MF_MUL)) return y;
+    if (y_known && b == 0.0 && (i->op == MF_POW || i->op == MF_VPOW))
+        return mf_emit_number(r->new, 1.0);
+    return MF_NO_VALUE;
+}
+
+/* Ops on numbers become numbers; x * 1, x**1 and x + 0 become x, x**0 becomes 1. */
+static void mf_fold_constants(mf_rewriting *r) {
+    for (int32_t k = 0; !mf_has_failed(r) && k < r->old->code.n; k++) {
+        const mf_instruction *i = &r->old->code.items[k];
+        r->moved[k] = mf_is_table_op(i->op) ? mf_folded(r, i) : MF_NO_VALUE;
+        if (r->moved[k] < 0) r->moved[k] = mf_copy(r, k);
+    }
+}
+
+/* ---- what micrograd composes ---- */
+
+/* x**exponent by cheaper ops; MF_NO_VALUE where there are none. */
+static int32_t mf_reduced_power(mf_program *new, int32_t x, double exponent) {
+    if (exponent == 2.0) return mf_emit(new, MF_SQUARE, x, MF_NO_VALUE, 0);
+    if (exponent == 3.0)
+        return mf_emit(new, MF_MUL, mf_emit(new, MF_SQUARE, x, MF_NO_VALUE, 0), x, 0);
+    if (exponent == 0.5) return mf_emit(new, MF_SQRT, x, MF_NO_VALUE, 0);
+    if (exponent == -1.0) return mf_emit(new, MF_DIV, mf_emit_number(new, 1.0), x, 0);
+    return MF_NO_VALUE;
+}
+
+static int32_t mf_negated(mf_program *new, int32_t x) {
+    const mf_instruction *of = &new->code.items[x];
+    return of->op == MF_NEG ? of->x : mf_emit(new, MF_NEG, x, MF_NO_VALUE, 0);
+}
+
+/* Whether a value is 1 / x, and of which x. */
+static int mf_is_reciprocal(const mf_program *new, int32_t value, int32_t *x) {
+    const mf_instruction *i = &new->code.items[value];
+    double number = 0.0;
+    if (i->op != MF_DIV || !mf_number_of(new, i->x, &number) || number != 1.0) return 0;
+    *x = i->y;
+    return 1;
+}
+
+static int32_t mf_reduced_product(mf_program *new, int32_t x, int32_t y) {
+    double number = 0.0;
+    int32_t divisor = MF_NO_VALUE;
+    if (mf_number_of(new, y, &number) && number == -1.0) return mf_negated(new, x);
+    if (mf_number_of(new, x, &number) && number == -1.0) return mf_negated(new, y);
+    if (x == y) return mf_emit(new, MF_SQUARE, x, MF_NO_VALUE, 0);
+    if (mf_is_reciprocal(new, y, &divisor)) return mf_emit(new, MF_DIV, x, divisor, 0);
+    if (mf_is_reciprocal(new, x, &divisor)) return mf_emit(new, MF_DIV, y, divisor, 0);
+    return MF_NO_VALUE;
+}
+
+static int32_t mf_reduced_sum(mf_program *new, int32_t x, int32_t y) {
+    const mf_instruction *of_x = &new->code.items[x], *of_y = &new->code.items[y];
+    if (of_y->op == MF_NEG) return mf_emit(new, MF_SUB, x, of_y->x, 0);
+    if (of_x->op == MF_NEG) return mf_emit(new, MF_SUB, y, of_x->x, 0);
+    return MF_NO_VALUE;
+}
+
+/* Restores what micrograd composes: x + y * -1 is x - y, x * y**-1 is x / y, x**2 a square. */
+static void mf_reduce_strength(mf_rewriting *r) {
+    for (int32_t k = 0; !mf_has_failed(r) && k < r->old->code.n; k++) {
+        const mf_instruction *i = &r->old->code.items[k];
+        int32_t made = MF_NO_VALUE;
+        double exponent = 0.0;
+        if (i->op == MF_POW && mf_number_of(r->new, r->moved[i->y], &exponent))
+            made = mf_reduced_power(r->new, r->moved[i->x], exponent);
+        else if (i->op == MF_MUL)
+            made = mf_reduced_product(r->new, r->moved[i->x], r->moved[i->y]);
+        else if (i->op == MF_ADD)
+            made = mf_reduced_sum(r->new, r->moved[i->x], r->moved[i->y]);
+        r->moved[k] = made >= 0 ? made : mf_copy(r, k);
+    }
+}
+
+/* ---- common parts ---- */
+
+typedef struct {
+    int32_t value; /* new; MF_NO_VALUE: the place is free */
+    uint32_t hash;
+} mf_shared;
+
+static int mf_commutes(int32_t op) { return op == MF_ADD || op == MF_MUL; }
+
+/* Of an old instruction over moved operands. */
+static uint64_t mf_hash_moved(const mf_rewriting *r, const mf_instruction *i) {
+    uint64_t h = 0;
+    if (i->op == MF_NUMBER) { /* equal by its bits, wherever it is stored */
+        memcpy(&h, &r->old->numbers.items[i->x], sizeof h);
+        return mf_mix((uint64_t)i->op, 0, 0, h);
+    }
+    if (mf_has_args(i->op)) {
+        for (int32_t j = 0; j < mf_n_operands(i); j++)
+            h = mf_mix((uint64_t)i->op, (uint32_t)r->moved[mf_operand(r->old, i, j)], (uint32_t)i->n, h);
+        return h;
+    }
+    const int32_t x = r->moved[i->x], y = mf_has_y(i->op) ? r->moved[i->y] : MF_NO_VALUE;
+    if (mf_commutes(i->op))
+        return mf_mix((uint64_t)i->op, (uint32_t)(x < y ? x : y), (uint32_t)(x < y ? y : x), 0);
+    return mf_mix((uint64_t)i->op, (uint32_t)x, (uint32_t)y, 0);
+}
+
+/* Whether an old instruction over moved operands is the new one that `made` is the value of. */
+static int mf_is_made(const mf_rewriting *r, const mf_instruction *i, int32_t made) {
+    const mf_instruction *m = &r->new->code.items[made];
+    if (i->op != m->op) return 0;
+    if (i->op == MF_NUMBER)
+        return memcmp(&r->old->numbers.items[i->x], &r->new->numbers.items[m->x], sizeof(double)) == 0;
+    if (mf_n_operands(i) != mf_n_operands(m)) return 0;
+    if (mf_commutes(i->op) && r->moved[i->x] == m->y && r->moved[i->y] == m->x) return 1;
+    for (int32_t j = 0; j < mf_n_operands(i); j++)
+        if (r->moved[mf_operand(r->old, i, j)] != mf_operand(r->new, m, j)) return 0;
+    return 1;
+}
+
+/* Where an instruction stands in the table, or would: open addressing. */
+static mf_shared *mf_find_shared(const mf_rewriting *r, const mf_instruction *i, uint64_t hash,
+                                 mf_shared *table, uint32_t n_places) {
+    uint32_t place = (uint32_t)hash & (n_places - 1);
+    while (table[place].value >= 0) {
+        if (table[place].hash == (uint32_t)(hash >> 32) && mf_is_made(r, i, table[place].value)) break;
+        place = (place + 1) & (n_places - 1);
+    }
+    return &table[place];
+}
+
+/* An op on the same operands is computed once; so is the same number. */
+static void mf_share_common(mf_rewriting *r) {
+    uint32_t n_places = 64;
+    while (n_places < 2 * (uint32_t)r->old->code.n) n_places *= 2;
+    mf_shared *table = (mf_shared *)mf_taken(&r->scratch, n_places, sizeof *table);
+    for (uint32_t k = 0; table != NULL && k < n_places; k++) table[k].value = MF_NO_VALUE;
+    for (int32_t k = 0; !mf_has_failed(r) && k < r->old->code.n; k++) {
+        const mf_instruction *i = &r->old->code.items[k];
+        if (i->op == MF_INPUT || i->op == MF_CAPTURED) { /* each is there once */
+            r->moved[k] = mf_copy(r, k);
+            continue;
+        }
+        const uint64_t hash = mf_hash_moved(r, i);
+        mf_shared *shared = mf_find_shared(r, i, hash, table, n_places);
+        if (shared->value < 0) *shared = (mf_shared){mf_copy(r, k), (uint32_t)(hash >> 32)};
+        r->moved[k] = shared->value;
+    }
+}
+
+/* What no output depends on goes; inputs and captured numbers stay, they are the interface. */
+static void mf_drop_dead(mf_rewriting *r) {
+    const int32_t *uses = mf_use_counts(r->old, &r->scratch);
+    for (int32_t k = 0; !mf_has_failed(r) && k < r->old->code.n; k++)
+        r->moved[k] = uses[k] > 0 ? mf_copy(r, k) : 0;
+}
+
+/* ---- dots ---- */
+
+/* A sum as additions: each but the last adds one more value, y, to the sum so far, x. */
+typedef struct {
+    const mf_instruction *code;
+    const int32_t *uses;
+    int32_t *additions; /* of the sum that was found last, from its top down */
+    uint8_t *inside;    /* by value: computed as a part of a dot */
+    int32_t *n_terms;   /* by value: how many products are a dot that ends there, or 0 */
+} mf_sums;
+
+static int mf_is_product(const mf_sums *s, int32_t v) {
+    return s->uses[v] == 1 && (s->code[v].op == MF_MUL || s->code[v].op == MF_SQUARE);
+}
+
+/* How many of the additions that end at top become part of one dot: all, where three terms or more are
+ * no products; else those from the top on that add a product. */
+static int32_t mf_find_sum(mf_sums *s, int32_t top) {
+    const mf_instruction *code = s->code;
+    int32_t n = 0, n_plain = 0, n_leading = 0;
+    for (int32_t at = top; code[at].op == MF_ADD && (at == top || s->uses[at] == 1) &&
+                           code[at].x != code[at].y; at = code[at].x) {
+        s->additions[n++] = at;
+        n_plain += !mf_is_product(s, code[at].y);
+        n_leading += n_plain == 0;
+    }
+    if (n_plain >= 3) return n;
+    if (n_leading == 0) return 0;
+    const int32_t start = code[s->additions[n_leading - 1]].x;
+    return n_leading + mf_is_product(s, start) >= 2 ? n_leading : 0;
+}
+
+/* From the last value down, so that a sum is found from its top. */
+static void mf_find_sums(mf_sums *s, int32_t n_values) {
+    for (int32_t top = n_values - 1; top >= 0; top--) {
+        if (s->inside[top] || s->uses[top] == 0) continue;
+        const int32_t n = mf_find_sum(s, top);
+        if (n == 0) continue;
+        for (int32_t j = 0; j < n; j++) {
+            const int32_t term = s->code[s->additions[j]].y;
+            s->inside[s->additions[j]] = j > 0;
+            s->inside[term] = (uint8_t)mf_is_product(s, term);
+        }
+        const int32_t start = s->code[s->additions[n - 1]].x;
+        s->n_terms[top] = n + mf_is_product(s, start);
+        if (s->n_terms[top] > n) s->inside[start] = 1;
+    }
+}
+
+/* Term v of a dot as a product of args `where` and the next; what is no product gets the weight 1, a
+ * number that is emitted once. */
+static void mf_put_term(mf_rewriting *r, const mf_sums *s, int32_t where, int32_t v, int32_t *one) {
+    const mf_instruction *i = &s->code[v];
+    int32_t *arg = r->new->args.items + where;
+    if (!mf_is_product(s, v)) {
+        if (*one < 0) *one = mf_emit_number(r->new, 1.0);
+        arg[0] = *one;
+        arg[1] = r->moved[v];
+        return;
+    }
+    arg[0] = r->moved[i->x];
+    arg[1] = i->op == MF_MUL ? r->moved[i->y] : r->moved[i->x];
+}
+
+/* The dot that ends at top: its terms stand in the order in which they are added. */
+static int32_t mf_emit_dot(mf_rewriting *r, const mf_sums *s, int32_t top, int32_t *one) {
+    const int32_t n = s->n_terms[top], start = r->new->args.n;
+    int32_t at = top, j = n - 1;
+    for (int32_t k = 0; k < 2 * n; k++) mf_add_arg(r->new, MF_NO_VALUE);
+    for (; !mf_has_failed(r) && j >= 0 && (at == top || s->inside[at]) && s->code[at].op == MF_ADD;
+         j--, at = s->code[at].x)
+        mf_put_term(r, s, start + 2 * j, s->code[at].y, one);
+    if (mf_has_failed(r)) return 0;
+    if (j < 0) return mf_emit(r->new, MF_DOT, start, r->moved[at], n);
+    mf_put_term(r, s, start, at, one); /* the sum starts with a product, not with a bias */
+    return mf_emit(r->new, MF_DOT, start, MF_NO_VALUE, n);
+}
+
+/* b + w0*x0 + w1*x1 + ... becomes one instruction, where the steps have no other use; so does a sum of
+ * four terms or more, whose weights are then 1. */
+static void mf_fuse_dots(mf_rewriting *r) {
+    const int32_t n = r->old->code.n;
+    int32_t one = MF_NO_VALUE;
+    mf_sums s = {r->old->code.items, mf_use_counts(r->old, &r->scratch), NULL, NULL, NULL};
+    s.additions = (int32_t *)mf_taken(&r->scratch, (uint64_t)n, sizeof *s.additions);
+    s.inside = (uint8_t *)mf_taken(&r->scratch, (uint64_t)n, 1);
+    s.n_terms = (int32_t *)mf_taken(&r->scratch, (uint64_t)n, sizeof *s.n_terms);
+    if (mf_has_failed(r)) return;
+    mf_find_sums(&s, n);
+    for (int32_t k = 0; !mf_has_failed(r) && k < n; k++) {
+        if (s.inside[k] || s.uses[k] == 0)
+            r->moved[k] = 0;
+        else
+            r->moved[k] = s.n_terms[k] ? mf_emit_dot(r, &s, k, &one) : mf_copy(r, k);
+    }
+}
+
+/* ---- all of them ---- */
+
+typedef struct {
+    const char *name;
+    mf_pass *rewrite;
+} mf_named_pass;
+
+/* In the order in which they run. */
+static const mf_named_pass mf_passes[] = {
+    {"fold_constants", mf_fold_constants},
+    {"reduce_strength", mf_reduce_strength},
+    {"fuse_dots", mf_fuse_dots},
+    {"share_common", mf_share_common},
+    {"drop_dead", mf_drop_dead},
+};
+enum { MF_N_PASSES = sizeof mf_passes / sizeof *mf_passes };
+
+/* `new`, which holds nothing yet, becomes `old` after all passes. */
+static void mf_optimize(const mf_program *old, mf_program *new) {
+    mf_rewrite(old, mf_passes[0].rewrite, new);
+    for (int k = 1; k < MF_N_PASSES; k++) {
+        mf_program before = *new;
+        mf_rewrite(&before, mf_passes[k].rewrite, new);
+        mf_program_free(&before);
+    }
+}
+
+#endif
