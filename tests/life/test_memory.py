@@ -181,6 +181,47 @@ def store_failures(name):
     assert n_failed or not grows
 
 
+WEIGHTS = [Value(0.1 * k) for k in range(24)]
+
+
+def some_of_all(x):
+    """Matrices, copies side by side, dots of several kinds, a chain, a choice, common parts."""
+    rows = [WEIGHTS[k : k + 4] for k in range(0, 16, 4)]
+    hidden = [sum((w * v for w, v in zip(row, x[::-1], strict=True)), 1.0).tanh() for row in rows]
+    mixed = WEIGHTS[16] * WEIGHTS[17] + WEIGHTS[18] * x[0] + x[0] * x[1]
+    return [mg.maximum(*hidden, mixed), mg.take(hidden, (x[2] * 0).detach()), (mixed - 2) / x[3]]
+
+
+@pytest.mark.parametrize("kind", ["lane grad", "uniform grad"])
+def test_every_failing_allocation_of_a_compilation_raises_and_loses_nothing(kind):
+    arguments = (_core.ArrayKind((4,)),) if kind == "lane grad" else (_core.NumberKind(),) * 4
+    signature = _core.Signature(arguments, (), kind == "lane grad")
+    before = live_nodes()
+
+    def compiled():
+        with _core.Trace() as trace:
+            program, captured = trace.program(some_of_all([trace.input() for _ in range(4)]))
+        plan = _core.Plan(_core.optimized(program), captured, [kind] * 4)
+        _core.Specialization(signature, plan)
+        return plan.listing()
+
+    expected, n_failed = compiled(), 0
+    while True:
+        _core._set_limits(fail_after=n_failed)
+        try:
+            listing = compiled()
+        except MemoryError:
+            n_failed += 1
+        else:
+            break
+        finally:
+            _core._set_limits()
+        gc.collect()
+        assert live_nodes() == before
+    assert listing == expected
+    assert n_failed > 60
+
+
 def test_ids_run_out_with_memory_error_for_every_call():
     run_fresh(f"""
         import sys
