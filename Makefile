@@ -28,8 +28,10 @@ ELSEWHERE = $(addprefix --ignore=$(CURDIR)/tests/package/,test_typing.py test_be
 
 .PHONY: c-tests sanitize sanitize-build checks valgrind coverage fuzz
 
+# From a folder that does not hide the installed package.
 c-tests:
-	$(PYTHON) -m pytest -p no:cacheprovider $(PYTEST_ARGS) $(CURDIR)/tests/c
+	mkdir -p build
+	cd build && $(PYTHON) -m pytest -p no:cacheprovider $(PYTEST_ARGS) $(CURDIR)/tests/c
 
 # Leaks are counted by the tests: CPython itself leaves memory behind at exit.
 SANITIZE = -O1 -g -fno-omit-frame-pointer -UNDEBUG -fsanitize=address,undefined \
