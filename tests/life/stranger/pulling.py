@@ -4,6 +4,8 @@ import numpy as np
 from referee import both
 from rounding import S, rounded
 
+SMALLEST_NORMAL = 2.0**-1022
+
 
 def pull(roots, adjoints, eager):
     """Adjoints down from the roots: into `grad` of eager values, and into `adjoints`.
@@ -35,6 +37,8 @@ def pull(roots, adjoints, eager):
         if not node.parents:
             continue
         g = rounded(g, mag)
+        if S.flush:
+            g = np.where(np.abs(g) < SMALLEST_NORMAL, 0, g)
         for parent, back in node.parents:
             node.gopen = None
             node.reach = mask

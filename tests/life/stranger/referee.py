@@ -29,6 +29,7 @@ class Call:
     def __init__(self):
         self.reads = {}
         self.operands = []
+        self.known = {}  # results by op and operands, see shared
 
     def all_operands(self):
         """The values around it that it and the batches it was fed with have read."""
@@ -156,7 +157,7 @@ def make(like, data, mag, grid, wild, parents):
 def lift(x):
     """x as a Value; a value from around the call is read once, as it is at that moment."""
     if not isinstance(x, Value):
-        return Value(x)
+        return _number(x, None)
     if S.call is None or x.inner:
         return x
     read = S.call.reads.get(id(x))
@@ -167,6 +168,28 @@ def lift(x):
         S.call.reads[id(x)] = read
         S.call.operands.append(x)
     return read
+
+
+def shared(op):
+    """In a compiled function the same op on the same operands may be one: where the two cancel, the
+    adjoint is exactly 0. Computed so where such an adjoint stops."""
+
+    def once(x, y):
+        if S.zeros or S.call is None:
+            return op(x, y)
+        x, y = lift(x), y if y is None else lift(y)
+        key = (op, id(x), id(y))
+        if key not in S.call.known:
+            S.call.known[key] = (op(x, y), x, y)
+        return S.call.known[key][0]
+
+    return once
+
+
+def _number(x, _):
+    if S.zeros or S.call is None:
+        return Value(x)
+    return S.call.known.setdefault(repr(x), Value(x))
 
 
 def _times(derivative, chooses=False):
@@ -188,6 +211,7 @@ def _exact(x, others):
     return x.leaf and x._data.shape[1] == 1 and float(abs(x._data[0, 0])) in others
 
 
+@shared
 def _add(x, y):
     x, y = lift(x), lift(y)
     z, mag = x._data + y._data, x.mag + y.mag
@@ -205,6 +229,7 @@ def _add(x, y):
     return out
 
 
+@shared
 def _mul(x, y):
     x, y = lift(x), lift(y)
     z, mag = x._data * y._data, x.mag * y.mag
@@ -229,6 +254,7 @@ def _zero_of_unknown_sign(x):
     return zero if zero.any() and not x.given else None
 
 
+@shared
 def _div(x, y):
     x, y = lift(x), lift(y)
     z = x._data / y._data
@@ -279,9 +305,11 @@ def _pow(x, k):
             return 0.5 / np.sqrt(x._data)
         return k * _power(x._data, k - 1) if k != 1 else np.ones_like(x._data)
 
-    return make(x, z, mag, grid, wild, ((x, _times(derivative)),))
+    # x**0 is the number 1 in compiled code, and depends on nothing.
+    return make(x, z, mag, grid, wild, ((x, _times(derivative, chooses=k == 0)),))
 
 
+@shared
 def _vpow(x, y):
     x, y = lift(x), lift(y)
     z = rounded(*[np.power(x._data, y._data)] * 2, 4.0)
@@ -291,7 +319,7 @@ def _vpow(x, y):
 
     def by_x():
         d = y._data * np.power(x._data, y._data - 1)
-        return np.where(y._data + 0 * d == 0, 0, d) if (y._data == 0).any() else d
+        return np.where(np.broadcast_to(y._data, d.shape) == 0, 0, d)
 
     def by_y():
         d = out._data * np.log(x._data)
@@ -309,14 +337,16 @@ def _sigmoid(x):
 
 
 def _tanh_slope(x, z):
-    """1 - z**2, from x where z is nearly 1: also in the eager graph, where x may be a later one."""
+    """1 - z**2, from x where z is nearly 1 and came of x, which may be a later one."""
     e = np.exp(-2 * np.abs(x))
-    return np.where(np.abs(z) > 0.99, 4 * e / ((1 + e) * (1 + e)), 1 - z * z)
+    near = (np.abs(z) > 0.99) & (np.abs(np.tanh(x) - z) < 1e-13)
+    return np.where(near, 4 * e / ((1 + e) * (1 + e)), 1 - z * z)
 
 
 def _sigmoid_slope(x, z):
     e = np.exp(-np.abs(x))
-    return np.where(np.abs(z - 0.5) > 0.49, e / ((1 + e) * (1 + e)), z * (1 - z))
+    near = (np.abs(z - 0.5) > 0.49) & (np.abs(_sigmoid(x) - z) < 1e-13)
+    return np.where(near, e / ((1 + e) * (1 + e)), z * (1 - z))
 
 
 def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=None):
