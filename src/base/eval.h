@@ -169,7 +169,7 @@ static inline double mf_pow_dx(double x, double y) {
     /* What y - 1 is rounded by, times log(x), is a relative error of the power, of up to 1e-13. */
     const double less = y - 1.0, b = less - y, lost = (y - (less - b)) - (1.0 + b);
     const double change = lost != 0.0 && x > 0.0 ? lost * log(x) : 0.0;
-    const double factor = fabs(change) < 1e-6 ? y + y * change : y;
+    const double factor = change != 0.0 && fabs(change) < 1e-6 ? y + y * change : y;
     return mf_scaled_power(factor, x, less, pow(x, less));
 }
 

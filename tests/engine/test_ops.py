@@ -13,6 +13,7 @@ from gradcheck import assert_gradients
 from programs import bits
 from references import OPERATORS, REFERENCES
 
+import micrograd_fast as mg
 from micrograd_fast._core import OPS, live_nodes
 from micrograd_fast.engine import Value
 
@@ -502,3 +503,16 @@ def test_partials_of_powers_do_not_leave_the_range_in_between():
     v = Value(x)
     (v**y).backward()  # x**(y-1) alone is below the normal numbers and has lost digits
     assert v.grad == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("form", [lambda x, y: x**y, lambda x, y: mg.compile(lambda v: v**y)(x)])
+def test_the_slope_of_a_power_with_an_infinite_exponent_is_the_formulas(form):
+    for x, y in itertools.product((0.0, 0.5, 1.0, 2.0, math.inf), (math.inf, -math.inf)):
+        base = Value(x)
+        try:
+            form(base, y).backward()
+        except ZeroDivisionError:  # where micrograd raises
+            continue
+        with np.errstate(all="ignore"):
+            expected = y * np.float64(x) ** (y - 1)
+        assert base.grad == pytest.approx(expected, nan_ok=True), (x, y)
