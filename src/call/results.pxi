@@ -92,9 +92,10 @@ cdef list new_pullbacks(Gradient gradient):
 
 cdef Value result_value(Gradient gradient, list operands, double data, int32_t output,
                         Py_ssize_t sample, double count, bytes samples=None):
-    """A result of a call as a Value."""
+    """A result of a call as a Value. Over no samples it depends on nothing."""
     cdef ResultStep step = ResultStep.__new__(ResultStep)
-    cdef Value value = stepped(data, operands, step)
+    cdef bint of_nothing = gradient.n_samples() == 0 or (samples is not None and not samples)
+    cdef Value value = stepped(data, [] if of_nothing else operands, step)
     step.gradient = gradient
     step.id = value.id
     step.output = output

@@ -126,3 +126,14 @@ def test_a_step_that_is_set_later_runs_for_the_results_that_use_the_leaf_alone()
     assert calls == ["p"]
     f(np.ones(2)).sum()[1].backward()
     assert calls == ["p", "q"]
+
+
+@pytest.mark.parametrize("reduced", [mg.Batch.sum, mg.Batch.mean])
+def test_a_result_over_no_samples_depends_on_nothing(reduced):
+    """As a loop over no samples; and it is computed, so that a graph over it goes on."""
+    operands = Operands()
+    f = mg.compile(lambda x: x[0] * operands.results[0], batch=True)
+    for batch in (f(X[:0]), f(X)[:0], f(X)[[]]):
+        loss = reduced(batch) + 2 * operands.leaves[1]
+        loss.backward()
+    assert [p.grad for p in operands.leaves] == [0.0, 6.0, 0.0]

@@ -53,11 +53,13 @@ class Batch:
         return out
 
     def sum(self):
+        if not self.size:
+            return _map(self.structure, lambda _: self._nothing(0.0))
         return _map(self.structure, lambda node: self._reduce(node, 1.0))
 
     def mean(self):
         if not self.size:
-            return _map(self.structure, self._nothing)
+            return _map(self.structure, lambda _: self._nothing(np.nan))
         return _map(
             self.structure, lambda node: self._reduce(node, np.asarray(1, R.S.dtype) / self.size)
         )
@@ -115,8 +117,9 @@ class Batch:
     def __neg__(self):
         return self._op(-1.0, lambda a, b: a * b)
 
-    def _nothing(self, node):
-        out = R.Value(np.nan)
+    def _nothing(self, number):
+        """Over no samples: what a loop that is not run gives depends on nothing."""
+        out = R.Value(number)
         out.call = self.call
         return out
 
