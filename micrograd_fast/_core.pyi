@@ -3,7 +3,17 @@
 import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, Literal, SupportsFloat, SupportsIndex, TypeAlias, final, overload
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    SupportsFloat,
+    SupportsIndex,
+    TypeAlias,
+    final,
+    overload,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -187,6 +197,12 @@ def _set_limits(*, max_nodes_to: int | None = None, fail_after: int | None = Non
 class TraceError(RuntimeError): ...
 class TraceWarning(UserWarning): ...
 
+class Instruction(NamedTuple):
+    op: str
+    operands: tuple[int, ...] = ()
+    position: int | None = None
+    number: float | None = None
+
 @disjoint_base
 class Program:
     @property
@@ -198,6 +214,7 @@ class Program:
     def __new__(cls, n_inputs: int = 0) -> Program: ...
     def __len__(self) -> int: ...
     def counts(self) -> dict[str, int]: ...
+    def instructions(self) -> list[Instruction]: ...
     def listing(self, limit: int | None = None) -> str: ...
     def verify(self) -> None: ...
 
@@ -210,6 +227,16 @@ class Trace:
     @property
     def workspace_bytes(self) -> int: ...
 
+class PlanStep(NamedTuple):
+    kind: str
+    op: str | None
+    results: range
+    operands: dict[str, range | tuple[int, ...]]
+    sizes: dict[str, int]
+    lanes: bool
+    gradient: bool
+    deferred: bool
+
 @disjoint_base
 class Plan:
     @property
@@ -219,6 +246,7 @@ class Plan:
     def __init__(self, program: Program, captured: list[Value], kinds: list[str]) -> None: ...
     def describe(self) -> dict[str, int]: ...
     def _parts(self) -> dict[str, Any]: ...
+    def steps(self) -> list[PlanStep]: ...
     def listing(self) -> str: ...
 
 @disjoint_base

@@ -31,6 +31,26 @@ TRACES_IN_A_ROW = 16  # from then on somebody should know
 CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
 
 
+class ProgramText(str):
+    """What `f.program(...)` of a compiled function returns: a text, and what it tells as data."""
+
+    _program: _core.Program
+    _steps: list[_core.PlanStep]
+
+    def instructions(self) -> list[_core.Instruction]:
+        """An Instruction(op, operands, position, number) for each value, after the passes."""
+        return self._program.instructions()
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The values that are returned, by their places among the instructions."""
+        return self._program.outputs
+
+    def steps(self) -> list[_core.PlanStep]:
+        """What the program became: a PlanStep(kind, op, results, operands, ...) for each line."""
+        return self._steps
+
+
 def _floats(numbers: bytearray | memoryview | list[float]) -> Any:
     """A float64 array of a block of memory or a list."""
     import numpy as np
@@ -200,8 +220,9 @@ class CompiledFunction(_core.Dispatcher):
         shaped = [_floats(g).reshape(a.shape) for g, a in zip(gradients[1], arrays, strict=True)]
         return values, shaped[0] if len(shaped) == 1 else tuple(shaped)
 
-    def program(self, *args: Any, **kwargs: Any) -> str:
-        """How a call with these arguments is computed: sizes, counts per op and the listing."""
+    def program(self, *args: Any, **kwargs: Any) -> ProgramText:
+        """How a call with these arguments is computed: sizes, counts per op and the listing. The
+        text has `instructions()`, `outputs` and `steps()`, which are the same as data."""
         found, _, _ = self._read(args, kwargs)
         traced, plan, program = found.traced, found.plan, found.plan.program
         lines = [f"{self.__name__}: {len(traced)} instructions traced, {len(program)} left"]
@@ -211,7 +232,9 @@ class CompiledFunction(_core.Dispatcher):
         lines.append(f"after passes: {program.counts()}")
         lines.append(f"layout: {plan.describe()}")
         lines += [program.listing(), "steps:", plan.listing()]
-        return "\n".join(lines)
+        text = ProgramText("\n".join(lines))
+        text._program, text._steps = program, plan.steps()
+        return text
 
 
 def compile(function: Any = None, *, batch: bool = False, check: bool = False) -> Any:

@@ -1,10 +1,10 @@
-"""Drawings of compiled programs, from the listing that `f.program(...)` prints."""
+"""Drawings of compiled programs, of what `f.program(...)` returns."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from micrograd_fast import _core
 from micrograd_fast.viz import dot as dot_language
 
 if TYPE_CHECKING:
@@ -12,10 +12,6 @@ if TYPE_CHECKING:
 
 MAX_INSTRUCTIONS = 300
 
-# A line of the listing: the value that the instruction computes, its op, and the op's operands.
-_INSTRUCTION = re.compile(r"^v(\d+) = (\S+) ?(.*)$", re.M)
-_RETURN = re.compile(r"^return (.*)$", re.M)
-_VALUE = re.compile(r"\bv(\d+)")
 _COLOURS = {"input": "#cfe8ff", "captured": "#ffe7b8", "take": "#ead9ff", "dot": "#d8f0d0"}
 
 
@@ -27,7 +23,8 @@ def program_to_dot(
     program: what `f.program(*args)` of a compiled function f returned. Inputs are blue, parameters
     ("captured") yellow, dot products green, results framed twice.
 
-    Raises ValueError where the text is no program, or has more than max_instructions.
+    Raises ValueError where the program is empty, or has more than max_instructions, or where no
+    more than its text is given.
     """
     return dot_language.document(_body(program, max_instructions), rankdir)
 
@@ -48,34 +45,35 @@ def draw_program(
 
 def _body(program: Any, limit: int) -> list[str]:
     dot_language.check_count("max_instructions", limit, 1)
-    text = program.listing() if hasattr(program, "listing") else program
-    if not isinstance(text, str):
+    instructions = program.instructions() if hasattr(program, "instructions") else []
+    if not instructions:
+        if isinstance(program, (str, _core.Program)):
+            raise ValueError(
+                "program is empty, or no more than a text: draw what f.program(...) returned itself"
+            )
         raise TypeError(
             "program must be what f.program(...) of a compiled function returns, "
             f"not {type(program).__name__!r}"
         )
-    instructions = _INSTRUCTION.findall(text)
-    returned = _RETURN.findall(text)
-    if not instructions or not returned:
-        raise ValueError("program is no listing of a program: print(f.program(...)) shows one")
     if len(instructions) > limit:
         raise ValueError(
             f"the program has {len(instructions):,} instructions, and max_instructions is "
             f"{limit:,}: draw a program of a smaller shape, or set max_instructions higher"
         )
-    results = set(_VALUE.findall(returned[-1]))
+    results = set(program.outputs)
     lines = []
-    for value, op, operands in instructions:
-        lines.append(_box(value, op, operands, value in results))
-        lines += [f"v{x} -> v{value}" for x in dict.fromkeys(_VALUE.findall(operands))]
+    for value, instruction in enumerate(instructions):
+        lines.append(_box(value, instruction, value in results))
+        lines += [f"v{x} -> v{value}" for x in dict.fromkeys(instruction.operands)]
     return lines
 
 
-def _box(value: str, op: str, operands: str, result: bool) -> str:
-    """Instruction `value`: its op, with its number where it has one (input 0), and its name."""
-    own = "" if _VALUE.search(operands) else f" {operands}".rstrip()
+def _box(value: int, instruction: _core.Instruction, result: bool) -> str:
+    """An instruction: its op, with its position where it has one (input 0), and its value."""
+    op, _, position, number = instruction
+    name = repr(number) if op == "number" else op if position is None else f"{op} {position}"
     attributes = {"shape": "box", "style": '"rounded,filled"'}
     attributes["fillcolor"] = f'"{_COLOURS.get(op, "white")}"'
     if result:
         attributes["peripheries"] = "2"
-    return dot_language.node(f"v{value}", dot_language.plain(f"{op}{own}\nv{value}"), **attributes)
+    return dot_language.node(f"v{value}", dot_language.plain(f"{name}\nv{value}"), **attributes)

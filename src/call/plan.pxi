@@ -11,6 +11,27 @@ from plan.step cimport (MF_NO_SLOT, MF_N_STEP_KINDS, MF_STEP_CHAIN, MF_STEP_DETA
 from plan.verify cimport mf_mark_given, mf_plan_fault
 from run.executor cimport mf_workspace_doubles
 
+cdef tuple STEP_KINDS = ("lanes", "detach", "dot", "matrix", "inner", "gather", "chain", "take",
+                         "extreme")
+
+PlanStep = namedtuple("PlanStep", "kind op results operands sizes lanes gradient deferred",
+                      module="micrograd_fast._core")
+PlanStep.__doc__ = """A step of a Plan. A slot is a row (number >= 0) or a uniform number
+(~number, so < 0).
+
+kind: "lanes" (equal ops side by side), "detach", "dot", "matrix", "inner" (a dot of uniform numbers
+    side by side), "gather" (copies), "chain" (ops each of which takes the result of the one
+    before), "take" or "extreme".
+op: of kinds "lanes", "chain" and "extreme", as Program has it; of others None.
+results: the slots that it fills, a range.
+operands: slots by what they are for, a range where they lie side by side: "x" and "y"; "w", "x"
+    and "bias"; "choices" and "index". Of a matrix the first row of "w" and the first vector "x".
+sizes: "count" of results (of a matrix: for each vector), "products" of a dot, "choices"; of a matrix
+    "rows", "columns", "vectors", and the distances "w_row", "w_col", "x_step" between them.
+lanes: whether it runs for every sample; if not, once a call.
+gradient: whether gradient goes through it.
+deferred: whether the gradient of its weights is put off to backward()."""
+
 
 cdef class Plan:
     """What compile() runs. kinds: per input of the program, one of 'lane' (a column of an array),
@@ -66,6 +87,15 @@ cdef class Plan:
         """Test hook: all that the executor knows, as plain data that _plan_fault takes."""
         return plan_parts(&self.plan)
 
+    def steps(self) -> list:
+        """The plan as data: a PlanStep for each line of the listing, in order."""
+        if not self.valid:   # its args may be anything
+            return []
+        return [step_data(&self.plan, k, self.is_deferred(k)) for k in range(self.plan.n_steps)]
+
+    cdef bint is_deferred(self, int32_t k):
+        return self.deferral is not None and self.deferral.marks[k]
+
     def listing(self) -> str:
         """A line a step: the slots that it fills, r0 a row, u0 a uniform number, and from what."""
         cdef int32_t k
@@ -73,7 +103,7 @@ cdef class Plan:
 
     cdef str line(self, int32_t k):
         text = step_line(&self.plan.steps[k])
-        if self.deferral is not None and self.deferral.marks[k]:
+        if self.is_deferred(k):
             text += ", gradient put off"
         return text
 
@@ -119,6 +149,79 @@ def separate_dots(Program program not None, list kinds not None) -> Program:
     mf_arena_free(&memory)
     made.check_memory()
     return made if mixed else program
+
+
+# ---- steps as data ----
+
+
+cdef object slots(int32_t slot, int64_t count=1, int64_t move=1):
+    """A range of slots, which runs down where they are uniform numbers."""
+    cdef int64_t step = move if slot >= 0 else -move
+    if move == 0:
+        return range(slot, slot + 1)
+    return range(slot, slot + count * step, step)
+
+
+cdef dict weighted(object w, object x, object bias):
+    return {"w": w, "x": x} if bias is None else {"w": w, "x": x, "bias": bias}
+
+
+cdef dict step_operands(const mf_plan *p, const mf_step *s):
+    cdef const int32_t *args = p.args
+    if s.kind == MF_STEP_DOT:
+        pairs = integers(args + s.dot.args, 2 * (s.dot.n_rows + s.dot.n_pairs))
+        bias = slots(s.dot.bias) if s.dot.bias != MF_NO_SLOT else None
+        return weighted(pairs[::2], pairs[1::2], bias)
+    if s.kind == MF_STEP_MATRIX:
+        bias = (slots(s.matrix.bias, s.count, s.matrix.bias_move)
+                if s.matrix.bias != MF_NO_SLOT else None)
+        return weighted(slots(~s.matrix.w, s.matrix.n, s.matrix.w_col),
+                        slots(s.matrix.x, s.matrix.n), bias)
+    if s.kind == MF_STEP_INNER:
+        bias = slots(s.inner.bias) if s.inner.bias != MF_NO_SLOT else None
+        return weighted(slots(~s.inner.w, s.inner.n, s.inner.w_move),
+                        slots(s.inner.x, s.inner.n), bias)
+    if s.kind == MF_STEP_GATHER:
+        return {"x": integers(args + s.gather.args, s.count)}
+    if s.kind == MF_STEP_CHAIN:
+        return {"x": slots(s.chain.x), "y": integers(args + s.chain.args, s.count)}
+    if s.kind == MF_STEP_TAKE:
+        return {"choices": integers(args + s.take.args, s.take.n), "index": slots(s.take.index)}
+    if s.kind == MF_STEP_EXTREME:
+        return {"choices": integers(args + s.extreme.args, s.extreme.n)}
+    x = slots(s.lanes.x, s.count, s.lanes.x_move)
+    if s.lanes.y == MF_NO_SLOT:
+        return {"x": x}
+    return {"x": x, "y": slots(s.lanes.y, s.count, s.lanes.y_move)}
+
+
+cdef dict step_sizes(const mf_step *s):
+    if s.kind == MF_STEP_DOT:
+        return {"count": s.count, "products": s.dot.n_rows + s.dot.n_pairs}
+    if s.kind == MF_STEP_MATRIX:
+        return {"count": s.count, "rows": s.count, "columns": s.matrix.n,
+                "vectors": s.matrix.n_vectors, "w_row": s.matrix.w_row, "w_col": s.matrix.w_col,
+                "x_step": s.matrix.x_step}
+    if s.kind == MF_STEP_INNER:
+        return {"count": s.count, "products": s.inner.n}
+    if s.kind == MF_STEP_TAKE:
+        return {"count": s.count, "choices": s.take.n}
+    if s.kind == MF_STEP_EXTREME:
+        return {"count": s.count, "choices": s.extreme.n}
+    return {"count": s.count}
+
+
+cdef object step_data(const mf_plan *p, int32_t k, bint deferred):
+    cdef const mf_step *s = &p.steps[k]
+    op = None
+    if s.kind == MF_STEP_LANES:
+        op = program_op_name(s.lanes.op)
+    elif s.kind == MF_STEP_CHAIN:
+        op = program_op_name(s.chain.op)
+    elif s.kind == MF_STEP_EXTREME:
+        op = program_op_name(s.extreme.op)
+    return PlanStep(STEP_KINDS[s.kind], op, slots(s.z, mf_n_results(s)), step_operands(p, s),
+                    step_sizes(s), k >= p.n_uniform_steps, bool(s.wants_gradient), deferred)
 
 
 # ---- listings ----
@@ -167,14 +270,6 @@ cdef str step_text(const mf_step *s):
 
 
 # ---- for tests: plans as plain data ----
-
-
-cdef tuple STEP_KINDS = ("lanes", "detach", "dot", "matrix", "inner", "gather", "chain", "take",
-                         "extreme")
-
-
-cdef list integers(const int32_t *items, int32_t n):
-    return [items[k] for k in range(n)]
 
 
 cdef dict step_fields(const mf_step *s):
@@ -228,14 +323,14 @@ cdef dict plan_parts(const mf_plan *p):
                    "z": p.steps[k].z, "wants_gradient": p.steps[k].wants_gradient,
                    **step_fields(&p.steps[k])} for k in range(p.n_steps)],
         "n_uniform_steps": p.n_uniform_steps,
-        "args": integers(p.args, p.n_args),
+        "args": list(integers(p.args, p.n_args)),
         "row_wants": [p.row_wants[k] for k in range(p.n_rows)],
         "uniform_wants": [p.uniform_wants[k] for k in range(p.n_uniforms)],
         "given": list(slots[p.n_rows:]),
         "wanted_rows": [p.wanted_rows[k] for k in range(p.n_wanted_rows)],
         "summed_uniforms": [p.summed_uniforms[k] for k in range(p.n_summed_uniforms)],
         "n_columns": p.n_columns,
-        "outputs": integers(p.outputs, p.n_outputs),
+        "outputs": list(integers(p.outputs, p.n_outputs)),
         "tile": p.tile,
         "scratch": p.scratch,
     }

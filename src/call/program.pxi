@@ -1,5 +1,7 @@
 # Programs and passes as Python objects. What they are, and do, stands in program/.
 
+from collections import namedtuple
+
 from base.eval cimport (MF_CAPTURED, MF_DETACH, MF_DOT, MF_INPUT, MF_LARGEST, MF_NUMBER, MF_N_OPS,
                         MF_SMALLEST, MF_TAKE, mf_ops)
 from base.array cimport mf_ints_add
@@ -12,6 +14,17 @@ from program.program cimport (MF_NO_VALUE, MF_PROGRAM_INSTRUCTION, MF_PROGRAM_NO
 cdef dict PROGRAM_ONLY = {MF_INPUT: "input", MF_CAPTURED: "captured", MF_NUMBER: "number",
                           MF_DOT: "dot", MF_TAKE: "take", MF_DETACH: "detach",
                           MF_LARGEST: "largest", MF_SMALLEST: "smallest"}
+
+Instruction = namedtuple("Instruction", "op operands position number", defaults=((), None, None),
+                         module="micrograd_fast._core")
+Instruction.__doc__ = """An instruction of a Program, which computes one value.
+
+op: "input", "captured", "number", "dot", "take", "detach", "largest", "smallest" or a row of OPS.
+operands: values by number, that is by the place of the instruction that computes them. Of a dot:
+    its bias, if there is one (their number is odd then), and its products two by two. Of a take:
+    what it chooses from, then the index.
+position: which input, or which of the captured Values; else None.
+number: of a "number"; else None."""
 
 
 cdef str program_op_name(int32_t op):
@@ -96,22 +109,45 @@ cdef class Program:
         lines.append("return " + ", ".join([f"v{v}" for v in self.outputs]))
         return "\n".join(lines)
 
-    cdef str line(self, int32_t k):
+    def instructions(self) -> list:
+        """The program as data: an Instruction for each value, in order."""
+        return [self.instruction(k) for k in range(self.p.code.n)]
+
+    cdef object instruction(self, int32_t k):
         cdef mf_instruction i = self.p.code.items[k]
         cdef const int32_t *args = self.p.args.items
-        cdef int32_t j
         name = program_op_name(i.op)
         if i.op == MF_NUMBER:
-            return f"v{k} = {self.p.numbers.items[i.x]!r}"
+            return Instruction(name, number=self.p.numbers.items[i.x])
         if i.op == MF_INPUT or i.op == MF_CAPTURED:
-            return f"v{k} = {name} {i.x}"
-        if i.op == MF_TAKE or i.op == MF_LARGEST or i.op == MF_SMALLEST:
-            choices = " ".join([f"v{args[i.x + j]}" for j in range(i.n)])
-            return f"v{k} = {name} [{choices}]" + (f" v{i.y}" if i.op == MF_TAKE else "")
+            return Instruction(name, position=i.x)
+        if i.op == MF_TAKE:
+            return Instruction(name, integers(args + i.x, i.n) + (i.y,))
+        if i.op == MF_LARGEST or i.op == MF_SMALLEST:
+            return Instruction(name, integers(args + i.x, i.n))
         if i.op == MF_DOT:
-            terms = [f"v{args[i.x + 2 * j]}*v{args[i.x + 2 * j + 1]}" for j in range(i.n)]
-            return f"v{k} = dot " + " + ".join(([f"v{i.y}"] if i.y >= 0 else []) + terms)
-        return f"v{k} = {name} v{i.x}" + (f" v{i.y}" if mf_has_y(i.op) else "")
+            return Instruction(name, integers(&i.y, i.y >= 0) + integers(args + i.x, 2 * i.n))
+        return Instruction(name, integers(&i.x, 1) + integers(&i.y, mf_has_y(i.op)))
+
+    cdef str line(self, int32_t k):
+        i = self.instruction(k)
+        names = [f"v{x}" for x in i.operands]
+        n = len(names)
+        if i.op == "number":
+            return f"v{k} = {i.number!r}"
+        if i.position is not None:
+            text = str(i.position)
+        elif i.op == "take":
+            text = f"[{' '.join(names[:n - 1])}] {names[n - 1]}"
+        elif i.op == "largest" or i.op == "smallest":
+            text = f"[{' '.join(names)}]"
+        elif i.op == "dot":
+            first = n % 2   # of the products: behind the bias
+            terms = [f"{w}*{x}" for w, x in zip(names[first::2], names[first + 1::2])]
+            text = " + ".join(names[:first] + terms)
+        else:
+            text = " ".join(names)
+        return f"v{k} = {i.op} {text}"
 
     def verify(self) -> None:
         """Raises ValueError where the program is not one that the executor may run."""
@@ -132,6 +168,10 @@ cdef class Program:
             bytes_at(p.args.items, p.args.n * sizeof(int32_t)),
             bytes_at(p.numbers.items, p.numbers.n * sizeof(double)),
         )
+
+
+cdef tuple integers(const int32_t *items, int32_t n):
+    return tuple([items[k] for k in range(n)])
 
 
 cdef bytes bytes_at(const void *block, size_t n):

@@ -83,7 +83,7 @@ PLANS = {
 
 
 def op_codes():
-    """Op codes by name, from the steps of plans and their listings."""
+    """Op codes by name, from the steps of plans."""
     found = {}
 
     def every_op(x):
@@ -106,10 +106,9 @@ def op_codes():
     for function in [*FUNCTIONS, every_op]:
         for kind in KINDS:
             plan = plan_of(function, kind)
-            lines = plan.listing().splitlines()
-            for s, line in zip(plan._parts()["steps"], lines, strict=True):
+            for s, step in zip(plan._parts()["steps"], plan.steps(), strict=True):
                 if s["kind"] in ("lanes", "detach", "extreme"):
-                    found[line.split(" = ")[1].split(" ")[0]] = s["op"]
+                    found[step.op or step.kind] = s["op"]
     return found
 
 

@@ -2,8 +2,8 @@
 
 import gc
 import math
+import pickle
 import random
-import re
 import warnings
 
 import numpy as np
@@ -300,10 +300,15 @@ def test_the_program_s_text_says_sizes_counts_and_every_instruction():
     text = f.program(X)
     for what in ("traced", "after passes", "'dot': 5", "'tanh': 1", "rows", "workspace bytes"):
         assert what in text
-    assert len(re.findall(r"^v\d+ = dot", text, re.M)) == 5
-    instructions, steps = text.split("\nsteps:\n")
-    assert instructions.splitlines()[-1].startswith("return v")
-    assert [line.split()[2] for line in steps.splitlines()] == ["matrix", "relu", "dot", "tanh"]
+    instructions, steps = text.instructions(), text.steps()
+    assert [i.op for i in instructions].count("dot") == 5
+    assert instructions[text.outputs[0]].op == "tanh"
+    assert [s.op or s.kind for s in steps] == ["matrix", "relu", "dot", "tanh"]
+    listed, lines = text.split("\nsteps:\n")
+    assert listed.endswith(f"\nreturn v{text.outputs[0]}")
+    assert len(lines.splitlines()) == len(steps)
+    same = pickle.loads(pickle.dumps(text))
+    assert (same, same.instructions(), same.steps()) == (text, instructions, steps)
 
 
 def test_the_workspace_does_not_grow_with_the_batch():

@@ -1,12 +1,11 @@
-"""Traces for tests: functions made programs, and an interpreter of what their listings say.
+"""Traces for tests: functions made programs, and an interpreter of their instructions.
 
-`run` computes a listing with plain Python floats, so every test of values is also one of the
-listing: what a person reads is what the program is.
+`run` computes them with plain Python floats, so every test of values is also one of what
+`instructions()` says. test_program.py rebuilds the listing from them.
 """
 
 import math
 import operator
-import re
 
 import numpy as np
 from references import REFERENCES
@@ -38,37 +37,34 @@ OPS = {
 
 
 def run(program, inputs, captured=()):
-    """The outputs, computed from the listing alone."""
+    """The outputs, computed from the instructions alone."""
     values = []
-    lines = program.listing().splitlines()
-    for k, line in enumerate(lines[:-1]):
-        target, text = line.split(" = ")
-        assert target == f"v{k}"
-        values.append(_compute(text, values, inputs, captured))
-    assert lines[-1].startswith("return ")
-    return [float(values[int(v)]) for v in re.findall(r"v(\d+)", lines[-1])]
+    for instruction in program.instructions():
+        values.append(_compute(instruction, values, inputs, captured))
+    return [float(values[v]) for v in program.outputs]
 
 
-def _compute(text, values, inputs, captured):
-    op, *words = text.split(" ")
-    used = [values[int(v)] for v in re.findall(r"v(\d+)", text)]
+def _compute(instruction, values, inputs, captured):
+    op, operands, position, number = instruction
+    used = [values[v] for v in operands]
+    if op == "number":
+        return np.float64(number)
     if op == "input":
-        return np.float64(inputs[int(words[0])])
+        return np.float64(inputs[position])
     if op == "captured":
-        return np.float64(captured[int(words[0])])
+        return np.float64(captured[position])
     if op in ("largest", "smallest"):
         return (np.max if op == "largest" else np.min)(used)
     if op == "take":
         return used[int(used[-1])]
     if op == "dot":
-        terms = " ".join(words).split(" + ")
-        n_bias = 0 if "*" in terms[0] else 1
+        n_bias = len(used) % 2
         total = used[0] if n_bias else np.float64(0.0)
         with np.errstate(all="ignore"):
             for k in range(n_bias, len(used), 2):
                 total = total + used[k] * used[k + 1]
         return total
-    return OPS[op](*used) if op in OPS else np.float64(text)
+    return OPS[op](*used)
 
 
 def traced(function, n_inputs):
