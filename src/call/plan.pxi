@@ -19,9 +19,9 @@ PlanStep = namedtuple("PlanStep", "kind op results operands sizes lanes gradient
 PlanStep.__doc__ = """A step of a Plan. A slot is a row (number >= 0) or a uniform number
 (~number, so < 0).
 
-kind: "lanes" (equal ops side by side), "detach", "dot", "matrix", "inner" (a dot of uniform numbers
-    side by side), "gather" (copies), "chain" (ops each of which takes the result of the one
-    before), "take" or "extreme".
+kind: "lanes" (equal ops side by side), "detach", "dot", "matrix", "inner" (a dot of uniform
+    numbers side by side), "gather" (copies), "chain" (ops each of which takes the result of the
+    one before), "take" or "extreme".
 op: of kinds "lanes", "chain" and "extreme", as Program has it; of others None.
 results: the slots that it fills, a range.
 operands: slots by what they are for, a range where they lie side by side: "x" and "y"; "w", "x"
