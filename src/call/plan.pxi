@@ -26,8 +26,8 @@ op: of kinds "lanes", "chain" and "extreme", as Program has it; of others None.
 results: the slots that it fills, a range.
 operands: slots by what they are for, a range where they lie side by side: "x" and "y"; "w", "x"
     and "bias"; "choices" and "index". Of a matrix the first row of "w" and the first vector "x".
-sizes: "count" of results (of a matrix: for each vector), "products" of a dot, "choices"; of a matrix
-    "rows", "columns", "vectors", and the distances "w_row", "w_col", "x_step" between them.
+sizes: "count" of results (of a matrix: for each vector), "products" of a dot, "choices"; of a
+    matrix "rows", "columns", "vectors", and the distances "w_row", "w_col", "x_step" between them.
 lanes: whether it runs for every sample; if not, once a call.
 gradient: whether gradient goes through it.
 deferred: whether the gradient of its weights is put off to backward()."""
