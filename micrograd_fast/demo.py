@@ -193,7 +193,7 @@ def moons(engine: str, steps: int, seed: int, plot: bool) -> tuple[Training, Any
 
 
 def compiled_moons(model: nn.MLP, X: Floats, y: Ints) -> Callable[[int], tuple[float, float]]:
-    """The same step with its loss compiled: traced once, replayed over the whole batch."""
+    """Steps of the moons model, the loss compiled: traced once, replayed over the whole batch."""
     alpha = 1e-4
     optimizer = optim.SGD(model.parameters())
     targets = y.astype(float)
@@ -350,7 +350,7 @@ def eager_digits(
 def compiled_digits(
     model: nn.MLP, X: Floats, y: Ints, order: Iterator[list[int]]
 ) -> Callable[[int], tuple[float, float]]:
-    """The same with the loss compiled; the class of a sample is an input that picks its logit."""
+    """Steps over mini-batches, the loss compiled; a class is an input that picks a logit."""
     optimizer = optim.Adam(model.parameters(), lr=DIGITS_LR)
     cross_entropy = compile(lambda x, t: functional.cross_entropy(model(x), t), batch=True)
 

@@ -39,6 +39,10 @@ def _checked(name: str, number: float, low: float = 0.0, below: float = float("i
 class Optimizer:
     """Base of the optimizers: parameters, hyperparameters by name, and per-parameter buffers.
 
+    A subclass names its hyperparameters, which load_state_dict() restores, and its buffers, one
+    float64 a parameter; says in _needed() which buffers its settings ask for, in _check() which
+    settings are valid; and its step() calls the loop of _core.Parameters that does the arithmetic.
+
     params: leaf Values, all different. Raises TypeError for what is no Value or no list,
     ValueError for an empty list, a duplicate or a result of an op; the message gives the position.
     """

@@ -67,8 +67,8 @@ def is_opaque(module: Any) -> bool:
 
 
 def is_opaque_class(kind: type) -> bool:
-    """The same of a class. One that exec() made in a dict without __name__ says that it is in
-    builtins, whose own are no heap types."""
+    """Whether a class is none of the user's. One that exec() made in a dict without __name__ says
+    that it is in builtins, whose own are no heap types."""
     module = getattr(kind, "__module__", None)
     if module == "builtins" and kind.__flags__ & _HEAP_TYPE:
         return False

@@ -13,7 +13,7 @@
  *   lo, hi    a domain of x and y on which the op is smooth: what the tests draw from
  *   doc       the docstring of Value's method; "" where Python has an operator for the op
  *
- * PROGRAM_OP rows are what passes.h restores or fuses in compiled functions; the eager engine builds
+ * PROGRAM_OP rows are what passes.h restores in compiled functions; the eager engine builds
  * them from the other rows. The order of rows means nothing. docs/add-an-op.md says what an op needs
  * beside its row.
  */

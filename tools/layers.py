@@ -18,7 +18,7 @@ from Cython.Compiler.Visitor import TreeVisitor
 
 SRC = Path(__file__).resolve().parent.parent / "src"
 # From the ground up: a folder uses those before it.
-FOLDERS = ("ops.h", "base", "engine", "program", "plan", "run", "native", "call", "train")
+FOLDERS = ("ops.h", "base", "engine", "program", "plan", "run", "call", "train")
 INCLUDED = re.compile(r'^include "([^"]+)"', re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 

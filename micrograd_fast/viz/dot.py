@@ -35,7 +35,7 @@ def plain(text: str) -> str:
 
 
 def in_record(text: str) -> str:
-    """The same within a record, where some characters draw lines."""
+    """Text as a field of a record shows it, where some characters draw lines."""
     return "".join("\\" + c if c in "\\{}|<> " else c for c in _printable(text))
 
 

@@ -36,7 +36,8 @@ def draw_program(
     *,
     max_instructions: int = MAX_INSTRUCTIONS,
 ) -> Digraph:
-    """The same as a graphviz.Digraph: a notebook shows it, `.render("name")` writes a file.
+    """The graph of program_to_dot() as a graphviz.Digraph: a notebook shows it, its render() writes
+    a file.
 
     Raises what program_to_dot() does, and ImportError where the package graphviz is missing.
     """

@@ -16,7 +16,7 @@ enum { MF_ANY = 0, MF_FINITE, MF_CHOICE }; /* what ops.h says of an op's partial
 /* FREE: a record that is no node. CUSTOM: children given by the user, backward in
  * Python. LINK: a hidden pair (child, next) through which a node names more than two children.
  * INPUT, DETACH and TAKE exist only in the graph of a traced function (trace.pxi). LARGEST and
- * SMALLEST: of many children (extremes.h). CALL: a result of a compiled function (call.pxi). */
+ * SMALLEST: of many children (extremes.h). CALL: a result of a compiled function (results.pxi). */
 enum {
     MF_FREE = 0,
     MF_LEAF,

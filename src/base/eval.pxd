@@ -4,7 +4,6 @@
 cdef extern from "base/eval.h" nogil:
     enum:
         MF_OK
-        MF_DOMAIN
         MF_ZERODIV
         MF_OVERFLOW
         MF_UNARY
@@ -25,15 +24,8 @@ cdef extern from "base/eval.h" nogil:
         MF_MUL
         MF_POW
         MF_VPOW
-        MF_SQRT
         MF_ABS
-        MF_MAXIMUM
-        MF_MINIMUM
         MF_N_EAGER_OPS
-        MF_SUB
-        MF_DIV
-        MF_NEG
-        MF_SQUARE
         MF_N_OPS
         MF_NUMBER
         MF_CAPTURED

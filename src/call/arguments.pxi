@@ -32,7 +32,7 @@ cdef class Arguments:
         if self.plan_memory is not None:   # the collector may have taken it away
             self.plan_memory.give_block_back(&self.memory)
         else:
-            free(self.memory.uniforms)
+            free_call_memory(&self.memory)
 
     cdef int begin(self, Plan plan, PlanMemory plan_memory, bint batched,
                    bint differentiable) except -1:

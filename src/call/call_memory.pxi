@@ -52,6 +52,10 @@ cdef void *allot(call_memory *m, const memory_sizes *n) except NULL:
     return block
 
 
+cdef inline void free_call_memory(call_memory *m) noexcept:
+    free(m.uniforms)   # which carve() puts first
+
+
 @cython.internal
 cdef class PlanMemory:
     """What the calls of a plan work in. A block and a workspace that none of them uses right now
@@ -80,7 +84,7 @@ cdef class PlanMemory:
         if self.idle_block is NULL:
             self.idle_block = m.uniforms
         else:
-            free(m.uniforms)
+            free_call_memory(m)
 
     cdef inline bint take_workspace(self, Plan plan, mf_workspace *ws) noexcept:
         """False when memory has run out."""

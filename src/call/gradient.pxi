@@ -27,7 +27,7 @@ cdef class Gradient:
     cdef Specialization specialization
     cdef Arguments arguments
     cdef bint fused             # the call's memory has adjoints, for a seed of one a sample
-    cdef plan_run run           # that made them; open until what it deferred has gone on
+    cdef plan_run run           # which made those adjoints; open while it holds what was deferred
     cdef Dependence dependence  # what its pullbacks go by, from the first one on
 
     def __dealloc__(self):
@@ -86,7 +86,8 @@ cdef class Gradient:
         return self.settled().group_of[output]
 
     cdef Dependence settled(self):
-        """The dependence that all pullbacks of this call go by."""
+        """The dependence as it was when the first pullback was made: operands may get steps later,
+        the groups of outputs must not change."""
         if self.dependence is None:
             self.dependence = self.specialization.depends()
         return self.dependence
@@ -164,7 +165,7 @@ cdef class Gradient:
             if sizes.column_grads:
                 self.seed_upstream(column_grads, NULL, self.n_samples(), walk)
         finally:
-            free(m.uniforms)
+            free_call_memory(&m)
         return 0
 
     cdef int run_seeded(self, Seeds seeds, Walk walk) except -1:
@@ -180,7 +181,7 @@ cdef class Gradient:
             if n:
                 self.run_picked(seeds, m.picked, n, walk)
         finally:
-            free(m.uniforms)
+            free_call_memory(&m)
         return 0
 
     cdef int run_picked(self, Seeds seeds, const Py_ssize_t *picked, Py_ssize_t n,
@@ -208,7 +209,7 @@ cdef class Gradient:
             if arguments.upstream is not None:
                 self.seed_upstream(column_grads, picked, n, walk)
         finally:
-            free(m.uniforms)
+            free_call_memory(&m)
         return 0
 
     cdef int allot_run(self, call_memory *m, memory_sizes *sizes) except -1:
@@ -220,13 +221,13 @@ cdef class Gradient:
         return 0
 
     cdef int run_backward(self, call_memory *m, Py_ssize_t n, const double *seeds,
-                          int32_t seed_step) except -1:
+                          int32_t seed_move) except -1:
         """Runs n samples; the adjoints of the uniforms go to the graph."""
         cdef plan_run run
         memset(&run.job, 0, sizeof(run.job))
         run.job.n_samples = n
         run.job.seeds = seeds
-        run.job.seed_step = seed_step
+        run.job.seed_move = seed_move
         run.job.backward = True
         run.is_open = False
         execute(self.arguments, &run, m)

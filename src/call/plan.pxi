@@ -244,7 +244,7 @@ cdef str step_line(const mf_step *s):
 
 cdef str step_text(const mf_step *s):
     if s.kind == MF_STEP_MATRIX:
-        times = (f", {s.matrix.n_vectors} times by {s.matrix.x_step}"
+        times = (f", {s.matrix.n_vectors} times by {s.matrix.vector_move}"
                  if s.matrix.n_vectors > 1 else "")
         return (f"matrix {s.count}x{s.matrix.n} at u{s.matrix.w} by {s.matrix.w_row}, "
                 f"{s.matrix.w_col} * {slot_text(s.matrix.x, s.matrix.n)}"

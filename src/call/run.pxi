@@ -27,7 +27,7 @@ cdef int first_run(Specialization specialization, Arguments arguments, plan_run 
     run.job.n_samples = arguments.n_samples
     run.job.outputs = outputs
     run.job.seeds = NULL
-    run.job.seed_step = 0
+    run.job.seed_move = 0
     run.job.backward = backward
     run.job.deferred = NULL
     if backward and specialization.deferral is not None and may_defer(arguments):

@@ -1,4 +1,4 @@
-/* The quick look at what a trace read, before each call that replays it (reach.pxi makes the list,
+/* The quick look at what a trace read, before each call that replays it (readable.pxi makes the list,
  * watch.pxi looks again, slowly, where something differs). Pure CPython API; needs the GIL.
  *
  * Pointers to containers are borrowed: what is watched must not live longer for it, nor lie in a
@@ -185,7 +185,7 @@ static void mf_version_drop(const uint64_t *version) {
 
 #endif
 
-/* The same for the __dict__ of an object. CPython 3.13.0 does not tell of attributes that are set
+/* The version of an object's __dict__. CPython 3.13.0 does not tell of attributes that are set
  * where the object keeps them itself (gh-125608). */
 static const uint64_t *mf_version_of_attributes(PyObject *dict) {
 #if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000

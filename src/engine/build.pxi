@@ -27,7 +27,8 @@ cdef bint plain_values(object values, Py_ssize_t n) except -1:
 
 
 cdef bint plain_operands(object values, Py_ssize_t n) except -1:
-    """The same, floats and ints allowed. Raises OverflowError here, before there is any node."""
+    """True if the first n items are Values that C may combine on its own, floats or ints. Raises
+    OverflowError for an int that is too large, before there is any node."""
     cdef PyObject **items = PySequence_Fast_ITEMS(values)
     cdef Py_ssize_t k
     for k in range(n):
@@ -57,7 +58,7 @@ cdef inline int32_t then(int32_t x, int32_t y, int op) noexcept nogil:
 
 
 cdef inline int32_t then_use(int32_t x, int32_t y, int op) noexcept nogil:
-    """The same, takes over y's use too."""
+    """x op y for ops that cannot fail; takes over the caller's uses of x and of y."""
     cdef int32_t id = MF_NONE
     if y >= 0:
         id = then(x, y, op)

@@ -143,7 +143,7 @@ cdef tuple FIXED = ("data", "grad", "_prev", "_backward")
 
 
 def subclassed(cls, **kwargs):
-    """Value.__init_subclass__, see module.pxi."""
+    """Value.__init_subclass__ (value_setup.pxi): FIXED, which C reads, may not be overridden."""
     super(Value, cls).__init_subclass__(**kwargs)
     mf_value_subclassed(<PyTypeObject *>cls)
     check_subclass(cls)

@@ -16,9 +16,7 @@ cdef extern from "engine/node.h" nogil:
         MF_F_HOOK
         MF_F_STASHED
         MF_F_INT_EXP
-        MF_F_ASCENDING
         MF_F_TRACED
-        MF_F_NUMBER
         MF_F_UNFILLED
         MF_F_BYPASSED
         MF_F_ABOVE

@@ -96,7 +96,7 @@ cdef inline object own_result(double z, int32_t x, int32_t y, int op):
 
 
 cdef inline object result_with_number(double z, int32_t x, double number, int op, bint swapped):
-    """The same where one operand is a number: a leaf that no Value stands for."""
+    """A new Value, x op number or number op x (swapped). The number is a leaf without a Value."""
     cdef Value value = blank_value()
     cdef int32_t leaf, id
     if not records():
@@ -142,7 +142,7 @@ cdef inline object binary(Value self, object other, int op):
 
 
 cdef object binary_foreign(Value self, object other, int op, bint swapped):
-    """The same for every other type of operand, on either side."""
+    """self op other, or other op self if swapped, for operands that binary() does not know."""
     cdef double x = store.data[self.id], number, z = 0.0
     cdef int error
     other = unwrapped(other)

@@ -29,7 +29,7 @@ typedef struct { /* nodes in an order (order.h) */
 } mf_order;
 
 typedef struct mf_store mf_store;
-typedef void (*mf_node_event)(mf_store *s, int32_t id); /* may touch no record but through the verbs */
+typedef void (*mf_node_event)(mf_store *s, int32_t id); /* may change records only by functions of this file */
 
 struct mf_store {
     mf_node *nodes;
@@ -268,9 +268,8 @@ static inline void mf_disown(mf_store *s, int32_t id) {
     s->owners[id] = MF_NONE;
 }
 
-/* The Value of a node moves to a new one, which takes its place: flags that are about the Value go
- * with it, and to whoever uses the old node that is plain from then on. The caller's use of the new
- * node is the Value's. */
+/* A Value leaves node `old` for node `id`. The flags that are about the Value (MOVES) go with it; for its
+ * users the old node is plain from then on. The caller's use of `id` becomes the Value's. */
 static inline void mf_owner_moves(mf_store *s, int32_t old, int32_t id) {
     enum { MOVES = MF_F_PRESERVED | MF_F_HOOK };
     s->nodes[id].flags |= s->nodes[old].flags & MOVES;
@@ -302,7 +301,7 @@ MF_SETS(mf_bypass, MF_F_BYPASSED)
 #undef MF_SETS
 #undef MF_CLEARS
 
-/* From now on the node's Value lives as long as the node. Whether other nodes use it already: then
+/* From now on the node's Value lives as long as the node. Returns 1 where other nodes use it already:
  * they and those above them may lack MF_F_ABOVE. */
 static inline int mf_preserve(mf_store *s, int32_t id) {
     s->nodes[id].flags |= MF_F_PRESERVED;

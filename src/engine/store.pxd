@@ -43,7 +43,6 @@ cdef extern from "engine/store.h" nogil:
     bint mf_preserve(mf_store *s, int32_t id)
     void mf_flag_above(mf_store *s)
     void mf_set_hook(mf_store *s, int32_t id)
-    void mf_clear_hook(mf_store *s, int32_t id)
     void mf_stash(mf_store *s, int32_t id)
     void mf_unstash(mf_store *s, int32_t id)
     void mf_mark_traced(mf_store *s, int32_t id)

@@ -9,6 +9,13 @@
 #include "base/hash.h"
 #include "plan/builder.h"
 
+/* What is worth a step of another kind: measured, on either side of these. */
+enum {
+    MIN_MATRIX_WEIGHTS = 8, /* fewer are faster as dots */
+    MIN_GATHERED = 4,       /* dots, and factors of each, for which a copy of their factors pays */
+    MIN_INNER = 4           /* products of a uniform dot over adjacent slots */
+};
+
 typedef struct {
     uint64_t hash; /* of the second factors, and whether the first ones are rows */
     int32_t k;     /* value */
@@ -116,17 +123,17 @@ static inline int mf_dot_wants(const mf_grouping *g, const mf_dot_entry *e) {
     return g->b->facts->wants[e->k];
 }
 
-static int mf_is_parameter(const mf_program *p, int32_t value) {
+static int mf_is_given_number(const mf_program *p, int32_t value) {
     return p->code.items[value].op == MF_CAPTURED || p->code.items[value].op == MF_NUMBER;
 }
 
 /* A uniform factor comes before a row, a parameter or number before what is computed. */
-static void mf_turn_parameters(mf_grouping *g, const mf_dot_entry *e, const mf_instruction *i) {
+static void mf_swap_factors_by_kind(mf_grouping *g, const mf_dot_entry *e, const mf_instruction *i) {
     const mf_program *p = g->b->program;
     const int32_t *factor = p->args.items + i->x;
     int32_t *w = mf_first_factors(g, e), *x = mf_second_factors(g, e);
     for (int32_t j = 0; j < e->n; j++, factor += 2) {
-        if (x[j] < 0 && (w[j] >= 0 || (!mf_is_parameter(p, factor[0]) && mf_is_parameter(p, factor[1]))))
+        if (x[j] < 0 && (w[j] >= 0 || (!mf_is_given_number(p, factor[0]) && mf_is_given_number(p, factor[1]))))
             mf_exchange(&w[j], &x[j]);
     }
 }
@@ -143,7 +150,7 @@ static void mf_add_dot(mf_grouping *g, int32_t k) {
     for (int32_t side = 0; side < 2; side++)
         for (int32_t j = 0; j < i->n; j++)
             mf_ints_add(&g->factors, slots[p->args.items[i->x + 2 * j + side]], failed);
-    mf_turn_parameters(g, &e, i);
+    mf_swap_factors_by_kind(g, &e, i);
     e.hash = mf_hash_slots(mf_second_factors(g, &e), e.n) + (*mf_first_factors(g, &e) >= 0);
     mf_dot_entries_add(&g->entries, e, failed);
 }
@@ -167,7 +174,7 @@ static int32_t mf_occurrences(const mf_hashes *sorted, uint64_t wanted) {
 
 /* Where a dot's first factors are shared by more dots than its second ones, they change places. Lanes'
  * dots stay: their first factors are the uniform ones. */
-static void mf_turn_shared(mf_grouping *g) {
+static void mf_swap_factors_by_sharing(mf_grouping *g) {
     int *failed = &g->b->memory->failed;
     g->hashes.n = 0;
     for (int32_t k = 0; k < g->entries.n; k++) {
@@ -235,7 +242,7 @@ static int32_t mf_n_regular(const mf_grouping *g, const mf_dot_entry *e, int32_t
 }
 
 static int mf_is_matrix(const mf_grouping *g, const mf_dot_entry *e, int32_t n) {
-    return n > 1 && (int64_t)n * e->n >= 8 && *mf_first_factors(g, e) < 0 &&
+    return n > 1 && (int64_t)n * e->n >= MIN_MATRIX_WEIGHTS && *mf_first_factors(g, e) < 0 &&
            mf_regular(mf_second_factors(g, e), e->n) == 1 && mf_n_regular(g, e, n) == n;
 }
 
@@ -274,7 +281,7 @@ static void mf_gather_inputs(mf_grouping *g) {
         const mf_dot_entry *e = g->entries.items + group->start;
         int32_t *x = mf_second_factors(g, e);
         int wants = 0;
-        if (group->n < 4 || e->n < 4 || group->w >= 0 || mf_regular(x, e->n) == 1) continue;
+        if (group->n < MIN_GATHERED || e->n < MIN_GATHERED || group->w >= 0 || mf_regular(x, e->n) == 1) continue;
         for (int32_t m = 0; m < group->n; m++) wants |= mf_dot_wants(g, e + m);
         mf_gather(g->b, x, e->n, g->b->facts->row[e->k], wants);
         group->x = x[0];
@@ -293,7 +300,7 @@ static void mf_note_wants(const mf_grouping *g, const mf_dot_entry *e, uint8_t *
 
 /* One step for the same matrix times n_vectors vectors: the groups from this one on. */
 static void mf_place_matrix(mf_grouping *g, const mf_dot_group *group, int32_t n_vectors,
-                            int32_t x_step) {
+                            int32_t vector_move) {
     const mf_dot_entry *e = g->entries.items + group->start;
     const int32_t *w = mf_first_factors(g, e);
     mf_step step = {.kind = MF_STEP_MATRIX, .count = group->n};
@@ -306,7 +313,7 @@ static void mf_place_matrix(mf_grouping *g, const mf_dot_group *group, int32_t n
     matrix->bias = e->bias;
     matrix->bias_move = mf_distance(e->bias, e[1].bias);
     matrix->n_vectors = n_vectors;
-    matrix->x_step = x_step;
+    matrix->vector_move = vector_move;
     for (int32_t v = 0; v < n_vectors; v++)
         for (int32_t m = 0; m < group->n; m++) {
             const mf_dot_entry *dot = g->entries.items + group[v].start + m;
@@ -348,7 +355,7 @@ static mf_step mf_dot_of(const mf_grouping *g, const mf_dot_entry *e) {
 static void mf_place_dot(mf_grouping *g, const mf_dot_entry *e) {
     const int row = g->b->facts->row[e->k];
     const int32_t w_move = mf_regular(mf_first_factors(g, e), e->n);
-    const int is_inner = !row && e->n >= 4 && (w_move == 0 || w_move == 1) &&
+    const int is_inner = !row && e->n >= MIN_INNER && (w_move == 0 || w_move == 1) &&
                          mf_regular(mf_second_factors(g, e), e->n) == 1;
     mf_step step = is_inner ? mf_inner_of(g, e, w_move) : mf_dot_of(g, e);
     step.wants_gradient = (uint8_t)mf_dot_wants(g, e);
@@ -367,8 +374,9 @@ static void mf_place_group(mf_grouping *g, mf_dot_group group) {
     const mf_dot_entry *e = g->entries.items + group.start;
     const int32_t end = group.start + group.n;
     int32_t n_parts = 0;
-    if (group.n >= 4 && e->n >= 4 && g->b->facts->row[e->k] && *mf_first_factors(g, e) < 0)
+    if (group.n >= MIN_GATHERED && e->n >= MIN_GATHERED && g->b->facts->row[e->k] && *mf_first_factors(g, e) < 0)
         for (int32_t k = 0; k < group.n; n_parts++) k += mf_n_regular(g, e + k, group.n - k);
+    /* parts of fewer than four rows on average */
     if (n_parts * 4 > group.n) mf_gather_rows(g, e, group.n);
     while (group.start < end && !mf_builder_failed(g->b)) {
         e = g->entries.items + group.start;
@@ -387,7 +395,7 @@ static void mf_place_group(mf_grouping *g, mf_dot_group group) {
 static int32_t mf_place_groups(mf_grouping *g, int32_t k) {
     const mf_dot_group *group = &g->groups.items[k];
     const mf_dot_entry *e = g->entries.items + group->start;
-    int32_t n_vectors = 1, x_step = 0;
+    int32_t n_vectors = 1, vector_move = 0;
     if (g->b->facts->row[e->k] || !mf_is_matrix(g, e, group->n)) {
         mf_place_group(g, *group);
         return 1;
@@ -395,17 +403,17 @@ static int32_t mf_place_groups(mf_grouping *g, int32_t k) {
     for (; k + n_vectors < g->groups.n; n_vectors++) {
         const mf_dot_group *last = group + n_vectors - 1, *next = group + n_vectors;
         if (!mf_same_matrix(g, group, next)) break;
-        if (n_vectors == 1) x_step = mf_distance(last->x, next->x);
-        if (x_step < e->n || mf_distance(last->x, next->x) != x_step) break;
+        if (n_vectors == 1) vector_move = mf_distance(last->x, next->x);
+        if (vector_move < e->n || mf_distance(last->x, next->x) != vector_move) break;
     }
-    mf_place_matrix(g, group, n_vectors, x_step);
+    mf_place_matrix(g, group, n_vectors, vector_move);
     return n_vectors;
 }
 
 /* Makes the steps of all dots that were added. */
 static void mf_place_dots(mf_grouping *g) {
     if (g->entries.n == 0) return;
-    if (!mf_builder_failed(g->b)) mf_turn_shared(g);
+    if (!mf_builder_failed(g->b)) mf_swap_factors_by_sharing(g);
     if (!mf_builder_failed(g->b)) mf_find_groups(g);
     if (!mf_builder_failed(g->b)) mf_gather_inputs(g);
     if (mf_builder_failed(g->b)) return;

@@ -9,7 +9,8 @@
 
 typedef struct { /* an instruction of a level that may share a step with others */
     int32_t k;
-    int32_t key;  /* op, whether it has a backward step, which operands want a gradient */
+    int32_t key;  /* from the highest bits down: op, whether it has a backward step, whether x wants a
+                   * gradient, whether y does */
     int32_t x, y; /* slots of operands */
 } mf_candidate;
 
@@ -83,9 +84,9 @@ static mf_candidate mf_candidate_of(const mf_builder *b, int32_t k) {
     return c;
 }
 
-/* Where the run of candidates ends that can be one step: each operand advances by a slot from one to
+/* Where the stretch of candidates ends that can be one step: each operand advances by a slot from one to
  * the next, or stays; one of them advances. */
-static int32_t mf_run_end(const mf_candidate *c, int32_t start, int32_t n) {
+static int32_t mf_stretch_end(const mf_candidate *c, int32_t start, int32_t n) {
     if (start + 1 == n) return n;
     const int32_t x_move = mf_distance(c[start].x, c[start + 1].x);
     const int32_t y_move = mf_distance(c[start].y, c[start + 1].y);
@@ -99,7 +100,7 @@ static int32_t mf_run_end(const mf_candidate *c, int32_t start, int32_t n) {
 }
 
 /* One step for `count` equal ops. */
-static void mf_place_run(mf_builder *b, const mf_candidate *c, int32_t count) {
+static void mf_place_stretch(mf_builder *b, const mf_candidate *c, int32_t count) {
     const int row = b->facts->row[c->k], has_y = c->y != MF_NO_SLOT;
     const int32_t op = b->program->code.items[c->k].op;
     mf_step step = {.kind = op == MF_DETACH ? MF_STEP_DETACH : MF_STEP_LANES, .count = count};
@@ -120,8 +121,8 @@ static void mf_place_run(mf_builder *b, const mf_candidate *c, int32_t count) {
 static void mf_place_runs(mf_builder *b, mf_candidates *c) {
     mf_sort(c->items, c->n, sizeof *c->items, mf_compare_candidates);
     for (int32_t start = 0, end; start < c->n; start = end) {
-        end = mf_run_end(c->items, start, c->n);
-        mf_place_run(b, c->items + start, end - start);
+        end = mf_stretch_end(c->items, start, c->n);
+        mf_place_stretch(b, c->items + start, end - start);
     }
     c->n = 0;
 }
@@ -165,7 +166,7 @@ static void mf_place_choice(mf_builder *b, int32_t k) {
 
 /* ---- all of a program ---- */
 
-/* What the levels are placed with. */
+/* Working memory of mf_place_level, reused from level to level. */
 typedef struct {
     mf_builder *b;
     mf_candidates candidates;

@@ -26,6 +26,9 @@ typedef enum {
     MF_STEP_EXTREME, /* the largest or smallest of several slots */
     MF_N_STEP_KINDS
 } mf_step_kind;
+/* A new kind is also: its struct below, in step.pxd too; who makes it (layout.h, grouping.h); four
+ * switches in run/replay.h; mf_visit_operands and mf_step_fits in verify.h; its text and data in
+ * call/plan.pxi, in this order; what it reads in tests/helpers/plan_model.py. */
 
 typedef struct {
     int32_t op;
@@ -45,7 +48,7 @@ typedef struct {
     int32_t w, w_row, w_col; /* uniform number of W[0][0], distances of rows and of columns */
     int32_t x;               /* first of n slots side by side */
     int32_t bias, bias_move;
-    int32_t n_vectors, x_step; /* it is applied to so many, x_step slots apart; z follow one another */
+    int32_t n_vectors, vector_move; /* it is applied to so many, vector_move slots apart; z follow one another */
     uint8_t wants_w, wants_x;  /* whether gradient goes to them */
     uint8_t sole_user;         /* over lanes: nothing else adds to the adjoints of its w */
 } mf_matrix_step;
@@ -152,7 +155,7 @@ static inline int64_t mf_n_results(const mf_step *s) {
 }
 
 /* Rows are this many lanes, or a multiple. The lanes beyond the last sample repeat it, so that
- * whatever is computed there is as harmless; sums leave them out. */
+ * nothing overflows or fails there that does not in a sample; sums leave them out. */
 enum { MF_LANE_BLOCK = 8 };
 
 #endif

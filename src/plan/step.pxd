@@ -4,7 +4,6 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 cdef extern from "plan/step.h" nogil:
     enum:
         MF_NO_SLOT
-        MF_LANE_BLOCK
         MF_STEP_LANES
         MF_STEP_DETACH
         MF_STEP_DOT
@@ -20,7 +19,7 @@ cdef extern from "plan/step.h" nogil:
     ctypedef struct mf_dot_step:
         int32_t bias, args, n_rows, n_pairs
     ctypedef struct mf_matrix_step:
-        int32_t n, w, w_row, w_col, x, bias, bias_move, n_vectors, x_step
+        int32_t n, w, w_row, w_col, x, bias, bias_move, n_vectors, vector_move
         uint8_t wants_w, wants_x, sole_user
     ctypedef struct mf_inner_step:
         int32_t n, w, w_move, x, bias

@@ -95,7 +95,7 @@ static inline int mf_visit_matrix(mf_check *c, int64_t first, int64_t n, int own
     for (int64_t i = m; !found && i < m + rows; i++)
         found = mf_visit_span(c, 0, s->w + i * s->w_row, s->n, s->w_col, 1, visit);
     for (int64_t i = first; !found && i < first + n; i += count)
-        found = mf_visit_slots(c, s->x, i / count * s->x_step, s->n, 1, own, visit);
+        found = mf_visit_slots(c, s->x, i / count * s->vector_move, s->n, 1, own, visit);
     return found;
 }
 
@@ -161,7 +161,8 @@ static inline int mf_visit_operands(mf_check *c, int64_t first, int64_t n, mf_vi
     case MF_STEP_TAKE: /* nor by the index */
         found = mf_visit_unwanted(c, s->take.index, 0, 1, 0, s->take.index < 0 || c->over_lanes, visit);
         return found ? found : mf_visit_args(c, s->take.args, s->take.n, any, visit);
-    default: return mf_visit_args(c, s->extreme.args, s->extreme.n, any, visit);
+    case MF_STEP_EXTREME: return mf_visit_args(c, s->extreme.args, s->extreme.n, any, visit);
+    default: return 1; /* no such kind: mf_step_fits says so first */
     }
 }
 
@@ -209,7 +210,7 @@ static int mf_matrix_fits(const mf_check *c) {
     const mf_matrix_step *s = &c->step->matrix;
     const int32_t count = c->step->count, wider = s->n > count ? s->n : count;
     if (s->n < 1 || s->n_vectors < 1 || (c->over_lanes && s->n_vectors != 1)) return 0;
-    if (s->n_vectors > 1 && s->x_step < s->n) return 0;
+    if (s->n_vectors > 1 && s->vector_move < s->n) return 0;
     if (!(s->w_col == 1 && s->w_row >= s->n) && !(s->w_row == 1 && s->w_col >= count)) return 0;
     if (s->sole_user && (!c->over_lanes || !s->wants_w || !c->step->wants_gradient)) return 0;
     return !c->over_lanes || c->plan->scratch >= (int64_t)wider + MF_LANE_BLOCK;
@@ -319,7 +320,7 @@ static int mf_factors_fit(mf_check *c) {
     for (int64_t m = 0; !w && m < s->count; m++)
         w = mf_any_wants(c, ~matrix->w, m * matrix->w_row, matrix->n, matrix->w_col);
     for (int64_t v = 0; !x && v < matrix->n_vectors; v++)
-        x = mf_any_wants(c, matrix->x, v * matrix->x_step, matrix->n, 1);
+        x = mf_any_wants(c, matrix->x, v * matrix->vector_move, matrix->n, 1);
     return !!matrix->wants_w == w && !!matrix->wants_x == x;
 }
 

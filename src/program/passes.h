@@ -17,7 +17,7 @@ static int mf_is_neutral(int32_t op, double number) {
     return number == 1.0 && (op == MF_MUL || op == MF_POW || op == MF_VPOW);
 }
 
-/* The value of instruction k with less work, or MF_NO_VALUE. */
+/* The new value of instruction i where no op is needed for it, or MF_NO_VALUE. */
 static int32_t mf_folded(mf_rewriting *r, const mf_instruction *i) {
     const int32_t x = r->moved[i->x], y = mf_has_y(i->op) ? r->moved[i->y] : MF_NO_VALUE;
     double a = 0.0, b = 0.0, z = 0.0;

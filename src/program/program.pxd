@@ -8,7 +8,6 @@ cdef extern from "program/program.h" nogil:
         MF_NO_VALUE
         MF_PROGRAM_OK
         MF_PROGRAM_INSTRUCTION
-        MF_PROGRAM_OUTPUT
         MF_PROGRAM_NO_MEMORY
     ctypedef struct mf_instruction:
         int32_t op, x, y, n

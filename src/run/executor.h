@@ -26,7 +26,7 @@ typedef struct {
     const mf_column *columns;
     double *outputs;     /* sample b's output k is outputs[b * n_outputs + k]; NULL: not wanted */
     const double *seeds; /* their adjoints; NULL: one for output 0 of each sample */
-    int32_t seed_step;   /* from a sample's seeds to the next one's: n_outputs, or 0: all alike */
+    int32_t seed_move;   /* from a sample's seeds to the next one's: n_outputs, or 0: all alike */
     int backward;
     const uint8_t *deferred; /* by step: whether it leaves the adjoints of its weights out; or NULL */
 } mf_job;

@@ -6,7 +6,6 @@ from run.kernels cimport mf_kernels
 
 cdef extern from "run/executor.h" nogil:
     enum:
-        MF_REPLAY_OK
         MF_REPLAY_INDEX
     ctypedef struct mf_column:
         const double *data
@@ -24,7 +23,7 @@ cdef extern from "run/executor.h" nogil:
         const mf_column *columns
         double *outputs
         const double *seeds
-        int32_t seed_step
+        int32_t seed_move
         bint backward
         const uint8_t *deferred
     ctypedef struct mf_bad_index:

@@ -175,8 +175,8 @@ static MF_TARGET double MF_ISA(row_sum)(ptrdiff_t n, const double *restrict x) {
     return s;
 }
 
-/* The same where numbers may be infinite, for adjoints x of axpy, y of the others: one that is 0 adds
- * nothing. */
+/* axpy, multiply_add and inner where numbers may be infinite: an adjoint (x of axpy, y of the others)
+ * that is 0 adds nothing. */
 static MF_TARGET void MF_ISA(axpy_reached)(ptrdiff_t n, double w, const double *restrict x,
                                            double *restrict z) {
     MF_LANES { const double p = MF_FMA(w, x[l], z[l]); z[l] = x[l] == 0.0 ? z[l] : p; }

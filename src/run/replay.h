@@ -363,7 +363,8 @@ static void mf_lane_backward(const mf_run *r, const mf_step *s) {
 
 /* ---- a tile, a call ---- */
 
-/* Rows first .. first + n, which are adjacent columns of one array: a transposition. */
+/* Fills the rows of the inputs: columns that are adjacent in one array are transposed together. The
+ * lanes beyond the last sample repeat it. */
 static void mf_load_columns(const mf_run *r) {
     const mf_column *c = r->job->columns;
     const int32_t n_columns = r->plan->n_columns;
@@ -379,7 +380,7 @@ static void mf_load_columns(const mf_run *r) {
     }
 }
 
-/* The same the other way round, for the columns whose gradient is wanted. One column after another took
+/* Adjoints of the input rows, back into the callers' arrays that want them. One column after another took
  * 4 % longer over the value and sensitivities of black_scholes. */
 static void mf_store_column_grads(const mf_run *r) {
     const mf_column *c = r->job->columns;
@@ -401,13 +402,13 @@ static void mf_seed_tile(const mf_run *r) {
         memset(mf_grad_at(r, p->wanted_rows[k].first, 0), 0,
                (size_t)p->wanted_rows[k].n * r->stride * sizeof(double));
     for (int32_t k = 0; k < p->n_outputs; k++) {
-        const ptrdiff_t seed_step = r->job->seed_step;
-        const double *seed = seeds == NULL ? NULL : seeds + r->from * seed_step + k;
+        const ptrdiff_t seed_move = r->job->seed_move;
+        const double *seed = seeds == NULL ? NULL : seeds + r->from * seed_move + k;
         if ((seeds == NULL && k > 0) || !mf_wants(r, p->outputs[k])) continue;
         double *g = mf_grad_at(r, p->outputs[k], 0);
-        const int step = p->outputs[k] >= 0;
+        const int is_row = p->outputs[k] >= 0;
         for (ptrdiff_t l = 0; l < r->n; l++)
-            g[step ? l : 0] += seed == NULL ? 1.0 : seed[l * seed_step];
+            g[is_row ? l : 0] += seed == NULL ? 1.0 : seed[l * seed_move];
     }
 }
 
@@ -431,9 +432,9 @@ static int mf_replay_tile(const mf_run *r) {
     }
     for (int32_t k = 0; r->job->outputs != NULL && k < p->n_outputs; k++) {
         const double *z = mf_at(r, p->outputs[k], 0);
-        const int step = p->outputs[k] >= 0;
+        const int is_row = p->outputs[k] >= 0;
         for (ptrdiff_t l = 0; l < r->n; l++)
-            r->job->outputs[(r->from + l) * p->n_outputs + k] = z[step ? l : 0];
+            r->job->outputs[(r->from + l) * p->n_outputs + k] = z[is_row ? l : 0];
     }
     if (r->job->backward) mf_backward_tile(r);
     return MF_REPLAY_OK;

@@ -67,14 +67,14 @@ static void mf_clear_weights(const mf_run *r, const mf_step *step) {
             r->ws.uniform_grads[s->w + m * s->w_row + j * s->w_col] = 0.0;
 }
 
-/* Whether all factors of a matrix step are finite, by n of its results, x_step apart, that have row 0
+/* Whether all factors of a matrix step are finite, by n of its results, vector_move apart, that have row 0
  * of W in common and m, w_step apart, with one x: of the whole matrix the check took 2 % of moons. */
-static int mf_factors_finite(const mf_run *r, const double *z, ptrdiff_t n, ptrdiff_t x_step,
+static int mf_factors_finite(const mf_run *r, const double *z, ptrdiff_t n, ptrdiff_t vector_move,
                              ptrdiff_t m, ptrdiff_t w_step) {
     double s = 0.0;
     for (ptrdiff_t i = 0; i < m; i++) s += z[i * w_step] * 0.0; /* nan where one is not finite */
-    if (x_step == 1) return s == 0.0 && r->kernels->all_finite(n, z);
-    for (ptrdiff_t l = 0; l < n; l++) s += z[l * x_step] * 0.0;
+    if (vector_move == 1) return s == 0.0 && r->kernels->all_finite(n, z);
+    for (ptrdiff_t l = 0; l < n; l++) s += z[l * vector_move] * 0.0;
     return s == 0.0;
 }
 
@@ -172,11 +172,11 @@ static void mf_uniform_matrix_forward(const mf_run *r, const mf_step *step) {
         for (ptrdiff_t i = 0; i < m; i++)
             z[v * m + i] = s->bias == MF_NO_SLOT ? 0.0 : r->ws.uniforms[~s->bias + i * s->bias_move];
     if (s->w_col != 1) {
-        r->kernels->matrix_add(s->n_vectors, m, n, x, s->x_step, 1, w, s->w_col, z, m);
+        r->kernels->matrix_add(s->n_vectors, m, n, x, s->vector_move, 1, w, s->w_col, z, m);
         return;
     }
     for (int32_t v = 0; v < s->n_vectors; v++)
-        r->kernels->vector_add(m, n, w, s->w_row, x + (ptrdiff_t)v * s->x_step, z + v * m);
+        r->kernels->vector_add(m, n, w, s->w_row, x + (ptrdiff_t)v * s->vector_move, z + v * m);
 }
 
 /* What both products would, one adjoint after the other. */
@@ -184,7 +184,7 @@ static void mf_uniform_matrix_backward_reached(const mf_run *r, const mf_step *s
     const mf_matrix_step *s = &step->matrix;
     const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, step->z, 0);
     double *dw = r->ws.uniform_grads + s->w, *dx = mf_grad_at(r, s->x, 0);
-    for (ptrdiff_t v = 0; v < s->n_vectors; v++, x += s->x_step, dx += s->x_step)
+    for (ptrdiff_t v = 0; v < s->n_vectors; v++, x += s->vector_move, dx += s->vector_move)
         for (ptrdiff_t i = 0; i < step->count; i++, g++)
             for (ptrdiff_t j = 0; *g != 0.0 && j < s->n; j++) {
                 const ptrdiff_t at = i * s->w_row + j * s->w_col;
@@ -198,7 +198,7 @@ static void mf_uniform_matrix_backward(const mf_run *r, const mf_step *step) {
     const mf_kernels *k = r->kernels;
     const double *w = r->ws.uniforms + s->w, *x = mf_at(r, s->x, 0), *g = mf_grad_at(r, step->z, 0);
     double *dw = r->ws.uniform_grads + s->w, *dx = mf_grad_at(r, s->x, 0);
-    const ptrdiff_t m = step->count, n = s->n, n_vectors = s->n_vectors, x_step = s->x_step;
+    const ptrdiff_t m = step->count, n = s->n, n_vectors = s->n_vectors, vector_move = s->vector_move;
     if (r->plan->partly_reached && mf_all_zero(m * n_vectors, g)) return;
     for (ptrdiff_t v = 0; s->bias != MF_NO_SLOT && v < n_vectors; v++)
         for (ptrdiff_t i = 0; i < m; i++)
@@ -208,13 +208,13 @@ static void mf_uniform_matrix_backward(const mf_run *r, const mf_step *step) {
         return;
     }
     if (s->w_col == 1) {
-        if (s->wants_x) k->matrix_add(n_vectors, n, m, g, m, 1, w, s->w_row, dx, x_step);
-        if (s->wants_w) k->matrix_add(m, n, n_vectors, g, 1, m, x, x_step, dw, s->w_row);
+        if (s->wants_x) k->matrix_add(n_vectors, n, m, g, m, 1, w, s->w_row, dx, vector_move);
+        if (s->wants_w) k->matrix_add(m, n, n_vectors, g, 1, m, x, vector_move, dw, s->w_row);
         return;
     }
     for (ptrdiff_t v = 0; s->wants_x && v < n_vectors; v++)
-        k->vector_add(n, m, w, s->w_col, g + v * m, dx + v * x_step);
-    if (s->wants_w) k->matrix_add(n, m, n_vectors, x, 1, x_step, g, m, dw, s->w_col);
+        k->vector_add(n, m, w, s->w_col, g + v * m, dx + v * vector_move);
+    if (s->wants_w) k->matrix_add(n, m, n_vectors, x, 1, vector_move, g, m, dw, s->w_col);
 }
 
 /* One dot over adjacent uniform slots, or with one number for all first factors (a plain sum). */

@@ -166,7 +166,7 @@ class Model:
     def reads_of_matrix(self, s, lanes, i, own, either):
         m, v = i % s["count"], i // s["count"]
         require(s["w"] >= 0 and 0 < s["n"] <= self.n_rows + self.n_uniforms)
-        require(s["n_vectors"] == 1 or (not lanes and s["x_step"] >= s["n"]))
+        require(s["n_vectors"] == 1 or (not lanes and s["vector_move"] >= s["n"]))
         by_rows = s["w_col"] == 1 and s["w_row"] >= s["n"]
         require(by_rows or (s["w_row"] == 1 and s["w_col"] >= s["count"]))
         require(not s["sole_user"] or (lanes and s["wants_w"] and s["wants_gradient"]))
@@ -175,7 +175,7 @@ class Model:
         found = self.bias(s, m, either)
         for j in range(s["n"]):
             found.append((self.at(~s["w"], m * s["w_row"] + j * s["w_col"]), NUMBER, True))
-            found.append((self.at(s["x"], v * s["x_step"] + j), own, True))
+            found.append((self.at(s["x"], v * s["vector_move"] + j), own, True))
         return found
 
     def check_gradients(self, steps):

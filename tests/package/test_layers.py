@@ -64,7 +64,7 @@ def test_every_file_is_in_a_folder_of_the_design(layers):
     files = {
         p.relative_to(SRC) for p in SRC.rglob("*") if p.suffix in {".h", ".pxd", ".pxi", ".pyx"}
     }
-    assert {layers.folder(p.as_posix()) for p in files} <= {*layers.FOLDERS, "_core.pyx"}
+    assert {layers.folder(p.as_posix()) for p in files} == {*layers.FOLDERS, "_core.pyx"}
 
 
 def test_files_use_what_is_included_before_them(layers, uses):

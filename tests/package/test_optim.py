@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from programs import bits
 
-from micrograd_fast import nn
+from micrograd_fast import nn, optim
 from micrograd_fast._core import Parameters
 from micrograd_fast.engine import Value
 from micrograd_fast.optim import SGD, Adam, AdamW, Optimizer
 
 N_STEPS = 50
 START = [0.5, -1.25, 3.0, 0.0, 1e-3]
-OPTIMIZERS = [SGD, Adam, AdamW]
+OPTIMIZERS = [getattr(optim, name) for name in optim.__all__ if name != "Optimizer"]
 
 CONFIGS = [
     (SGD, {}),
