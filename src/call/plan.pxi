@@ -27,7 +27,8 @@ results: the slots that it fills, a range.
 operands: slots by what they are for, a range where they lie side by side: "x" and "y"; "w", "x"
     and "bias"; "choices" and "index". Of a matrix the first row of "w" and the first vector "x".
 sizes: "count" of results (of a matrix: for each vector), "products" of a dot, "choices"; of a
-    matrix "rows", "columns", "vectors", and the distances "w_row", "w_col", "x_step" between them.
+    matrix "rows", "columns", "vectors", and how far they lie apart: "w_row", "w_col",
+    "vector_move".
 lanes: whether it runs for every sample; if not, once a call.
 gradient: whether gradient goes through it.
 deferred: whether the gradient of its weights is put off to backward()."""
@@ -201,7 +202,7 @@ cdef dict step_sizes(const mf_step *s):
     if s.kind == MF_STEP_MATRIX:
         return {"count": s.count, "rows": s.count, "columns": s.matrix.n,
                 "vectors": s.matrix.n_vectors, "w_row": s.matrix.w_row, "w_col": s.matrix.w_col,
-                "x_step": s.matrix.x_step}
+                "vector_move": s.matrix.vector_move}
     if s.kind == MF_STEP_INNER:
         return {"count": s.count, "products": s.inner.n}
     if s.kind == MF_STEP_TAKE:

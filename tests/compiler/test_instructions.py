@@ -77,7 +77,7 @@ def step_line(step):
             f"{sizes['w_row']}, {sizes['w_col']} * {texts['x']}{bias}"
         )
         if sizes["vectors"] > 1:
-            text += f", {sizes['vectors']} times by {sizes['x_step']}"
+            text += f", {sizes['vectors']} times by {sizes['vector_move']}"
     elif step.kind == "inner":
         text = f"inner {texts['w']} * {texts['x']}{bias}"
     elif step.kind == "dot":

@@ -94,7 +94,7 @@ def test_one_matrix_times_several_vectors_is_one_step():
 
     (step,) = plan_of(products, 12).steps()
     assert step.kind == "matrix"
-    assert (step.sizes["vectors"], step.sizes["x_step"]) == (3, 4)
+    assert (step.sizes["vectors"], step.sizes["vector_move"]) == (3, 4)
 
 
 @pytest.mark.parametrize("kinds", ["uniform", "lane"])
