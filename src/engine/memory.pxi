@@ -4,7 +4,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, qsort
-from libc.math cimport NAN
+from libc.math cimport INFINITY, NAN
 from libc.string cimport memcmp, memcpy, memset
 from cpython.object cimport PyObject
 

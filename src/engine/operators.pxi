@@ -315,9 +315,21 @@ cdef object divide_into(Value self, object other):
     if not is_number(other) and not isinstance(other, Value):
         return NotImplemented
     if not overridden(self):
-        reciprocal(store.data[self.id], (store.data[(<Value>other).id] if isinstance(other, Value)
-                                         else as_number(other, "operand")))
+        reciprocal(store.data[self.id], dividend(other))
     return other * self**-1
+
+
+cdef double dividend(object other) except? -1.0:
+    """What the words of an error name. An int that is too large is refused by the product, which
+    comes after the reciprocal, as in micrograd."""
+    cdef double number = INFINITY
+    if isinstance(other, Value):
+        return store.data[(<Value>other).id]
+    try:
+        number = as_number(other, "operand")
+    except OverflowError:
+        pass
+    return number
 
 
 cdef inline int32_t power_node(double z, int32_t x, double exponent, bint is_int) noexcept nogil:

@@ -212,6 +212,8 @@ def test_ops_are_labelled_as_micrograd_labels_them():
         (lambda v: v(1.0) / 5e-324, OverflowError),
         (lambda v: v(1.0) + 10**400, OverflowError),
         (lambda v: 10**400 * v(1.0), OverflowError),
+        (lambda v: 10**400 / v(2.0), OverflowError),
+        (lambda v: 10**400 / v(0.0), ZeroDivisionError),
         (lambda v: v(0.0) ** 0.5, ZeroDivisionError),
         (lambda v: v(-0.0) ** 0.25, ZeroDivisionError),
     ],
