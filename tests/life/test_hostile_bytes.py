@@ -525,7 +525,7 @@ classes = [c for c in vars(_core).values()
 classes += [CompiledFunction]
 
 def blanks():
-    return [c.__new__(c) for c in classes if not issubclass(c, BaseException)]
+    return [c.__new__(c) for c in classes if not issubclass(c, (BaseException, tuple))]
 
 junk = [None, 5, "x", [], (), {}, [5], [Value(1.0)], Value(2.0), bytes(8), array.array("d", [1.0])]
 
