@@ -549,7 +549,7 @@ for name, found in [*vars(_core).items(), ("compiled", CompiledFunction)]:
         getattr(found, "__module__", None) != _core.__name__ or not callable(found)
     ):
         continue
-    if not isinstance(found, type) or issubclass(found, BaseException):
+    if not isinstance(found, type) or issubclass(found, (BaseException, tuple)):
         attempt(found, name)
         continue
     attempt(found, name)
