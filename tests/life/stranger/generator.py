@@ -159,7 +159,7 @@ class Program:
         d = self.draw
         self.derived = True
         d.features["captured: result of an eager op"] += 1
-        name = self.name("q")
+        name = self.name("made")
         i, j = self.reserve(1), self.reserve(1)
         text = d.pick((f"P[{i}] * P[{j}]", f"P[{i}].tanh() + 0.5", f"P[{i}] - P[{j}] * 2"))
         self.lines.append(f"{name} = {text}")

@@ -349,6 +349,20 @@ def _sigmoid_slope(x, z):
     return np.where(near, e / ((1 + e) * (1 + e)), z * (1 - z))
 
 
+def _open_choice(x, name):
+    """Where the side of the kink is not said: the sign of nan for abs, a sum that rounding alone
+    keeps from 0. None: nowhere."""
+    here = np.zeros(x._data.shape, bool) if x.grid or x.leaf else _near_zero(x)
+    if name == "abs":
+        here = here | np.isnan(x._data)
+    return here.any(axis=0, keepdims=True) if here.any() else None
+
+
+def _near_zero(x):
+    with np.errstate(invalid="ignore"):
+        return np.abs(x._data) <= 2.0**-50 * x.mag
+
+
 def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=None):
     """A method of Value for one row of the documentation's table."""
 
@@ -371,12 +385,11 @@ def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=
             return d * 1.000001 if S.rule == name else d
 
         back = _times(slope, chooses)
-        if name == "abs":  # the sign of nan is not said
-            plain = back
+        if chooses:
+            plain, open_here = back, _open_choice(x, name)
 
             def back(node, g):
-                if np.isnan(x._data).any():
-                    node.gopen = np.isnan(x._data).any(axis=0, keepdims=True)
+                node.gopen = open_here
                 return plain(node, g)
 
         out = make(x, z, mag, grid, x.wild, ((x, back),))
