@@ -31,7 +31,7 @@ include "engine/extremes.pxi"     # the largest of many Values, the smallest, as
 include "engine/idmap.pxi"        # a number for each of some nodes
 include "engine/runs.pxi"         # many nodes at once: data read, grads added and cleared
 include "engine/op_rows.pxi"      # the op table for Python
-include "engine/value_setup.pxi"       # the last touches to Value's type
+include "engine/value_setup.pxi"  # the last touches to Value's type
 
 # ---- a compiled function's calls, over the compiler and the executor in C ----
 include "call/program.pxi"        # programs and passes as Python objects
@@ -57,7 +57,7 @@ include "call/batch.pxi"          # the results of a batched call
 include "call/kinds.pxi"          # the kinds of arguments that there are
 include "call/call.pxi"           # a call: arguments, a run, results
 include "call/dispatch.pxi"       # which trace serves a call
-include "call/readable.pxi"          # what a function may read, found
+include "call/readable.pxi"       # what a function may read, found
 
 # ---- what goes over all parameters ----
 include "train/params.pxi"        # zero_grad and optimizer steps

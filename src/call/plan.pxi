@@ -5,13 +5,13 @@ from base.arena cimport mf_arena, mf_arena_free
 from plan.plan cimport (MF_INPUT_IS_ROW, MF_INPUT_WANTS, mf_facts, mf_facts_of, mf_has_mixed_dots,
                         mf_plan_program, mf_plan_result, mf_separate_dots)
 from plan.step cimport (MF_NO_SLOT, MF_N_STEP_KINDS, MF_STEP_CHAIN, MF_STEP_DETACH, MF_STEP_DOT,
-                        MF_STEP_EXTREME, MF_STEP_GATHER, MF_STEP_INNER, MF_STEP_LANES,
+                        MF_STEP_EXTREME, MF_STEP_GATHER, MF_STEP_INNER, MF_STEP_OPS,
                         MF_STEP_MATRIX, MF_STEP_TAKE, mf_n_results, mf_plan, mf_plan_free, mf_range,
                         mf_step)
 from plan.verify cimport mf_mark_given, mf_plan_fault
 from run.executor cimport mf_workspace_doubles
 
-cdef tuple STEP_KINDS = ("lanes", "detach", "dot", "matrix", "inner", "gather", "chain", "take",
+cdef tuple STEP_KINDS = ("ops", "detach", "dot", "matrix", "inner", "gather", "chain", "take",
                          "extreme")
 
 PlanStep = namedtuple("PlanStep", "kind op results operands sizes lanes gradient deferred",
@@ -19,10 +19,10 @@ PlanStep = namedtuple("PlanStep", "kind op results operands sizes lanes gradient
 PlanStep.__doc__ = """A step of a Plan. A slot is a row (number >= 0) or a uniform number
 (~number, so < 0).
 
-kind: "lanes" (equal ops side by side), "detach", "dot", "matrix", "inner" (a dot of uniform
+kind: "ops" (equal ops side by side), "detach", "dot", "matrix", "inner" (a dot of uniform
     numbers side by side), "gather" (copies), "chain" (ops each of which takes the result of the
     one before), "take" or "extreme".
-op: of kinds "lanes", "chain" and "extreme", as Program has it; of others None.
+op: of kinds "ops", "chain" and "extreme", as Program has it; of others None.
 results: the slots that it fills, a range.
 operands: slots by what they are for, a range where they lie side by side: "x" and "y"; "w", "x"
     and "bias"; "choices" and "index". Of a matrix the first row of "w" and the first vector "x".
@@ -190,10 +190,10 @@ cdef dict step_operands(const mf_plan *p, const mf_step *s):
         return {"choices": integers(args + s.take.args, s.take.n), "index": slots(s.take.index)}
     if s.kind == MF_STEP_EXTREME:
         return {"choices": integers(args + s.extreme.args, s.extreme.n)}
-    x = slots(s.lanes.x, s.count, s.lanes.x_move)
-    if s.lanes.y == MF_NO_SLOT:
+    x = slots(s.ops.x, s.count, s.ops.x_move)
+    if s.ops.y == MF_NO_SLOT:
         return {"x": x}
-    return {"x": x, "y": slots(s.lanes.y, s.count, s.lanes.y_move)}
+    return {"x": x, "y": slots(s.ops.y, s.count, s.ops.y_move)}
 
 
 cdef dict step_sizes(const mf_step *s):
@@ -215,8 +215,8 @@ cdef dict step_sizes(const mf_step *s):
 cdef object step_data(const mf_plan *p, int32_t k, bint deferred):
     cdef const mf_step *s = &p.steps[k]
     op = None
-    if s.kind == MF_STEP_LANES:
-        op = program_op_name(s.lanes.op)
+    if s.kind == MF_STEP_OPS:
+        op = program_op_name(s.ops.op)
     elif s.kind == MF_STEP_CHAIN:
         op = program_op_name(s.chain.op)
     elif s.kind == MF_STEP_EXTREME:
@@ -264,10 +264,10 @@ cdef str step_text(const mf_step *s):
         return f"{program_op_name(s.extreme.op)} of {s.extreme.n} slots"
     if s.kind == MF_STEP_GATHER:
         return f"gather of {s.count} slots"
-    text = f"{program_op_name(s.lanes.op)} {slot_text(s.lanes.x, s.count, s.lanes.x_move)}"
-    if s.lanes.y == MF_NO_SLOT:
+    text = f"{program_op_name(s.ops.op)} {slot_text(s.ops.x, s.count, s.ops.x_move)}"
+    if s.ops.y == MF_NO_SLOT:
         return text
-    return f"{text} {slot_text(s.lanes.y, s.count, s.lanes.y_move)}"
+    return f"{text} {slot_text(s.ops.y, s.count, s.ops.y_move)}"
 
 
 # ---- for tests: plans as plain data ----
@@ -275,8 +275,8 @@ cdef str step_text(const mf_step *s):
 
 cdef dict step_fields(const mf_step *s):
     """Those that a step of its kind has."""
-    if s.kind == MF_STEP_LANES or s.kind == MF_STEP_DETACH:
-        return s.lanes
+    if s.kind == MF_STEP_OPS or s.kind == MF_STEP_DETACH:
+        return s.ops
     if s.kind == MF_STEP_DOT:
         return s.dot
     if s.kind == MF_STEP_MATRIX:
@@ -297,8 +297,8 @@ cdef mf_step step_from(dict parts) except *:
     memset(&s, 0, sizeof(s))
     s.kind = STEP_KINDS.index(parts["kind"]) if parts["kind"] in STEP_KINDS else MF_N_STEP_KINDS
     s.count, s.z, s.wants_gradient = parts["count"], parts["z"], parts["wants_gradient"]
-    if s.kind == MF_STEP_LANES or s.kind == MF_STEP_DETACH:
-        s.lanes = parts
+    if s.kind == MF_STEP_OPS or s.kind == MF_STEP_DETACH:
+        s.ops = parts
     elif s.kind == MF_STEP_DOT:
         s.dot = parts
     elif s.kind == MF_STEP_MATRIX:

@@ -3,27 +3,13 @@
 
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport free, qsort
+from libc.stdlib cimport free
 from libc.math cimport INFINITY, NAN
 from libc.string cimport memcmp, memcpy, memset
 from cpython.object cimport PyObject
 
+from base.array cimport mf_sort, mf_with_room
 from base.memory cimport mf_resized
-from engine.node cimport MF_MAX_NODES
-
-cdef extern from *:
-    bint unlikely(bint condition) noexcept nogil   # Cython's own macro
-
-
-cdef void *grown(void *block, int32_t *cap, size_t size) except NULL:
-    """Room for more items; the block stays as it was on MemoryError."""
-    cdef int64_t n = <int64_t>cap[0] * 2 + 16
-    cdef void *larger = mf_resized(block, n, size) if n <= MF_MAX_NODES else NULL
-    if larger is NULL:
-        raise MemoryError("no room for the program")
-    cap[0] = <int32_t>n
-    return larger
-
 
 cdef void *some_memory(uint64_t n, size_t size) except NULL:
     cdef void *block = mf_resized(NULL, n + 1, size)   # malloc(0) may be NULL
@@ -52,8 +38,11 @@ cdef class Block:
         free(self.data)
 
     cdef int32_t add(self, const void *item) except -1:
-        if self.n == self.cap:
-            self.data = <char *>grown(self.data, &self.cap, self.size)
+        cdef int failed = False
+        self.data = <char *>mf_with_room(self.data, &self.cap, <int64_t>self.n + 1, self.size,
+                                         &failed)
+        if failed:
+            raise MemoryError(f"no room for {<int64_t>self.n + 1} items of {self.size} bytes")
         memcpy(self.data + self.n * self.size, item, self.size)
         self.n += 1
         return self.n - 1
@@ -62,5 +51,4 @@ cdef class Block:
         return self.add(&item)
 
     cdef void sort(self, int (*compare)(const void *, const void *) noexcept nogil) noexcept:
-        if self.n > 1:   # an empty block is NULL, which qsort may not be given
-            qsort(self.data, self.n, self.size, compare)
+        mf_sort(self.data, self.n, self.size, compare)

@@ -34,16 +34,6 @@ cdef class IdRuns:
         self.block.add(&run)
         return 0
 
-    cdef void name_nodes(self, int32_t *ids, int32_t n) noexcept:
-        """The node of each of n places, -1 where there is none."""
-        cdef const id_run *run = self.runs()
-        cdef int32_t k, j
-        for k in range(n):
-            ids[k] = -1
-        for k in range(self.block.n):
-            for j in range(run[k].n):
-                ids[run[k].first + j] = run[k].id + j
-
     cdef list pairs(self):
         cdef list found = []
         cdef int32_t k, j

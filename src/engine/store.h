@@ -29,7 +29,8 @@ typedef struct { /* nodes in an order (order.h) */
 } mf_order;
 
 typedef struct mf_store mf_store;
-typedef void (*mf_node_event)(mf_store *s, int32_t id); /* may change records only by functions of this file */
+/* May change records only by functions of this file. */
+typedef void (*mf_node_event)(mf_store *s, int32_t id);
 
 struct mf_store {
     mf_node *nodes;

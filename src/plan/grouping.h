@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "plan/builder.h"
 
-/* What is worth a step of another kind: measured, on either side of these. */
+/* What is worth a step of another kind. */
 enum {
     MIN_MATRIX_WEIGHTS = 8, /* fewer are faster as dots */
     MIN_GATHERED = 4,       /* dots, and factors of each, for which a copy of their factors pays */
@@ -133,7 +133,8 @@ static void mf_swap_factors_by_kind(mf_grouping *g, const mf_dot_entry *e, const
     const int32_t *factor = p->args.items + i->x;
     int32_t *w = mf_first_factors(g, e), *x = mf_second_factors(g, e);
     for (int32_t j = 0; j < e->n; j++, factor += 2) {
-        if (x[j] < 0 && (w[j] >= 0 || (!mf_is_given_number(p, factor[0]) && mf_is_given_number(p, factor[1]))))
+        const int only_second = !mf_is_given_number(p, factor[0]) && mf_is_given_number(p, factor[1]);
+        if (x[j] < 0 && (w[j] >= 0 || only_second))
             mf_exchange(&w[j], &x[j]);
     }
 }
@@ -198,7 +199,8 @@ static void mf_swap_factors_by_sharing(mf_grouping *g) {
 static int mf_same_inputs(const mf_grouping *g, const mf_dot_entry *a, const mf_dot_entry *b) {
     return a->hash == b->hash && a->n == b->n &&
            (*mf_first_factors(g, a) >= 0) == (*mf_first_factors(g, b) >= 0) &&
-           memcmp(mf_second_factors(g, a), mf_second_factors(g, b), (size_t)a->n * sizeof(int32_t)) == 0;
+           memcmp(mf_second_factors(g, a), mf_second_factors(g, b),
+                  (size_t)a->n * sizeof(int32_t)) == 0;
 }
 
 /* Groups of dots over the same inputs, each in the order of its first factors, so that the rows of a
@@ -281,7 +283,8 @@ static void mf_gather_inputs(mf_grouping *g) {
         const mf_dot_entry *e = g->entries.items + group->start;
         int32_t *x = mf_second_factors(g, e);
         int wants = 0;
-        if (group->n < MIN_GATHERED || e->n < MIN_GATHERED || group->w >= 0 || mf_regular(x, e->n) == 1) continue;
+        if (group->n < MIN_GATHERED || e->n < MIN_GATHERED || group->w >= 0) continue;
+        if (mf_regular(x, e->n) == 1) continue;
         for (int32_t m = 0; m < group->n; m++) wants |= mf_dot_wants(g, e + m);
         mf_gather(g->b, x, e->n, g->b->facts->row[e->k], wants);
         group->x = x[0];
@@ -374,7 +377,8 @@ static void mf_place_group(mf_grouping *g, mf_dot_group group) {
     const mf_dot_entry *e = g->entries.items + group.start;
     const int32_t end = group.start + group.n;
     int32_t n_parts = 0;
-    if (group.n >= MIN_GATHERED && e->n >= MIN_GATHERED && g->b->facts->row[e->k] && *mf_first_factors(g, e) < 0)
+    const int over_lanes = g->b->facts->row[e->k] && *mf_first_factors(g, e) < 0;
+    if (group.n >= MIN_GATHERED && e->n >= MIN_GATHERED && over_lanes)
         for (int32_t k = 0; k < group.n; n_parts++) k += mf_n_regular(g, e + k, group.n - k);
     /* parts of fewer than four rows on average */
     if (n_parts * 4 > group.n) mf_gather_rows(g, e, group.n);

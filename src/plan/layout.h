@@ -103,22 +103,22 @@ static int32_t mf_stretch_end(const mf_candidate *c, int32_t start, int32_t n) {
 static void mf_place_stretch(mf_builder *b, const mf_candidate *c, int32_t count) {
     const int row = b->facts->row[c->k], has_y = c->y != MF_NO_SLOT;
     const int32_t op = b->program->code.items[c->k].op;
-    mf_step step = {.kind = op == MF_DETACH ? MF_STEP_DETACH : MF_STEP_LANES, .count = count};
+    mf_step step = {.kind = op == MF_DETACH ? MF_STEP_DETACH : MF_STEP_OPS, .count = count};
     step.wants_gradient = b->facts->wants[c->k];
-    step.lanes = (mf_lanes_step){op, c->x, c->y, 1, 0};
+    step.ops = (mf_ops_step){op, c->x, c->y, 1, 0};
     if (count > 1) {
-        step.lanes.x_move = mf_distance(c->x, c[1].x);
-        step.lanes.y_move = has_y ? mf_distance(c->y, c[1].y) : 0;
-    } else if (has_y) { /* lanes of a single op: rows move, numbers do not */
-        step.lanes.x_move = !row || c->x >= 0;
-        step.lanes.y_move = !row || c->y >= 0;
+        step.ops.x_move = mf_distance(c->x, c[1].x);
+        step.ops.y_move = has_y ? mf_distance(c->y, c[1].y) : 0;
+    } else if (has_y) { /* a single op: rows move, numbers do not */
+        step.ops.x_move = !row || c->x >= 0;
+        step.ops.y_move = !row || c->y >= 0;
     }
     for (int32_t j = 0; j < count; j++) mf_give_slot(b, c[j].k);
     step.z = b->slots[c->k];
     mf_add_step(b, step, row);
 }
 
-static void mf_place_runs(mf_builder *b, mf_candidates *c) {
+static void mf_place_stretches(mf_builder *b, mf_candidates *c) {
     mf_sort(c->items, c->n, sizeof *c->items, mf_compare_candidates);
     for (int32_t start = 0, end; start < c->n; start = end) {
         end = mf_stretch_end(c->items, start, c->n);
@@ -188,7 +188,7 @@ static void mf_place_level(mf_layout *l, const int32_t *members, int32_t n) {
         else
             mf_candidates_add(&l->candidates, mf_candidate_of(b, k), &b->memory->failed);
     }
-    mf_place_runs(b, &l->candidates);
+    mf_place_stretches(b, &l->candidates);
     mf_place_dots(&l->dots);
 }
 

@@ -15,8 +15,8 @@
 #define MF_NO_SLOT INT32_MIN
 
 typedef enum {
-    MF_STEP_LANES,   /* an op of the table */
-    MF_STEP_DETACH,  /* copies of x, which gets no gradient; laid out as lanes */
+    MF_STEP_OPS,   /* an op of the table */
+    MF_STEP_DETACH,  /* copies of x, which gets no gradient; laid out as ops */
     MF_STEP_DOT,     /* bias + w0*x0 + w1*x1 + ... */
     MF_STEP_MATRIX,  /* dots that share their inputs */
     MF_STEP_INNER,   /* a uniform dot over adjacent slots */
@@ -34,7 +34,7 @@ typedef struct {
     int32_t op;
     int32_t x, y;           /* y: MF_NO_SLOT of a unary op */
     int32_t x_move, y_move; /* 0 or 1 */
-} mf_lanes_step;
+} mf_ops_step;
 
 typedef struct {
     int32_t bias;    /* or MF_NO_SLOT, here and below */
@@ -48,7 +48,8 @@ typedef struct {
     int32_t w, w_row, w_col; /* uniform number of W[0][0], distances of rows and of columns */
     int32_t x;               /* first of n slots side by side */
     int32_t bias, bias_move;
-    int32_t n_vectors, vector_move; /* it is applied to so many, vector_move slots apart; z follow one another */
+    int32_t n_vectors, vector_move; /* it is applied to so many, vector_move slots apart; their results
+                                     * follow one another */
     uint8_t wants_w, wants_x;  /* whether gradient goes to them */
     uint8_t sole_user;         /* over lanes: nothing else adds to the adjoints of its w */
 } mf_matrix_step;
@@ -87,7 +88,7 @@ typedef struct {
     int32_t z;
     uint8_t wants_gradient; /* whether anything wanted depends on z */
     union {
-        mf_lanes_step lanes;
+        mf_ops_step ops;
         mf_dot_step dot;
         mf_matrix_step matrix;
         mf_inner_step inner;

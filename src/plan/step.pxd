@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 cdef extern from "plan/step.h" nogil:
     enum:
         MF_NO_SLOT
-        MF_STEP_LANES
+        MF_STEP_OPS
         MF_STEP_DETACH
         MF_STEP_DOT
         MF_STEP_MATRIX
@@ -14,7 +14,7 @@ cdef extern from "plan/step.h" nogil:
         MF_STEP_TAKE
         MF_STEP_EXTREME
         MF_N_STEP_KINDS
-    ctypedef struct mf_lanes_step:
+    ctypedef struct mf_ops_step:
         int32_t op, x, y, x_move, y_move
     ctypedef struct mf_dot_step:
         int32_t bias, args, n_rows, n_pairs
@@ -35,7 +35,7 @@ cdef extern from "plan/step.h" nogil:
     ctypedef struct mf_step:
         int32_t kind, count, z
         uint8_t wants_gradient
-        mf_lanes_step lanes   # these share their memory: the kind says which is there
+        mf_ops_step ops   # these share their memory: the kind says which is there
         mf_dot_step dot
         mf_matrix_step matrix
         mf_inner_step inner

@@ -136,8 +136,8 @@ static inline int mf_visit_chain(mf_check *c, int64_t first, int64_t n, int own,
     return found;
 }
 
-static inline int mf_visit_lanes(mf_check *c, int64_t first, int64_t n, int any, mf_visit *visit) {
-    const mf_lanes_step *s = &c->step->lanes;
+static inline int mf_visit_ops(mf_check *c, int64_t first, int64_t n, int any, mf_visit *visit) {
+    const mf_ops_step *s = &c->step->ops;
     const int found = mf_visit_slots(c, s->x, first * s->x_move, n, s->x_move, any, visit);
     if (found || mf_is_unary(s->op)) return found;
     return mf_visit_slots(c, s->y, first * s->y_move, n, s->y_move, any, visit);
@@ -149,10 +149,10 @@ static inline int mf_visit_operands(mf_check *c, int64_t first, int64_t n, mf_vi
     const int own = c->over_lanes ? MF_ROW : MF_UNIFORM, any = own | MF_UNIFORM;
     int found = 0;
     switch (s->kind) {
-    case MF_STEP_LANES: return mf_visit_lanes(c, first, n, any, visit);
+    case MF_STEP_OPS: return mf_visit_ops(c, first, n, any, visit);
     case MF_STEP_DETACH: /* a row or number, but no gradient */
-        return mf_visit_unwanted(c, s->lanes.x, first * s->lanes.x_move, n, s->lanes.x_move,
-                                 (s->lanes.x >= 0) == c->over_lanes, visit);
+        return mf_visit_unwanted(c, s->ops.x, first * s->ops.x_move, n, s->ops.x_move,
+                                 (s->ops.x >= 0) == c->over_lanes, visit);
     case MF_STEP_DOT: return mf_visit_dot(c, own, any, visit);
     case MF_STEP_MATRIX: return mf_visit_matrix(c, first, n, own, visit);
     case MF_STEP_INNER: return mf_visit_inner(c, own, visit);
@@ -224,8 +224,8 @@ static int mf_op_fits(const mf_check *c, int32_t op, int32_t x, int32_t y) {
 }
 
 /* Of several numbers, the lanes of a uniform step, one operand at least moves. */
-static int mf_lanes_fit(const mf_check *c) {
-    const mf_lanes_step *s = &c->step->lanes;
+static int mf_ops_fits(const mf_check *c) {
+    const mf_ops_step *s = &c->step->ops;
     const int is_detach = c->step->kind == MF_STEP_DETACH;
     if (!is_detach && !mf_op_fits(c, s->op, s->x, s->y)) return 0;
     const int is_unary = is_detach || mf_is_unary(s->op);
@@ -260,8 +260,8 @@ static int mf_extreme_fits(const mf_check *c) {
 static int mf_step_fits(const mf_check *c) {
     const mf_step *s = c->step;
     switch (s->kind) {
-    case MF_STEP_LANES:
-    case MF_STEP_DETACH: return mf_lanes_fit(c);
+    case MF_STEP_OPS:
+    case MF_STEP_DETACH: return mf_ops_fits(c);
     case MF_STEP_DOT: return mf_dot_fits(c);
     case MF_STEP_MATRIX: return mf_matrix_fits(c);
     case MF_STEP_INNER: return mf_inner_fits(c);

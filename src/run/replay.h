@@ -57,7 +57,7 @@ static void mf_lanes_backward(const mf_run *r, int op, int of_y, int xs, int ys,
 /* ---- uniform steps ---- */
 
 static void mf_uniform_op_forward(const mf_run *r, const mf_step *step) {
-    const mf_lanes_step *s = &step->lanes;
+    const mf_ops_step *s = &step->ops;
     const double *x = mf_at(r, s->x, 0), *y = s->y == MF_NO_SLOT ? NULL : mf_at(r, s->y, 0);
     double *z = mf_at(r, step->z, 0);
     if (step->count > 1)
@@ -67,7 +67,7 @@ static void mf_uniform_op_forward(const mf_run *r, const mf_step *step) {
 }
 
 static void mf_uniform_op_backward(const mf_run *r, const mf_step *step) {
-    const mf_lanes_step *s = &step->lanes;
+    const mf_ops_step *s = &step->ops;
     const int has_y = s->y != MF_NO_SLOT, n = step->count;
     const double *x = mf_at(r, s->x, 0), *y = has_y ? mf_at(r, s->y, 0) : NULL;
     const double *z = mf_at(r, step->z, 0), *g = mf_grad_at(r, step->z, 0);
@@ -132,9 +132,9 @@ static int32_t mf_uniform_choice(const mf_run *r, const mf_take_step *s) {
 static int mf_uniform_forward(const mf_run *r, const mf_step *s) {
     double *u = r->ws.uniforms;
     switch (s->kind) {
-    case MF_STEP_LANES: mf_uniform_op_forward(r, s); break;
+    case MF_STEP_OPS: mf_uniform_op_forward(r, s); break;
     case MF_STEP_DETACH:
-        memcpy(u + ~s->z, u + ~s->lanes.x, (size_t)s->count * sizeof(double));
+        memcpy(u + ~s->z, u + ~s->ops.x, (size_t)s->count * sizeof(double));
         break;
     case MF_STEP_DOT: mf_uniform_dot_forward(r, s); break;
     case MF_STEP_MATRIX: mf_uniform_matrix_forward(r, s); break;
@@ -157,7 +157,7 @@ static void mf_uniform_backward(const mf_run *r, const mf_step *s) {
     const double g = d[~s->z];
     if (s->count == 1 && s->kind != MF_STEP_MATRIX && g == 0.0) return;
     switch (s->kind) {
-    case MF_STEP_LANES: mf_uniform_op_backward(r, s); break;
+    case MF_STEP_OPS: mf_uniform_op_backward(r, s); break;
     case MF_STEP_DOT: mf_uniform_dot_backward(r, s); break;
     case MF_STEP_MATRIX: mf_uniform_matrix_backward(r, s); break;
     case MF_STEP_INNER: mf_inner_backward(r, s); break;
@@ -174,12 +174,12 @@ static void mf_uniform_backward(const mf_run *r, const mf_step *s) {
 /* ---- lane steps ---- */
 
 /* Whether adjacent rows are one long row: each operand is rows that move along, or one number. */
-static int mf_is_joined(const mf_lanes_step *s) {
+static int mf_is_joined(const mf_ops_step *s) {
     return s->x_move == (s->x >= 0) && (s->y == MF_NO_SLOT || s->y_move == (s->y >= 0));
 }
 
 static void mf_op_forward(const mf_run *r, const mf_step *step) {
-    const mf_lanes_step *s = &step->lanes;
+    const mf_ops_step *s = &step->ops;
     const int xs = s->x >= 0, ys = s->y >= 0, has_y = s->y != MF_NO_SLOT, joined = mf_is_joined(s);
     const int32_t members = joined ? 1 : step->count;
     const ptrdiff_t n = joined ? step->count * r->stride : r->stride;
@@ -189,7 +189,7 @@ static void mf_op_forward(const mf_run *r, const mf_step *step) {
 }
 
 static void mf_op_backward(const mf_run *r, const mf_step *step) {
-    const mf_lanes_step *s = &step->lanes;
+    const mf_ops_step *s = &step->ops;
     const int xs = s->x >= 0, ys = s->y >= 0, has_y = s->y != MF_NO_SLOT, joined = mf_is_joined(s);
     for (int of_y = 0; of_y < 1 + has_y; of_y++) {
         const int32_t slot = of_y ? s->y : s->x, move = of_y ? s->y_move : s->x_move;
@@ -329,10 +329,10 @@ static void mf_gather_backward(const mf_run *r, const mf_step *s) {
 
 static int mf_lane_forward(const mf_run *r, const mf_step *s) {
     switch (s->kind) {
-    case MF_STEP_LANES: mf_op_forward(r, s); break;
+    case MF_STEP_OPS: mf_op_forward(r, s); break;
     case MF_STEP_DETACH:
         for (int32_t j = 0; j < s->count; j++)
-            mf_start_row(r, s->lanes.x + j * s->lanes.x_move, mf_at(r, s->z, j));
+            mf_start_row(r, s->ops.x + j * s->ops.x_move, mf_at(r, s->z, j));
         break;
     case MF_STEP_DOT: mf_dot_forward(r, s); break;
     case MF_STEP_MATRIX: mf_matrix_forward(r, s); break;
@@ -350,7 +350,7 @@ static void mf_lane_backward(const mf_run *r, const mf_step *s) {
         return;
     }
     switch (s->kind) {
-    case MF_STEP_LANES: mf_op_backward(r, s); break;
+    case MF_STEP_OPS: mf_op_backward(r, s); break;
     case MF_STEP_DOT: mf_dot_backward(r, s); break;
     case MF_STEP_MATRIX: mf_matrix_backward(r, s); break;
     case MF_STEP_GATHER: mf_gather_backward(r, s); break;

@@ -69,7 +69,7 @@ def step_line(step):
     operands, sizes = step.operands, step.sizes
     texts = {name: span(slots) for name, slots in operands.items()}
     bias = f" + {texts['bias']}" if "bias" in texts else ""
-    if step.kind in ("lanes", "detach"):
+    if step.kind in ("ops", "detach"):
         text = " ".join([step.op or "detach", *texts.values()])
     elif step.kind == "matrix":
         text = (
@@ -117,7 +117,7 @@ def test_the_steps_agree_with_the_listing_and_with_what_runs(which):
 
 def test_the_samples_have_steps_of_every_kind():
     kinds = {step.kind for which in SAMPLES for plan in plans(which) for step in plan.steps()}
-    expected = "lanes detach dot matrix inner gather chain take extreme"
+    expected = "ops detach dot matrix inner gather chain take extreme"
     assert kinds == set(expected.split())
 
 

@@ -26,7 +26,7 @@ def plan_of(function, n_inputs, kinds="uniform"):
 
 def steps(plan):
     """What each step is, such as 'matrix' or 'relu'."""
-    return [step.op if step.kind in ("lanes", "extreme") else step.kind for step in plan.steps()]
+    return [step.op if step.kind in ("ops", "extreme") else step.kind for step in plan.steps()]
 
 
 def test_a_layer_is_one_matrix_step_and_one_step_for_its_activations():

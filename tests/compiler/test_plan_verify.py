@@ -107,7 +107,7 @@ def op_codes():
         for kind in KINDS:
             plan = plan_of(function, kind)
             for s, step in zip(plan._parts()["steps"], plan.steps(), strict=True):
-                if s["kind"] in ("lanes", "detach", "extreme"):
+                if s["kind"] in ("ops", "detach", "extreme"):
                     found[step.op or step.kind] = s["op"]
     return found
 

@@ -115,7 +115,7 @@ class Model:
             return []
         return [(self.at(s["bias"], i * s.get("bias_move", 0)), kind, True)]
 
-    def reads_of_lanes(self, s, lanes, i, own, either):
+    def reads_of_ops(self, s, lanes, i, own, either):
         unary = UNARY.get(self.op(s), self.op(s) in ("neg", "square"))
         require(self.op(s) not in ("detach", "largest", "smallest"))
         require(s["x_move"] in (0, 1) and s["y_move"] in (0, 1))
