@@ -8,22 +8,29 @@ cdef object call_results(Specialization specialization, Arguments arguments, bin
     """What the function would return, for arguments that were read."""
     cdef int32_t n_outputs = specialization.plan.plan.n_outputs
     cdef Gradient gradient = None
-    cdef bint fused = grad and n_outputs == 1 and arguments.upstream is None
-    cdef plan_run run
-    cdef plan_run *first = &run
     cdef bytearray outputs
     if grad:
         gradient = Gradient.__new__(Gradient)
         gradient.specialization = specialization
         gradient.arguments = arguments
-        gradient.fused = fused
-        first = &gradient.run
+        gradient.fused = n_outputs == 1 and arguments.upstream is None
     if specialization.batch:
         outputs = PyByteArray_FromStringAndSize(NULL, bytes_of(arguments.n_samples, n_outputs))
-        first_run(specialization, arguments, first, <double *><char *>outputs, fused, NULL)
+        fill_outputs(gradient, specialization, arguments, <double *><char *>outputs)
         return batch_of(gradient, outputs, arguments.n_samples, n_outputs, specialization.rebuild)
-    first_run(specialization, arguments, first, arguments.memory.outputs, fused, NULL)
+    fill_outputs(gradient, specialization, arguments, arguments.memory.outputs)
     return values_of(specialization, arguments, gradient)
+
+
+cdef int fill_outputs(Gradient gradient, Specialization specialization, Arguments arguments,
+                      double *outputs) except -1:
+    """The run of a call, and what of it the gradient keeps; None: nothing."""
+    cdef plan_run run
+    cdef bint fused = gradient is not None and gradient.fused
+    first_run(specialization, arguments, &run, outputs, fused, NULL)
+    if run.is_open:
+        gradient.deferred = deferred_run(&run, arguments.plan_memory)
+    return 0
 
 
 cdef object values_of(Specialization specialization, Arguments arguments, Gradient gradient):

@@ -27,21 +27,8 @@ cdef class Gradient:
     cdef Specialization specialization
     cdef Arguments arguments
     cdef bint fused             # the call's memory has adjoints, for a seed of one a sample
-    cdef plan_run run           # which made those adjoints; open while it holds what was deferred
+    cdef DeferredRun deferred   # the run, where some of them were put off; or None
     cdef Dependence dependence  # what its pullbacks go by, from the first one on
-
-    def __dealloc__(self):
-        if self.run.is_open:
-            self.end_run()
-
-    cdef int end_run(self) noexcept:
-        """The workspace of what was deferred is free."""
-        self.run.is_open = False
-        if self.arguments is not None and self.arguments.plan_memory is not None:
-            self.arguments.plan_memory.give_workspace_back(&self.run.workspace)
-        else:   # the collector has taken it away
-            free_workspace(&self.run.workspace)
-        return 0
 
     cdef inline Py_ssize_t n_samples(self) noexcept:
         return self.arguments.n_samples
@@ -110,23 +97,14 @@ cdef class Gradient:
         cdef double *grads = self.arguments.memory.grads
         if scale == 0.0:   # which reaches nothing, whatever the adjoints are
             return 0
-        if self.run.is_open:
-            self.accumulate(scale, grads, self.specialization.deferral.kept)
-            self.accumulate_deferred(scale)
-            self.end_run()
-            return 0
-        if self.run.job.deferred is not NULL:   # they went on once, and now again
+        if self.deferred is None:
+            return self.accumulate(scale, grads, self.specialization.reads)
+        if not self.deferred.run.is_open:   # they went on once, and now again
             return self.run_alike(&scale, None)
-        return self.accumulate(scale, grads, self.specialization.reads)
-
-    cdef void accumulate_deferred(self, double scale) noexcept:
-        """Adds scale times the adjoints that this run deferred."""
-        cdef Block found = self.specialization.deferral.found
-        cdef const deferred_step *step = <const deferred_step *>found.data
-        cdef int32_t k
-        for k in range(found.n):
-            executor.add_weights(&executor, &self.specialization.plan.plan, &self.run.workspace,
-                                 &self.run.job, step[k].step, scale, store.grad + step[k].node)
+        self.accumulate(scale, grads, self.specialization.deferral.kept)
+        self.deferred.add_weights(self.specialization, scale)
+        self.deferred.end()
+        return 0
 
     # ---- seeds to adjoints ----
 

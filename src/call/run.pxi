@@ -12,6 +12,49 @@ cdef struct plan_run:
     bint is_open   # the workspace has what the job deferred, and is to be given back
 
 
+@cython.internal
+cdef class DeferredRun:
+    """A run that stays open until what it deferred has gone on."""
+    cdef plan_run run
+    cdef PlanMemory plan_memory
+
+    def __dealloc__(self):
+        self.end()
+
+    cdef void add_weights(self, Specialization specialization, double scale) noexcept:
+        """Adds scale times the adjoints that were deferred to the grads of their nodes."""
+        cdef Block found = specialization.deferral.found
+        cdef const deferred_step *step = <const deferred_step *>found.data
+        cdef int32_t k
+        for k in range(found.n):
+            executor.add_weights(&executor, &specialization.plan.plan, &self.run.workspace,
+                                 &self.run.job, step[k].step, scale, store.grad + step[k].node)
+
+    cdef void end(self) noexcept:
+        """The workspace is free."""
+        if not self.run.is_open:
+            return
+        self.run.is_open = False
+        if self.plan_memory is not None:
+            self.plan_memory.give_workspace_back(&self.run.workspace)
+        else:   # the collector has taken it away
+            free_workspace(&self.run.workspace)
+
+
+cdef DeferredRun deferred_run(const plan_run *run, PlanMemory plan_memory):
+    """Keeps an open run; without memory it ends."""
+    cdef mf_workspace workspace = run.workspace
+    cdef DeferredRun kept
+    try:
+        kept = DeferredRun.__new__(DeferredRun)
+    except MemoryError:
+        plan_memory.give_workspace_back(&workspace)
+        raise
+    kept.run = run[0]
+    kept.plan_memory = plan_memory
+    return kept
+
+
 cdef int first_run(Specialization specialization, Arguments arguments, plan_run *run,
                    double *outputs, bint backward, double *column_grads) except -1:
     """The run of a call, in its own memory. It fills outputs, n_samples * n_outputs; with backward,
