@@ -18,13 +18,13 @@ Batch = _core.Batch
 ARRAYS = (_core.ArrayKind, _core.BatchKind)
 
 
-class GradientOf:
-    """Whose gradient a call is asked for."""
+class Wanted:
+    """What a call is wanted for, as in src/call/call.pxi."""
 
-    RESULTS = 0  # backward() of theirs, through the graph
-    ARGUMENT = 1  # the first argument, an array
-    ARRAYS = 2  # all arrays, sample by sample
-    PARAMS = 3  # leaf Values
+    RESULTS = 0  # Values, or a Batch: backward() goes through the graph
+    NUMBERS = 1  # arrays, without a gradient
+    ARRAYS = 2  # the gradient of the first argument; of a batched function that of all arrays
+    PARAMS = 3  # the gradient of leaf Values
 
 
 # ---- reading ----
@@ -34,7 +34,7 @@ class Reader:
     """Reads the arguments of a call: the kind of each, and the argument in the plain form that the
     core reads: a float, a Value, a contiguous float64 array.
 
-    wanted: of GradientOf.
+    wanted: of Wanted.
     """
 
     def __init__(self, batch: bool, wanted: int) -> None:
@@ -46,7 +46,7 @@ class Reader:
     def read_all(self, args: Any, kwargs: Any, function: str) -> tuple[_core.Signature, Any, Any]:
         """(signature, plain arguments, plain ones by their words)"""
         read = [
-            self.read(a, f"argument {k}", k == 0 and self.wanted == GradientOf.ARGUMENT)
+            self.read(a, f"argument {k}", k == 0 and self.wanted == Wanted.ARRAYS)
             for k, a in enumerate(args)
         ]
         named = {w: self.read(kwargs[w], f"argument {w!r}") for w in sorted(kwargs)}
@@ -120,9 +120,9 @@ class Reader:
     def _batch(self, arg: Batch, name: str) -> tuple[_core.Kind, Any]:
         if not self.batch:
             raise TypeError(f"{name} is a Batch, which only a batched function takes")
-        if self.wanted == GradientOf.ARRAYS or not arg._has_graph():
+        if self.wanted in (Wanted.ARRAYS, Wanted.NUMBERS) or not arg._has_graph():
             return self._array(arg.data, name)
-        if self.wanted != GradientOf.RESULTS:
+        if self.wanted == Wanted.PARAMS:
             raise TypeError(
                 f"{name} is a Batch with a graph, which value_and_grad with params does not "
                 "follow: give its data"
@@ -134,7 +134,7 @@ class Reader:
         array = plain_array(arg, name)
         if array.ndim == 0:
             return _core.NumberKind(), float(array)
-        wants = wants or self.wanted == GradientOf.ARRAYS
+        wants = wants or (self.batch and self.wanted == Wanted.ARRAYS)
         shape = array.shape
         if self.batch:
             self._count(len(array), name)
@@ -173,7 +173,7 @@ def plain_array(arg: Any, name: str) -> Any:
     if arg.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {arg.dtype}, a compiled function takes real numbers")
     refuse_masked(arg, name)
-    _core.set_numpy_types(np.ndarray, [np.dtype(code).type for code in "?bBhHiIlLqQefdg"])
+    _core.know_numpy()
     return np.array(arg, dtype=np.float64, order="C", copy=not _is_plain(arg))
 
 

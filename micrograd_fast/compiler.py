@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from micrograd_fast import _core, arguments, batches, observe
-from micrograd_fast.arguments import GradientOf
+from micrograd_fast.arguments import Wanted
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -49,15 +49,6 @@ class ProgramText(str):
     def steps(self) -> list[_core.PlanStep]:
         """What the program became: a PlanStep(kind, op, results, operands, ...) for each line."""
         return self._steps
-
-
-def _floats(numbers: bytearray | memoryview | list[float]) -> Any:
-    """A float64 array of a block of memory or a list."""
-    import numpy as np
-
-    if isinstance(numbers, (bytearray, memoryview)):
-        return np.ndarray(len(numbers) // 8, np.float64, numbers)
-    return np.array(numbers, dtype=np.float64)
 
 
 def _specialization(
@@ -129,9 +120,12 @@ class CompiledFunction(_core.Dispatcher):
         self._traces.clear()
 
     def _read(
-        self, args: Any, kwargs: Any, wanted: int = GradientOf.RESULTS
+        self, args: Any, kwargs: Any, wanted: int = Wanted.RESULTS
     ) -> tuple[_core.Specialization, Any, Any]:
         """The trace for a call, traced now if it is the first of its kind, and plain arguments."""
+        first = args[0] if args else None
+        if wanted == Wanted.ARRAYS and not self._batch and not getattr(first, "shape", ()):
+            raise TypeError("value_and_grad needs params=, or an array as first argument")
         reader = arguments.Reader(self._batch, wanted)
         signature, plain, named = reader.read_all(args, kwargs, self.__name__)
         found = self._traces.get(signature)
@@ -171,54 +165,6 @@ class CompiledFunction(_core.Dispatcher):
         args = [arguments.inlined(a, self._batch, f"argument {k}") for k, a in enumerate(args)]
         named = {w: arguments.inlined(a, self._batch, f"argument {w!r}") for w, a in kwargs.items()}
         return function(*args, **named)
-
-    def value_and_grad(
-        self, *args: Any, params: list[Value] | None = None, **kwargs: Any
-    ) -> tuple[Any, Any]:
-        """Value and gradient as plain NumPy results; no graph is built, no grad is changed.
-
-        Of a function that is not batched: its one result, a float, and the gradient of the first
-        argument, an array, in its shape: what scipy.optimize.minimize(f.value_and_grad, x0,
-        jac=True) wants. Of a batched one: the results, shape (B,), and sample by sample the
-        gradient of each array argument in its shape: one array, or a tuple where there are several.
-
-        With params, leaf Values: the result (batched: its mean over the samples), a float, and its
-        gradient, shape (len(params),), 0 where the function does not use one. A param may be an
-        argument too.
-
-        Raises TypeError where there is no such argument, a param is no Value, or the function has
-        several results; ValueError for a param that is the result of an op, or that the function
-        uses through one: value_and_grad does not follow the eager graph.
-        """
-        _core.check_not_tracing("value_and_grad")
-        leaves = None if params is None else _core.checked_leaves(params, "value_and_grad: params")
-        whole = GradientOf.ARRAYS if self._batch else GradientOf.ARGUMENT
-        wanted = whole if leaves is None else GradientOf.PARAMS
-        if wanted == GradientOf.ARGUMENT and not (args and getattr(args[0], "shape", ())):
-            raise TypeError("value_and_grad needs params=, or an array as first argument")
-        found = self._traces.run(wanted, args, kwargs, leaves)
-        if found is None:
-            specialization, args, kwargs = self._read(args, kwargs, wanted)
-            if len(specialization.plan.program.outputs) != 1:
-                raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
-            ran = _core.run_for_numbers(specialization, args, kwargs, leaves)
-            if ran is None:
-                raise TypeError("an argument changed while it was read")
-            self._traces.latest[wanted] = specialization
-            found = specialization, *ran
-        specialization, block, gradients = found
-        if leaves is None and not self._batch:
-            x, (inputs, _) = args[0], gradients
-            return memoryview(block).cast("d")[0], _floats(inputs[: x.size]).reshape(x.shape)
-        values = _floats(block)
-        if leaves is not None:
-            n_samples = len(values)
-            if n_samples == 0:
-                return float("nan"), _floats(gradients)
-            return values.mean().item(), _floats(gradients) / n_samples
-        arrays = specialization.signature.wanted(args, kwargs)
-        shaped = [_floats(g).reshape(a.shape) for g, a in zip(gradients[1], arrays, strict=True)]
-        return values, shaped[0] if len(shaped) == 1 else tuple(shaped)
 
     def program(self, *args: Any, **kwargs: Any) -> ProgramText:
         """How a call with these arguments is computed: sizes, counts per op and the listing. The

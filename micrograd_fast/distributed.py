@@ -26,7 +26,7 @@ except ImportError as error:
         name=error.name,
     ) from error
 
-from micrograd_fast.arguments import GradientOf, refuse_masked
+from micrograd_fast.arguments import Wanted, refuse_masked
 from micrograd_fast.compiler import CompiledFunction
 from micrograd_fast.engine import Value
 from micrograd_fast.nn.utils import parameters_to_vector, vector_to_parameters
@@ -201,7 +201,7 @@ class DataParallel:
 
     def _traced(self, shard: Sequence[NDArray[Any]]) -> Any:
         """The trace of the loss as it is now: another one where what it reads has changed."""
-        return self.loss._read(tuple(a[:1] for a in shard), {}, GradientOf.PARAMS)[0]
+        return self.loss._read(tuple(a[:1] for a in shard), {}, Wanted.PARAMS)[0]
 
     def _pickle(self, shard: Sequence[NDArray[Any]]) -> None:
         """The loss and the leaves that it reads, as the workers get them; a worker tries them."""

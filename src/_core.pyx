@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False, nonecheck=False, binding=False, embedsignature=False
 # cython: freethreading_compatible=False, autotestdict=False, auto_pickle=False
+# cython: embedsignature.format=clinic
 """The compiled core of micrograd_fast: node records, order, backward and the Value over them.
 
 One translation unit from several files, a folder for each part, included from the ground up: a
@@ -52,9 +53,11 @@ include "call/run.pxi"            # one run of a plan
 include "call/seeds.pxi"          # what results count for in a backward()
 include "call/gradient.pxi"       # the way of a call's gradients back into the graph
 include "call/results.pxi"        # the nodes of what calls return
-include "call/numbers.pxi"        # values and gradients without a graph
 include "call/batch.pxi"          # the results of a batched call
 include "call/kinds.pxi"          # the kinds of arguments that there are
+include "call/param_gradient.pxi"  # where the gradient of a list of leaves lies
+include "call/numbers.pxi"        # values and gradients without a graph
+include "call/look.pxi"           # what arguments look like, as a number
 include "call/call.pxi"           # a call: arguments, a run, results
 include "call/dispatch.pxi"       # which trace serves a call
 include "call/readable.pxi"       # what a function may read, found

@@ -20,6 +20,7 @@ cdef class Arguments:
     cdef call_memory memory
     cdef bint batched           # whether the rows of arrays are samples
     cdef bint differentiable    # whether the call may run again: what it reads is copied then
+    cdef bint at_once           # whether what the run defers is passed on before anything else runs
     cdef Py_ssize_t n_samples   # -1 until an array tells
     cdef int32_t n_inputs, n_arrays, n_lanes   # taken so far
     cdef list values            # those that are Values, or None

@@ -1,12 +1,29 @@
-# The numbers of callers' arrays: which can be read in place, and whether they were written since.
+# Arrays: the numbers of callers', which can be read in place, and whether they were written since;
+# and those that callers get.
 
-from cpython.buffer cimport (Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release,
-                             PyObject_GetBuffer)
+from cpython.buffer cimport (Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE,
+                             PyBuffer_Release, PyObject_GetBuffer)
 
 from base.seal cimport mf_seal
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
+
+# NumPy's types, known from the first array on: the core does not import NumPy when it is imported.
+cdef object ndarray_type = None
+cdef object empty_array = None
+cdef frozenset number_types = frozenset()   # of real scalars
+
+
+def know_numpy() -> None:
+    """From now on NumPy's arrays and scalars are read in C."""
+    global ndarray_type, empty_array, number_types
+    import numpy
+
+    empty_array = numpy.empty
+    number_types = frozenset([numpy.dtype(code).type for code in "?bBhHiIlLqQefdg"])
+    ndarray_type = numpy.ndarray
+
 
 cdef struct array_argument:   # of one batched call
     Py_buffer view        # of the caller's array
@@ -46,6 +63,23 @@ cdef Py_ssize_t bytes_of(Py_ssize_t n_samples, int32_t n) except -1:
     if n and n_samples > PY_SSIZE_T_MAX // 8 // n:
         raise MemoryError(f"no room for the results of {n_samples} samples")
     return 8 * n_samples * n
+
+
+cdef object new_array(tuple shape, double **numbers):
+    """A float64 array for a caller, and where its numbers go: there while the array lives."""
+    cdef Py_buffer view
+    if ndarray_type is None:
+        know_numpy()
+    array = empty_array(shape)   # a third faster than an array over memory of our own
+    PyObject_GetBuffer(array, &view, PyBUF_WRITABLE)
+    numbers[0] = <double *>view.buf
+    PyBuffer_Release(&view)
+    return array
+
+
+cdef object part_of(object block, tuple shape, Py_ssize_t first):
+    """The float64 array of that shape in a block, from the byte `first` on."""
+    return ndarray_type(shape, float, block, first)
 
 
 def _seal(numbers) -> int:

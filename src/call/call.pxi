@@ -1,7 +1,11 @@
 # A call of a compiled function, in three parts: the arguments that it took (arguments.pxi), a run
-# of the plan (run.pxi), and the way of its gradients back into the graph (gradient.pxi).
+# of the plan (run.pxi), and the way of its gradients back into the graph (gradient.pxi) or to
+# arrays (numbers.pxi).
 
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
+
+cdef enum:   # what a call is wanted for: Wanted in arguments.py
+    WANTED_RESULTS, WANTED_NUMBERS, WANTED_ARRAYS, WANTED_PARAMS, N_WANTED
 
 
 cdef object call_results(Specialization specialization, Arguments arguments, bint grad):
@@ -47,3 +51,13 @@ cdef object values_of(Specialization specialization, Arguments arguments, Gradie
         values = [result_value(gradient, [pullbacks[gradient.group(k)]], outputs[k], k, -1, 1.0)
                   for k in range(n_outputs)]
     return values[0] if specialization.rebuild is None else specialization.rebuild(values)
+
+
+cdef object results_as(int wanted, Specialization specialization, Arguments arguments,
+                       object params, bint grad):
+    """What a call was wanted for, from arguments that were read."""
+    if wanted == WANTED_RESULTS:
+        return call_results(specialization, arguments, grad)
+    if wanted == WANTED_NUMBERS:
+        return results_as_numbers(specialization, arguments)
+    return value_and_gradient(specialization, arguments, params)

@@ -25,6 +25,9 @@ cdef struct deferred_step:
     int32_t step   # its number
     int32_t node   # of W[0][0]; those of the rest lie as the slots do
 
+cdef struct slot_range:
+    int32_t first, last
+
 
 @cython.internal
 cdef class Deferral:
@@ -62,18 +65,27 @@ cdef int32_t first_weight(const mf_step *s, IdRuns reads) noexcept:
     nodes. Else MF_NONE."""
     cdef const mf_matrix_step *matrix = &s.matrix
     cdef const id_run *run
-    cdef int32_t first, last, k
+    cdef int32_t k
+    cdef slot_range weights
     if s.kind != MF_STEP_MATRIX or not matrix.sole_user:
         return MF_NONE
     if <int64_t>s.count * matrix.n < least_put_off:
         return MF_NONE
-    first = matrix.w + min(0, (s.count - 1) * matrix.w_row) + min(0, (matrix.n - 1) * matrix.w_col)
-    last = matrix.w + max(0, (s.count - 1) * matrix.w_row) + max(0, (matrix.n - 1) * matrix.w_col)
+    weights = slots_of_weights(s)
     for k in range(reads.block.n):
         run = reads.runs() + k
-        if run.first <= first and last < run.first + run.n:
+        if run.first <= weights.first and weights.last < run.first + run.n:
             return run.id + matrix.w - run.first
     return MF_NONE
+
+
+cdef slot_range slots_of_weights(const mf_step *s) noexcept:
+    """The uniforms that a matrix step's weights lie among."""
+    cdef const mf_matrix_step *m = &s.matrix
+    cdef slot_range found
+    found.first = m.w + min(0, (s.count - 1) * m.w_row) + min(0, (m.n - 1) * m.w_col)
+    found.last = m.w + max(0, (s.count - 1) * m.w_row) + max(0, (m.n - 1) * m.w_col)
+    return found
 
 
 cdef void mark_weights(const mf_step *s, char *weights) noexcept:

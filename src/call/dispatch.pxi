@@ -16,18 +16,20 @@ cdef extern from "Python.h":
 MAX_TRACES = 128        # of one function; the least recently used goes
 
 cdef enum:
-    MAX_RECENT = 4      # looked through without making a key
+    MAX_LOOKS = 1024    # of a function's arguments: a trace has one or some
     MAX_BESIDE = 128    # objects of which there is no weak reference, with the traces of one method
 
 cdef str METHODS = "_compiled_methods"   # where an object keeps its traces
 
 
 cdef class Traces:
-    """The traces of a function, or of a method and an object: the latest used, and all by key."""
-    cdef list recent              # Specializations, the latest first; replaced, never changed
-    cdef Specialization latest_used   # the first of those
+    """The traces of a function, or of a method and an object: the latest used, and all by key.
+
+    Lists and dicts are looked up and written in one step, which other threads do not see half done.
+    """
+    cdef list latest              # by what was wanted the Specialization used last, or None
+    cdef dict by_look             # Specializations by look_of() of arguments that they served
     cdef readonly dict by_signature   # of all Specializations
-    cdef readonly dict latest     # of those by whose gradient value_and_grad was asked for
     cdef readonly list in_a_row   # signatures of those made with no hit in between
     cdef readonly int64_t hits, misses
     cdef public bint warned       # of too many
@@ -40,14 +42,13 @@ cdef class Traces:
 
     def clear(self) -> None:
         """Forgets all traces and counts."""
-        self.recent, self.by_signature, self.latest, self.in_a_row = [], {}, {}, []
-        self.latest_used = None
+        self.latest = [None] * N_WANTED
+        self.by_look, self.by_signature, self.in_a_row = {}, {}, []
         self.hits = self.misses = self.hits_before = 0
         self.warned = False
 
     cdef inline void use(self, Specialization specialization) noexcept:
-        """This one was used after all others. Not said at each call of the latest: when another
-        takes its place."""
+        """This one was used after all others."""
         self.clock += 1
         specialization.last_use = self.clock
 
@@ -80,18 +81,21 @@ cdef class Traces:
 
     cdef int drop(self, Specialization specialization) except -1:
         """Of one that is no more in by_signature: the other places where it is."""
-        self.recent = [s for s in self.recent if s is not specialization]
-        if self.latest_used is specialization:
-            self.latest_used = None
-        for wanted in [w for w, s in list(self.latest.items()) if s is specialization]:
-            self.latest.pop(wanted, None)
+        self.latest = [None if s is specialization else s for s in self.latest]
+        for look in [key for key, s in list(self.by_look.items()) if s is specialization]:
+            self.by_look.pop(look, None)
+        return 0
+
+    cdef int keep_look(self, object look, Specialization specialization) except -1:
+        """Arguments of this look are served by that from now on."""
+        if len(self.by_look) >= MAX_LOOKS:
+            self.by_look = {}
+        self.by_look[look] = specialization
         return 0
 
     cdef bint drop_oldest(self) except -1:
         cdef Specialization specialization, found = None
         cdef int64_t oldest
-        if self.latest_used is not None:
-            self.use(self.latest_used)
         oldest = self.clock + 1
         for each in list(self.by_signature.values()):
             specialization = <Specialization?>each
@@ -101,21 +105,6 @@ cdef class Traces:
             return False   # another thread was here
         self.drop(found)
         return True
-
-    def run(self, wanted, tuple args, dict kwargs, list leaves):
-        """(specialization, outputs, gradients) by the latest for this kind of gradient, or None."""
-        cdef Specialization specialization
-        latest = self.latest.get(wanted)
-        if latest is None:
-            return None
-        specialization = <Specialization?>latest
-        ran = run_for_numbers(specialization, args, kwargs, leaves)
-        if ran is None:
-            return None
-        self.hits += 1
-        self.use(specialization)
-        outputs, gradients = <tuple>ran
-        return specialization, outputs, gradients
 
     def __reduce__(self):
         return Traces, ()   # a copy begins anew
@@ -141,9 +130,9 @@ cdef class TracesBeside:
 cdef class Dispatcher:
     """What a compiled function does at a call: finds the trace that fits, and runs it.
 
-    A subclass gives _read(args, kwargs), which returns (specialization, args, kwargs): the trace
-    for the arguments, and these made plain; and _inline(args, kwargs), the call while another
-    function is traced.
+    A subclass gives _read(args, kwargs, wanted), which returns (specialization, args, kwargs): the
+    trace for the arguments, and these made plain; _inline(args, kwargs), the call while another
+    function is traced; and _batch, whether the rows of arrays are samples.
     """
     cdef readonly object __wrapped__     # the function
     cdef readonly Traces _traces
@@ -161,41 +150,72 @@ cdef class Dispatcher:
         self.__wrapped__ = function
 
     def __call__(self, *args, **kwargs):
-        cdef Arguments arguments = None
-        cdef Traces traces = self._traces
-        cdef bint grad = records()
         if mf_n_modes and mf_tracing_here():
             return self._inline(args, kwargs)
-        if traces.latest_used is not None:
-            arguments = traces.latest_used.read(args, kwargs, grad)
-        if arguments is None or traces.latest_used.is_stale():
-            return self.call_another(traces, args, kwargs, grad)
-        traces.hits += 1
-        return call_results(traces.latest_used, arguments, grad)
+        return self.run(WANTED_RESULTS, args, kwargs, None, records())
 
-    cdef object call_another(self, Traces traces, tuple args, dict kwargs, bint grad):
+    @cython.embedsignature(True)
+    def value_and_grad(self, *args, params=None, **kwargs):
+        """Value and gradient as plain NumPy results; no graph is built, no grad is changed.
+
+        Of a function that is not batched: its one result, a float, and the gradient of the first
+        argument, an array, in its shape: what scipy.optimize.minimize(f.value_and_grad, x0,
+        jac=True) wants. Of a batched one: the results, shape (B,), and sample by sample the
+        gradient of each array argument in its shape: one array, or a tuple where there are several.
+
+        With params, leaf Values: the result (batched: its mean over the samples), a float, and its
+        gradient, shape (len(params),), 0 where the function does not use one. A param may be an
+        argument too.
+
+        Raises TypeError where there is no such argument, a param is no Value, or the function has
+        several results; ValueError for a param that is the result of an op, or that the function
+        uses through one: value_and_grad does not follow the eager graph.
+        """
+        check_not_tracing("value_and_grad")
+        if params is None:
+            return self.run(WANTED_ARRAYS, args, kwargs, None, False)
+        return self.run(WANTED_PARAMS, args, kwargs, listed(params), False)
+
+    cdef object run(self, int wanted, tuple args, dict kwargs, object params, bint grad):
+        """A call by the trace that served the one before, where it fits. grad: whether backward()
+        may follow."""
+        cdef Traces traces = self._traces
+        cdef Specialization latest = <Specialization>traces.latest[wanted]
+        cdef Arguments arguments = None
+        if latest is not None:
+            arguments = latest.read(args, kwargs, grad)
+        if arguments is None or latest.is_stale():
+            return self.run_another(wanted, args, kwargs, params, grad)
+        traces.hits += 1
+        traces.use(latest)
+        return results_as(wanted, latest, arguments, params, grad)
+
+    cdef object run_another(self, int wanted, tuple args, dict kwargs, object params, bint grad):
         """The call where it is not like the one before."""
-        cdef Arguments arguments
-        cdef Specialization specialization
-        if traces.latest_used is not None:
-            traces.use(traces.latest_used)
-        for specialization in traces.recent:
-            if specialization is traces.latest_used:
-                continue
+        cdef Traces traces = self._traces
+        cdef Arguments arguments = None
+        cdef Specialization specialization = None
+        look = look_of(wanted, self._batch, args, kwargs)
+        found = traces.by_look.get(look)
+        if found is not None:
+            specialization = <Specialization?>found
             arguments = specialization.read(args, kwargs, grad)
-            if arguments is not None and not specialization.is_stale():
-                traces.hits += 1
-                break
+        if arguments is not None and not specialization.is_stale():
+            traces.hits += 1
         else:
-            specialization, args, kwargs = self._read(args, kwargs)
+            if params is not None:
+                check_leaves(tuple(params))
+            specialization, args, kwargs = self._read(args, kwargs, wanted)
+            if wanted >= WANTED_ARRAYS and specialization.plan.plan.n_outputs != 1:
+                raise TypeError(f"value_and_grad: {self.__name__} must return one Value")
             arguments = specialization.read(args, kwargs, grad)
             if arguments is None:
                 raise TypeError("an argument changed while it was read")
+            if look is not None:
+                traces.keep_look(look, specialization)
         traces.use(specialization)
-        others = [s for s in traces.recent if s is not specialization]
-        traces.recent = [specialization, *others[:MAX_RECENT - 1]]
-        traces.latest_used = specialization
-        return call_results(specialization, arguments, grad)
+        traces.latest[wanted] = specialization
+        return results_as(wanted, specialization, arguments, params, grad)
 
     # ---- as a method ----
 

@@ -6,17 +6,6 @@
 
 from engine.node cimport MF_MAX_NODES
 
-# NumPy's types, known as soon as somebody has given an array: the core does not import NumPy.
-cdef object ndarray_type = None
-cdef frozenset number_types = frozenset()
-
-
-def set_numpy_types(kind, scalars) -> None:
-    """Lends numpy.ndarray and the types of real scalars: those are read in C from now on."""
-    global ndarray_type, number_types
-    ndarray_type = kind
-    number_types = frozenset(scalars)
-
 
 @cython.final
 cdef class NumberKind(Kind):
@@ -145,17 +134,14 @@ cdef class ArrayKind(Kind):
         return fits
 
     cdef int count(self, Inputs inputs) except -1:
+        if self.wants:
+            inputs.wanted.append(self.shape)
         if inputs.batch:
             return inputs.add_array(self.size, self.wants)
         return inputs.add_uniform(self.size, self.wants)
 
     cdef object placeholder(self, Trace trace):
         return nested(self.shape, trace.input)
-
-    cdef int add_wanted(self, list found, object arg) except -1:
-        if self.wants:
-            found.append(arg)
-        return 0
 
 
 @cython.final
@@ -230,11 +216,6 @@ cdef class NestedKind(Kind):
                 return False
         return True
 
-    cdef int add_wanted_items(self, list found, object items) except -1:
-        for item, arg in zip(self.items, items):
-            (<Kind>item).add_wanted(found, arg)
-        return 0
-
     cdef bint are_numbers(self) except -1:
         for item in self.items:
             if not (<Kind>item).is_numbers():
@@ -255,9 +236,6 @@ cdef class ListKind(NestedKind):
     cdef object filled(self, list items):
         return items
 
-    cdef int add_wanted(self, list found, object arg) except -1:
-        return self.add_wanted_items(found, arg)
-
     cdef bint is_numbers(self) except -1:
         return self.are_numbers()
 
@@ -274,9 +252,6 @@ cdef class TupleKind(NestedKind):
 
     cdef object filled(self, list items):
         return tuple(items)
-
-    cdef int add_wanted(self, list found, object arg) except -1:
-        return self.add_wanted_items(found, arg)
 
     cdef bint is_numbers(self) except -1:
         return self.are_numbers()
@@ -310,9 +285,6 @@ cdef class DictKind(NestedKind):
 
     cdef object filled(self, list items):
         return dict(zip(self.words, items))
-
-    cdef int add_wanted(self, list found, object arg) except -1:
-        return self.add_wanted_items(found, (<dict>arg).values())
 
 
 cdef tuple kinds_only(tuple items):

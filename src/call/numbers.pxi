@@ -1,80 +1,116 @@
-# A call for its numbers alone: values and gradients without a graph.
+# A call for its numbers alone: values and gradients as arrays, without a graph.
 
 
-def run_for_numbers(Specialization specialization not None, tuple args not None,
-                    dict kwargs not None, list leaves=None, bint backward=True):
-    """(outputs, gradients) as numbers. Outputs are a block of float64.
-
-    With leaves, Values, the gradients are theirs; without, they are (those of the inputs, a block
-    of float64 for each array of a batched function that asked for its own). They are those of the
-    sum of the one output; with backward=False they are None. Instead of all that, None for
-    arguments that do not fit, and where what the trace read has changed.
-    Raises IndexError for a bad index of take, ValueError for a leaf that the function uses through
-    the result of an op.
-    """
-    cdef Arguments arguments = specialization.read(args, kwargs, False)
+cdef object results_as_numbers(Specialization specialization, Arguments arguments):
+    """What the results are, in order: float64, samples first in a batched call."""
     cdef int32_t n_outputs = specialization.plan.plan.n_outputs
-    cdef bytearray outputs, columns = None
+    cdef bint one = specialization.rebuild is None and n_outputs == 1
+    cdef Py_ssize_t n = arguments.n_samples
+    cdef double *outputs
     cdef plan_run run
-    if arguments is None or specialization.is_stale():
-        return None
-    if backward and n_outputs != 1:
-        raise TypeError("only a function of one result has a gradient")
-    outputs = bytearray(bytes_of(arguments.n_samples, n_outputs))
-    if backward and leaves is None:
-        columns = bytearray(bytes_of(arguments.n_samples, specialization.memory.n_lanes))
-    first_run(specialization, arguments, &run, <double *><char *>outputs, backward,
-              <double *><char *>columns if columns is not None else NULL)
-    if not backward:
-        return outputs, None
-    if leaves is not None:
-        return outputs, leaf_gradients(specialization, arguments, leaves)
-    return outputs, (input_gradients(arguments), wanted_columns(arguments, columns))
+    array = new_array((n,), &outputs) if one else new_array((n, n_outputs), &outputs)
+    first_run(specialization, arguments, &run, outputs, False, NULL)
+    return array
 
 
-cdef list input_gradients(Arguments arguments):
-    """Per input its gradient, 0 for columns."""
-    cdef const int32_t *slots = arguments.plan.plan.input_slots
+cdef object value_and_gradient(Specialization specialization, Arguments arguments, object params):
+    """(value, gradient) of a function of one result, whose arguments were read for that.
+
+    params: a list of leaf Values, whose gradient it is; None: it is that of the arrays.
+    Raises IndexError for a bad index of take; for params what check_leaves and check_direct raise.
+    """
+    if specialization.plan.plan.n_outputs != 1:
+        raise TypeError("value_and_grad: only a function of one result has a gradient")
+    if params is not None:
+        return of_params(specialization, arguments, params)
+    if specialization.batch:
+        return of_rows(specialization, arguments)
+    return of_first_array(specialization, arguments)
+
+
+cdef object of_first_array(Specialization specialization, Arguments arguments):
+    """A float, and the gradient of the first argument, an array, in its shape."""
+    cdef ArrayKind kind = <ArrayKind?>specialization.signature.args[0]
+    cdef const int32_t *slots = specialization.plan.plan.input_slots
     cdef const double *grads = arguments.memory.grads
-    cdef int32_t k, n = arguments.plan.plan.n_inputs
-    return [grads[~slots[k]] if slots[k] != MF_NO_SLOT and slots[k] < 0 else 0.0
-            for k in range(n)]
+    cdef double *gradient
+    cdef plan_run run
+    cdef Py_ssize_t k
+    array = new_array(kind.shape, &gradient)
+    first_run(specialization, arguments, &run, arguments.memory.outputs, True, NULL)
+    for k in range(kind.size):
+        gradient[k] = grads[~slots[k]] if slots[k] != MF_NO_SLOT else 0.0
+    return arguments.memory.outputs[0], array
 
 
-cdef list leaf_gradients(Specialization specialization, Arguments arguments, list leaves):
-    """Those of leaf Values. Raises ValueError where the call read a result of an op that depends on
-    one: nothing is known of the way from there."""
-    cdef const double *grads = arguments.memory.grads
-    cdef list values = arguments.values
-    cdef dict found = {(<Value?>v).id: 0.0 for v in leaves}
-    cdef int32_t k, id
+cdef object of_rows(Specialization specialization, Arguments arguments):
+    """One value a sample, and sample by sample the gradient of each array: an array, or a tuple of
+    several."""
+    cdef Py_ssize_t n = arguments.n_samples, first = 0
+    cdef list shapes = specialization.signature.inputs.wanted
+    cdef bint one = arguments.n_arrays == 1
+    cdef Py_ssize_t n_numbers = bytes_of(n, specialization.memory.n_lanes) // 8
+    cdef list gradients = []
+    cdef double *outputs
+    cdef double *columns
+    cdef plan_run run
+    cdef int32_t k
+    values = new_array((n,), &outputs)
+    if one:
+        block = new_array((n, *<tuple>shapes[0]), &columns)
+    else:
+        block = new_array((n_numbers,), &columns)
+    memset(columns, 0, 8 * <size_t>n_numbers)
+    first_run(specialization, arguments, &run, outputs, True, columns)
+    if one:
+        return values, block
+    for k in range(arguments.n_arrays):
+        gradients.append(part_of(block, (n, *<tuple>shapes[k]), first))
+        first += 8 * n * arguments.memory.arrays[k].width
+    return values, tuple(gradients)
+
+
+cdef object of_params(Specialization specialization, Arguments arguments, object params):
+    """The mean over the samples, and its gradient by leaf Values. As the mean of a Batch, to the
+    last bit."""
+    cdef ParamGradient places = param_gradient(specialization, params)
+    cdef Py_ssize_t n = arguments.n_samples
+    cdef double *gradient
+    cdef double *outputs = arguments.memory.outputs
+    cdef plan_run run
+    arguments.at_once = places.deferred is not None
+    array = new_array((len(places.leaves),), &gradient)
+    if specialization.batch:
+        values = new_array((n,), &outputs)
+    first_run(specialization, arguments, &run, outputs, True, NULL)
+    places.read(1.0 / n if n else 1.0, arguments, &run, gradient)
+    check_direct(specialization, arguments, places.leaves)
+    return row_sum(outputs, n, 1) / n if n else NAN, array
+
+
+cdef int check_direct(Specialization specialization, Arguments arguments, tuple leaves) except -1:
+    """Raises ValueError where the call read a result of an op that depends on one of the leaves:
+    nothing is known of the way from there."""
+    cdef list operands = operands_reached(specialization.depends().of(0), arguments.values)
     cdef set behind = set()
-    for id, slot in specialization.reads.pairs():
-        if id in found:
-            found[id] += grads[<int32_t>slot]
-    for k in range(<int32_t>len(values or ())):
-        id = (<Value>values[k]).id
-        if id in found:
-            found[id] += grads[arguments.memory.value_slots[k]]
-    for v in operands_reached(specialization.depends().of(0), values):
+    if not operands:
+        return 0
+    for v in operands:
         behind |= ids_under((<Value>v).id)
     for k, v in enumerate(leaves):
         if (<Value>v).id in behind:
             raise ValueError(
                 f"value_and_grad: params[{k}] is used through the result of an op that ran "
                 "before: compute that inside the compiled function, or use backward()")
-    return [found[(<Value>v).id] for v in leaves]
+    return 0
 
 
-cdef list wanted_columns(Arguments arguments, bytearray column_grads):
-    """The parts of column_grads whose arrays asked for them."""
-    cdef list found = []
-    cdef const array_argument *a
-    cdef int32_t k
-    cdef Py_ssize_t start
-    for k in range(arguments.n_arrays):
-        a = &arguments.memory.arrays[k]
-        start = 8 * arguments.n_samples * a.first_lane
-        if a.wants:
-            found.append(memoryview(column_grads)[start:start + 8 * arguments.n_samples * a.width])
-    return found
+def _numbers(Specialization specialization not None, tuple args not None, dict kwargs not None,
+             params=None, bint gradient=False):
+    """Test hook: a call of one trace. None for arguments that do not fit."""
+    cdef Arguments arguments = specialization.read(args, kwargs, False)
+    if arguments is None:
+        return None
+    if gradient:
+        return value_and_gradient(specialization, arguments, params)
+    return results_as_numbers(specialization, arguments)

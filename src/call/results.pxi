@@ -1,7 +1,7 @@
 # How the results of calls stand in the eager graph: their nodes and backward steps, and which
 # leaves a graph depends on.
 
-from base.eval cimport MF_CALL, MF_LEAF
+from base.eval cimport MF_CALL
 from engine.node cimport MF_NONE
 from engine.order cimport MF_WALK_RESULTS, mf_order_fill, mf_order_free
 from engine.store cimport mf_node_new, mf_order, mf_set_hook
@@ -103,19 +103,6 @@ cdef Value result_value(Gradient gradient, list operands, double data, int32_t o
     step.samples = samples
     step.count = count
     return value
-
-
-def checked_leaves(params, str name) -> list:
-    """params as a list. Raises TypeError for what is no Value, ValueError for a result of an op."""
-    if isinstance(params, Value):
-        raise TypeError(f"{name} must be a list of Values, not one Value")
-    cdef list leaves = list(params)
-    for k, p in enumerate(leaves):
-        if not isinstance(p, Value):
-            raise TypeError(f"{name}[{k}] must be a Value, not {type(p).__name__!r}")
-        if store.nodes[(<Value>p).id].op != MF_LEAF:
-            raise ValueError(f"{name}[{k}] is not a leaf but the result of an op")
-    return leaves
 
 
 cdef set ids_under(int32_t root):

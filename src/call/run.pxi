@@ -87,7 +87,7 @@ cdef int first_run(Specialization specialization, Arguments arguments, plan_run 
 
 cdef bint may_defer(Arguments arguments) noexcept:
     """Whether all that deferred gradients are computed from stays as it is."""
-    return (arguments.differentiable and not arguments.is_sealed()
+    return ((arguments.at_once or arguments.differentiable and not arguments.is_sealed())
             and executor.n_tiles(&arguments.plan.plan, arguments.n_samples) == 1)
 
 

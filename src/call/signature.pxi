@@ -33,10 +33,6 @@ cdef class Kind:
         """Classes of Values, subclasses of Value, among what the argument holds."""
         return 0
 
-    cdef int add_wanted(self, list found, object arg) except -1:
-        """The arrays in an argument of this kind whose gradient is asked for, from the left."""
-        return 0
-
     cdef bint is_numbers(self) except -1:
         """Whether it is a plain number, or a list or tuple of such and nothing else."""
         return False
@@ -48,13 +44,14 @@ cdef class Inputs:
     cdef bint batch
     cdef list kinds        # what a Plan is told of each
     cdef list values       # which are Values
+    cdef list wanted       # shapes of the arrays whose gradient is asked for
     cdef list batches      # (array, first input, width) of the arguments that are Batches
     cdef set lists         # lengths of lists of plain numbers in a batched call, or None
     cdef int32_t n_arrays  # of a batched call: those whose rows are samples
     cdef int32_t n_lanes   # inputs that differ from sample to sample
 
     def __cinit__(self):
-        self.kinds, self.values, self.batches = [], [], []
+        self.kinds, self.values, self.wanted, self.batches = [], [], [], []
 
     cdef int add_uniform(self, int64_t n, bint wants) except -1:
         """The next n are the same for all samples."""
@@ -125,15 +122,6 @@ cdef class Signature:
         for _, kind in self.named():
             (<Kind>kind).add_classes(found)
         return tuple(found)
-
-    def wanted(self, tuple args not None, dict kwargs not None) -> list:
-        """The arrays among arguments of this signature whose gradient is asked for."""
-        cdef list found = []
-        for kind, arg in zip(self.args, args):
-            (<Kind>kind).add_wanted(found, arg)
-        for word, kind in self.kwargs:
-            (<Kind>kind).add_wanted(found, kwargs[word])
-        return found
 
     cdef bint take(self, Arguments arguments, tuple args, dict kwargs) except -1:
         """Whether the arguments fit: these have them then."""

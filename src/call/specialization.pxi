@@ -89,6 +89,7 @@ cdef class Specialization:
     cdef IdRuns reads                # the captured nodes still used, by their uniform slots
     cdef Deferral deferral           # whose gradients runs may defer; None: nobody's
     cdef PlanMemory memory
+    cdef object param_gradient       # a ParamGradient: the last that was asked for; or None
     cdef list value_inputs           # per Value argument that is used its input
     cdef Dependence dependence       # see depends
     cdef int64_t depends_at          # n_hooks_set when it was made

@@ -34,6 +34,20 @@ cdef class IdRuns:
         self.block.add(&run)
         return 0
 
+    cdef const id_run *run_of(self, int32_t id) noexcept:
+        """The run that a node is in, or NULL; where they are in the order of their nodes."""
+        cdef const id_run *run = self.runs()
+        cdef int32_t low = 0, high = self.block.n, middle
+        while low < high:
+            middle = (low + high) // 2
+            if id < run[middle].id:
+                high = middle
+            elif id >= run[middle].id + run[middle].n:
+                low = middle + 1
+            else:
+                return run + middle
+        return NULL
+
     cdef list pairs(self):
         cdef list found = []
         cdef int32_t k, j

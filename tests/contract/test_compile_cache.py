@@ -299,3 +299,82 @@ def test_a_trace_of_nodes_far_apart_in_the_store_is_right():
     assert f(2.0).data == 2.0 + 2.0 * sum(p.data for p in far)
     f(3.0).backward()
     assert {p.grad for p in far} == {3.0}
+
+
+# ---- many signatures in turn ----
+
+
+def test_each_of_many_signatures_is_served_by_its_own_trace(quiet):
+    """Kinds that differ in one thing each, in any order, by every door."""
+    p, q = Value(2.0), Value(3.0)
+
+    class Other(Value):
+        pass
+
+    batch = mg.compile(lambda x: [x * p, x], batch=True)(np.ones(3))
+    with mg.no_grad():
+        numbers = mg.compile(lambda x: [x * p, x], batch=True)(np.ones(3))
+    flat = [1.0, np.float32(2.0), p, Other(3.0), 1, 2, True, "a", "b", None, np.ones(()), int]
+    nested = [[1.0, 2.0], [1.0, p], (1.0, 2.0), [[1.0], 2.0], [[1.0, 2.0]], [], (), {}]
+    dicts = [{"a": 1.0}, {"b": 1.0}, {"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}, {1: 1.0}]
+    arrays = [np.ones(shape) for shape in ((2,), (3,), (2, 3), (3, 2), (6,), (0,))]
+    given = [*flat, *nested, *dicts, *arrays]
+    seen = []
+    f = mg.compile(lambda *args, **kwargs: (seen.append((args, kwargs)), q * 2)[1])
+    calls = [((a,), {}) for a in given] + [((), {"a": a}) for a in given]
+    calls += [((1.0, 2), {}), ((2, 1.0), {}), ((), {"a": 1.0, "b": 2}), ((), {"a": 2, "b": 1.0})]
+    for args, kwargs in calls:
+        f(*args, **kwargs)
+    n_traces = len(seen)
+    # np.float32(2.0) and an array of shape () are numbers as 1.0 is.
+    assert n_traces == len(calls) - 4
+    for k in range(3):
+        for args, kwargs in calls[:: 1 if k % 2 else -1]:
+            assert f(*args, **kwargs).data == 6.0
+            assert f.value_and_grad(*args, params=[q], **kwargs)[1].tolist() == [2.0]
+    assert len(seen) == n_traces
+    rows = mg.compile(lambda x: (seen.append(x), x[0] * q)[1], batch=True)
+    arrays = [np.ones((3, 2)), np.ones((5, 2)), np.ones((3, 3))]
+    for _ in range(3):
+        for x, first in ((batch, 2.0), (numbers, 2.0), *[(a, 1.0) for a in arrays]):
+            assert rows(x).data.tolist() == [3.0 * first] * len(x)
+    assert len(seen) == n_traces + 3  # numbers are an array of shape (3, 2)
+    assert f.cache_info().currsize == n_traces
+
+
+def test_the_values_of_an_argument_s_constant_are_told_apart_among_many(quiet):
+    f, runs = counting()
+    for _ in range(3):
+        for k in range(MOST):
+            assert f(2.0, k).data == 2.0 * k
+    assert runs == list(range(MOST))
+
+
+@pytest.mark.parametrize("depth", [5, 40, 200])
+def test_lists_in_lists_as_deep_as_one_likes_find_their_trace(depth):
+    def deep(number):
+        for _ in range(depth):
+            number = [number]
+        return number
+
+    def innermost(x):
+        while isinstance(x, list):
+            (x,) = x
+        return x
+
+    runs = []
+    f = mg.compile(lambda x: (runs.append(1), innermost(x) * 2)[1])
+    for _ in range(3):
+        assert f(deep(3.0)).data == 6.0
+        assert f(1.0).data == 2.0
+    assert len(runs) == 2
+
+
+def test_a_list_that_holds_itself_is_refused_at_every_call():
+    f = mg.compile(lambda x: x * 2)
+    itself = []
+    itself.append(itself)
+    for _ in range(2):
+        with pytest.raises(RecursionError):
+            f(itself)
+        assert f(1.0).data == 2.0

@@ -162,11 +162,11 @@ def test_a_signature_of_another_plan_is_refused(kinds, batch):
         made = _core.Plan(program, captured, ["uniform"])
     good = _core.Signature((_core.ArrayKind() if batch else NUMBER,), (), batch)
     special = _core.Specialization(good, made)
-    assert _core.run_for_numbers(special, (), {}) is None
+    assert _core._numbers(special, (), {}) is None
     if not batch:
-        assert _core.run_for_numbers(special, (1.0,), {}) is not None
+        assert _core._numbers(special, (1.0,), {}) is not None
         with pytest.raises(TypeError, match="Value"):
-            _core.run_for_numbers(special, (1.0,), {}, [5])
+            _core._numbers(special, (1.0,), {}, [5], gradient=True)
     for args, kwargs in ((kinds, ()), ((), tuple([(f"w{k}", x) for k, x in enumerate(kinds)]))):
         with pytest.raises(ValueError, match=r"other inputs|another kind|takes a Batch"):
             _core.Specialization(_core.Signature(args, kwargs, batch), made)

@@ -67,7 +67,7 @@ def test_several_results_have_no_gradient_in_a_run_of_their_own():
     f(1.0)
     (specialization,) = f._traces.by_signature.values()
     with pytest.raises(TypeError, match="only a function of one result has a gradient"):
-        _core.run_for_numbers(specialization, (1.0,), {}, None, True)
+        _core._numbers(specialization, (1.0,), {}, gradient=True)
 
 
 def test_other_params_of_the_same_number_are_other_params():

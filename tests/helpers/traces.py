@@ -89,10 +89,8 @@ def replayed(program, captured, numbers, n_samples=0):
     signature = _core.Signature((argument,) * len(numbers), (), bool(n_samples))
     args = [np.full(n_samples, float(v)) if n_samples else float(v) for v in numbers]
     plan = _core.Plan(program, captured, kinds)
-    outputs, *_ = _core.run_for_numbers(
-        _core.Specialization(signature, plan), tuple(args), {}, backward=False
-    )
-    rows = np.frombuffer(outputs).reshape(-1, len(program.outputs))
+    outputs = _core._numbers(_core.Specialization(signature, plan), tuple(args), {})
+    rows = outputs.reshape(-1, len(program.outputs))
     assert len(rows) == max(1, n_samples)
     return rows[-1].tolist()
 
