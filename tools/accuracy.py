@@ -53,7 +53,7 @@ class Row(NamedTuple):
 def rows():
     """What the table's rows, as Python writes them, are about: operators, then methods."""
     found = {"x + y": Row("add"), "x - y": Row("sub"), "x * y": Row("mul"), "x / y": Row("div")}
-    found |= {f"x ** {k}": Row("pow", k) for k in (-1, 2, 3, 1.7)}
+    found |= {f"x ** {k}": Row("pow", k) for k in (-1, 2, 3, 12, 0.5, -2.5, 1.7)}
     found["x ** y"] = Row("vpow")
     for op in _core.OPS:
         if op.doc:

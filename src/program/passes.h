@@ -49,7 +49,6 @@ static int32_t mf_reduced_power(mf_program *new, int32_t x, double exponent) {
     if (exponent == 2.0) return mf_emit(new, MF_SQUARE, x, MF_NO_VALUE, 0);
     if (exponent == 3.0)
         return mf_emit(new, MF_MUL, mf_emit(new, MF_SQUARE, x, MF_NO_VALUE, 0), x, 0);
-    if (exponent == 0.5) return mf_emit(new, MF_SQRT, x, MF_NO_VALUE, 0);
     if (exponent == -1.0) return mf_emit(new, MF_DIV, mf_emit_number(new, 1.0), x, 0);
     return MF_NO_VALUE;
 }

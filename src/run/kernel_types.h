@@ -55,9 +55,11 @@ typedef struct {
 #if defined(__GNUC__) || defined(__clang__)
 #define MF_PRAGMA(text) _Pragma(#text)
 #define MF_SIMD_SUM(s) MF_PRAGMA(omp simd reduction(+ : s))
+#define MF_SIMD MF_PRAGMA(omp simd) /* no lane reads what another one writes */
 #define MF_UNROLL MF_PRAGMA(GCC unroll 8)
 #else
 #define MF_SIMD_SUM(s)
+#define MF_SIMD
 #define MF_UNROLL
 #endif
 

@@ -18,6 +18,7 @@
 
 #include "run/isa_portable.h"
 #include "run/vecmath.h"
+#include "run/powers.h"
 #include "run/lanes.h"
 #include "run/matrix.h"
 MF_KERNELS("portable")
@@ -29,6 +30,7 @@ MF_KERNELS("portable")
 
 #include "run/isa_avx2.h"
 #include "run/vecmath.h"
+#include "run/powers.h"
 #include "run/lanes.h"
 #include "run/matrix.h"
 MF_KERNELS("avx2")
@@ -36,6 +38,7 @@ MF_KERNELS("avx2")
 
 #include "run/isa_avx512.h"
 #include "run/vecmath.h"
+#include "run/powers.h"
 #include "run/lanes.h"
 #include "run/matrix.h"
 MF_KERNELS("avx512")

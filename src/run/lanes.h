@@ -8,6 +8,7 @@
 #ifndef MF_ISA /* compiled by itself */
 #include "run/isa_portable.h"
 #include "run/vecmath.h"
+#include "run/powers.h"
 #endif
 
 #define MF_LANES for (ptrdiff_t l = 0; l < n; l++)
@@ -27,9 +28,9 @@
 #define mf_pow_dx MF_ISA(vpow_dx)
 #define mf_pow_dy MF_ISA(vpow_dy)
 
-static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, ptrdiff_t n,
-                                      const double *restrict px, const double *restrict py,
-                                      double *restrict pz) {
+static MF_TARGET void MF_ISA(op_forward)(int op, int xs, int ys, ptrdiff_t n,
+                                         const double *restrict px, const double *restrict py,
+                                         double *restrict pz) {
     (void)ys;
     switch (op) {
 #define MF_FORWARD_MF_UNARY(z_)                                     \
@@ -46,6 +47,14 @@ static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, ptrdiff_t n,
 #undef OP
 #undef PROGRAM_OP
     }
+}
+
+static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, ptrdiff_t n, const double *px,
+                                      const double *py, double *pz) {
+    if (mf_is_small_power(op, xs, ys, py))
+        MF_ISA(small_power)(n, px, *py, pz);
+    else
+        MF_ISA(op_forward)(op, xs, ys, n, px, py, pz);
 }
 
 /* One partial times g, added to a row or summed into a uniform operand's adjoint: see reach.h. */
@@ -111,19 +120,10 @@ static MF_TARGET void MF_ISA(saturating_backward)(int op, ptrdiff_t n, const dou
     }
 }
 
-static MF_TARGET void MF_ISA(backward_x)(int op, int xs, int ys, ptrdiff_t n, const double *px,
-                                         const double *py, const double *pz, const double *g,
-                                         double *d) {
-    if (xs && (op == MF_TANH || op == MF_SIGMOID))
-        MF_ISA(saturating_backward)(op, n, px, pz, g, d);
-    else
-        MF_ISA(op_backward_x)(op, xs, ys, n, px, py, pz, g, d);
-}
-
-static MF_TARGET void MF_ISA(backward_y)(int op, int xs, int ys, ptrdiff_t n,
-                                         const double *restrict px, const double *restrict py,
-                                         const double *restrict pz, const double *restrict g,
-                                         double *restrict d) {
+static MF_TARGET void MF_ISA(op_backward_y)(int op, int xs, int ys, ptrdiff_t n,
+                                            const double *restrict px, const double *restrict py,
+                                            const double *restrict pz, const double *restrict g,
+                                            double *restrict d) {
     switch (op) {
 #define MF_BACKWARD_MF_UNARY(code, dy_) break;
 #define MF_BACKWARD_MF_PARAM(code, dy_) break;
@@ -140,6 +140,57 @@ static MF_TARGET void MF_ISA(backward_y)(int op, int xs, int ys, ptrdiff_t n,
 #undef MF_BACKWARD_MF_BINARY
 #undef MF_BACKWARD_MF_PARAM
     }
+}
+
+/* x**y by x, and by y, in blocks: a second power only where one is near the ends of the range. */
+static MF_TARGET void MF_ISA(power_backward_x)(int op, int ys, ptrdiff_t n, const double *x,
+                                               const double *y, const double *z, const double *g,
+                                               double *d) {
+    if (mf_is_small_power(op, 1, ys, y)) {
+        MF_ISA(small_power_backward)(n, x, *y, z, g, d);
+        return;
+    }
+    const ptrdiff_t step = MF_FAR_BLOCK;
+    for (; n > 0; n -= step, x += step, y += ys * step, z += step, g += step, d += step) {
+        const ptrdiff_t m = n < step ? n : step;
+        if (MF_ISA(are_usual)(m, 1, x, z))
+            MF_ISA(usual_power_dx)(m, ys, x, y, z, g, d);
+        else
+            MF_ISA(op_backward_x)(op, 1, ys, m, x, y, z, g, d);
+    }
+}
+
+static MF_TARGET void MF_ISA(power_backward_y)(int xs, ptrdiff_t n, const double *x,
+                                               const double *y, const double *z, const double *g,
+                                               double *d) {
+    const ptrdiff_t step = MF_FAR_BLOCK;
+    for (; n > 0; n -= step, x += xs * step, y += step, z += step, g += step, d += step) {
+        const ptrdiff_t m = n < step ? n : step;
+        if (MF_ISA(are_usual)(m, xs, x, z))
+            MF_ISA(usual_power_dy)(m, xs, x, z, g, d);
+        else
+            MF_ISA(op_backward_y)(MF_VPOW, xs, 1, m, x, y, z, g, d);
+    }
+}
+
+static MF_TARGET void MF_ISA(backward_x)(int op, int xs, int ys, ptrdiff_t n, const double *px,
+                                         const double *py, const double *pz, const double *g,
+                                         double *d) {
+    if (xs && (op == MF_TANH || op == MF_SIGMOID))
+        MF_ISA(saturating_backward)(op, n, px, pz, g, d);
+    else if (xs && (op == MF_POW || op == MF_VPOW))
+        MF_ISA(power_backward_x)(op, ys, n, px, py, pz, g, d);
+    else
+        MF_ISA(op_backward_x)(op, xs, ys, n, px, py, pz, g, d);
+}
+
+static MF_TARGET void MF_ISA(backward_y)(int op, int xs, int ys, ptrdiff_t n, const double *px,
+                                         const double *py, const double *pz, const double *g,
+                                         double *d) {
+    if (ys && op == MF_VPOW)
+        MF_ISA(power_backward_y)(xs, n, px, py, pz, g, d);
+    else
+        MF_ISA(op_backward_y)(op, xs, ys, n, px, py, pz, g, d);
 }
 
 /* z += w0*x0 + w1*x1 + w2*x2 + w3*x3, uniform weights: one pass over z for four products. */

@@ -62,6 +62,8 @@ static void mf_uniform_op_forward(const mf_run *r, const mf_step *step) {
     double *z = mf_at(r, step->z, 0);
     if (step->count > 1)
         mf_lanes_forward(r, s->op, s->x_move, s->y_move, step->count, x, y, z);
+    else if (mf_is_power_of_few_roundings(s->op, y))
+        *z = mf_small_power(*x, *y);
     else
         mf_forward(s->op, *x, y == NULL ? 0.0 : *y, z);
 }
@@ -79,7 +81,10 @@ static void mf_uniform_op_backward(const mf_run *r, const mf_step *step) {
         return;
     }
     double dx = 0.0, dy = 0.0;
-    mf_partials(s->op, *x, has_y ? *y : 0.0, *z, &dx, &dy);
+    if (!wants_y && mf_is_power_of_few_roundings(s->op, y))
+        dx = mf_small_power_dx(*x, *y, *z);
+    else
+        mf_partials(s->op, *x, has_y ? *y : 0.0, *z, &dx, &dy);
     if (wants_x) *mf_grad_at(r, s->x, 0) += mf_contribution(s->op, dx, *g);
     if (wants_y) *mf_grad_at(r, s->y, 0) += mf_contribution(s->op, dy, *g);
 }

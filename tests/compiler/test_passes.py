@@ -192,7 +192,6 @@ def test_fold_constants_follows_ieee_where_python_would_raise():
         (lambda x, y: x * -1, "neg", [0]),
         (lambda x, y: x**2, "square", [0]),
         (lambda x, y: y * y, "square", [1]),
-        (lambda x, y: x**0.5, "sqrt", [0]),
     ],
 )
 def test_reduce_strength_restores_what_micrograd_composes(function, op, inputs):
@@ -209,6 +208,7 @@ def test_reduce_strength_restores_what_micrograd_composes(function, op, inputs):
         (lambda x: x**1 * 1.5, {"mul": 1, "number": 1}),
         (lambda x: x**0 * x, {}),
         (lambda x: x**3, {"mul": 1, "square": 1}),
+        (lambda x: x**0.5, {"number": 1, "pow": 1}),  # inf at -inf, which a square root is not
         (lambda x: x**-0.5, {"number": 1, "pow": 1}),
         (lambda x: x**7, {"number": 1, "pow": 1}),
         (lambda x: 2 - x, {"number": 1, "sub": 1}),
