@@ -80,6 +80,7 @@ TOPICS = {
     "call_memory.pxi": [*PLANS, "compile_threads", "compile_safety"],
     "results.pxi": CALLS, "seeds.pxi": CALLS, "batch.pxi": CALLS,
     "kinds.pxi": ["compile_arguments", *CALLS],
+    "arrays.pxi": ["compile_arrays", *CALLS], "elements.h": ["compile_arrays"],
     "watch.h": ["compile_watch", "compile_methods"],
     "watch.pxi": ["compile_watch", "compile_methods"],
     "order.pxi": EAGER, "order.h": EAGER, "state.pxi": EAGER, "store.h": EAGER,

@@ -64,10 +64,30 @@ cdef class Arguments:
         self.take_number(store.data[value.id])
         return True
 
-    cdef bint take_array(self, const Py_buffer *view, char code, Py_ssize_t n_samples,
-                         Py_ssize_t width, bint wants) except -1:
-        """The next array of a batched call, a row a sample. The view is the call's from now on."""
+    cdef int take_numbers(self, const Py_buffer *view, const mf_elements *elements,
+                          Py_ssize_t n) except -1:
+        """The next n inputs, uniform ones: the numbers of an array."""
+        cdef const int32_t *slots = self.plan.plan.input_slots + self.n_inputs
+        cdef const double *numbers = <const double *>view.buf
+        cdef double *converted = NULL
+        cdef Py_ssize_t k
+        if not is_in_place(elements, view):
+            numbers = converted = <double *>some_memory(<uint64_t>n, sizeof(double))
+            mf_read_elements(converted, elements)
+        for k in range(n):
+            if slots[k] != MF_NO_SLOT:
+                self.memory.uniforms[~slots[k]] = numbers[k]
+        self.n_inputs += <int32_t>n
+        free(converted)
+        return 0
+
+    cdef bint take_array(self, const Py_buffer *view, const mf_elements *elements,
+                         Py_ssize_t n_samples, Py_ssize_t width, bint wants) except -1:
+        """The next array of a batched call, a row a sample. The view is the call's from now on.
+        elements: NULL where they can be read in place whatever their view says."""
         cdef array_argument *a = &self.memory.arrays[self.n_arrays]
+        cdef bint in_place = elements is NULL or is_in_place(elements, view)
+        cdef double *own
         self.n_samples = n_samples
         a.view = view[0]
         a.has_view = True
@@ -76,32 +96,30 @@ cdef class Arguments:
         a.width = <int32_t>width
         a.first_lane = self.n_lanes
         a.wants = wants
-        a.sealed = (self.differentiable and code == b"d"
+        a.sealed = (self.differentiable and in_place
                     and 8 * <size_t>n_samples * width > LARGEST_COPY)
         self.n_inputs += a.width
         self.n_lanes += a.width
         self.n_arrays += 1
         if a.sealed:
             a.seal = mf_seal(a.data, <size_t>n_samples * width)
-        elif self.differentiable or code != b"d":
-            self.copy_array(a, code)
+        elif not in_place:
+            mf_read_elements(self.copy_of(a), elements)
+            release_view(a)
+        elif self.differentiable:
+            own = self.copy_of(a)
+            if n_samples * width:   # an empty array may have no memory
+                memcpy(own, view.buf, 8 * <size_t>n_samples * width)
+            release_view(a)
         return True
 
-    cdef int copy_array(self, array_argument *a, char code) except -1:
+    cdef double *copy_of(self, array_argument *a) except NULL:
+        """Room for the numbers of an array, which are read there from now on."""
         cdef size_t n = <size_t>self.n_samples
-        cdef size_t k
-        cdef double *own
         if self.copies is NULL:
             self.copies = <double *>some_memory(<uint64_t>n * self.plan_memory.n_lanes, 8)
-        own = self.copies + n * a.first_lane
-        if code == b"d" and n * a.width:   # an empty array may have no memory
-            memcpy(own, a.data, 8 * n * a.width)
-        else:
-            for k in range(n * a.width):
-                own[k] = number_at(a.data, code, k)
-        a.data = own
-        release_view(a)
-        return 0
+        a.data = self.copies + n * a.first_lane
+        return self.copies + n * a.first_lane
 
     cdef int release_views(self, bint sealed) except -1:
         """Of the arrays that are not needed any more; with sealed, of all."""

@@ -1,10 +1,12 @@
-# Arrays: the numbers of callers', which can be read in place, and whether they were written since;
-# and those that callers get.
+# Arrays: the numbers of callers' arrays, and whether they were written since; the arrays that
+# callers get.
 
-from cpython.buffer cimport (Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE,
-                             PyBuffer_Release, PyObject_GetBuffer)
+from cpython.buffer cimport (Py_buffer, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE,
+                             PyBuffer_IsContiguous, PyBuffer_Release, PyObject_GetBuffer)
 
 from base.seal cimport mf_seal
+from call.elements cimport (MF_NO_ELEMENT, mf_elements, mf_is_plain, mf_read_elements,
+                            mf_set_format)
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
@@ -36,26 +38,24 @@ cdef struct array_argument:   # of one batched call
     int32_t first_lane    # widths of the arrays before it
     bint wants            # its gradient is asked for
 
-cdef char number_code(const Py_buffer *view) noexcept:
-    """The struct module's letter for an array's numbers; 0: none that can be read in place."""
-    cdef char code = view.format[0] if view.format is not NULL else 0
-    if code == 0 or view.format[1] != 0 or code not in b"dflqi?B":
-        return 0
-    return code if <uintptr_t>view.buf % <size_t>view.itemsize == 0 else 0
+cdef bint open_array(object array, Py_buffer *view, mf_elements *elements) except -1:
+    """Whether the numbers of an array can be read in C. If so the view is to be released."""
+    try:
+        PyObject_GetBuffer(array, view, PyBUF_FORMAT | PyBUF_STRIDES)
+    except (BufferError, ValueError):   # of a type that buffers do not know
+        return False
+    mf_set_format(elements, view.format, <size_t>view.itemsize)
+    elements.data = <const char *>view.buf
+    elements.n_axes, elements.shape, elements.strides = view.ndim, view.shape, view.strides
+    if elements.type == MF_NO_ELEMENT:
+        PyBuffer_Release(view)
+        return False
+    return True
 
 
-cdef inline double number_at(const void *data, char code, size_t k) noexcept nogil:
-    if code == b"d":
-        return (<const double *>data)[k]
-    if code == b"f":
-        return (<const float *>data)[k]
-    if code == b"l":
-        return <double>(<const long *>data)[k]
-    if code == b"q":
-        return <double>(<const long long *>data)[k]
-    if code == b"i":
-        return (<const int *>data)[k]
-    return (<const unsigned char *>data)[k]
+cdef inline bint is_in_place(const mf_elements *elements, const Py_buffer *view) noexcept:
+    """Whether a run can read the numbers where they are."""
+    return mf_is_plain(elements) and PyBuffer_IsContiguous(<Py_buffer *>view, b"C")
 
 
 cdef Py_ssize_t bytes_of(Py_ssize_t n_samples, int32_t n) except -1:
@@ -85,10 +85,12 @@ cdef object part_of(object block, tuple shape, Py_ssize_t first):
 def _seal(numbers) -> int:
     """Test hook: the seal of a buffer of float64."""
     cdef Py_buffer view
+    cdef mf_elements elements
     cdef uint64_t seal
-    PyObject_GetBuffer(numbers, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+    if not open_array(numbers, &view, &elements):
+        raise TypeError("numbers must be float64")
     try:
-        if number_code(&view) != b"d":
+        if not is_in_place(&elements, &view):
             raise TypeError("numbers must be float64")
         seal = mf_seal(<const double *>view.buf, <size_t>view.len // 8)
     finally:

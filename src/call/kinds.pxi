@@ -4,19 +4,25 @@
 # arguments.py finds the kind of an argument of any sort; here plain ones are looked at, which takes
 # some ten ns. What a class is made of is read-only: a kind stays what it is.
 
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
+from cpython.sequence cimport PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS
+
 from engine.node cimport MF_MAX_NODES
 
 
 @cython.final
 cdef class NumberKind(Kind):
-    """A float, or a real scalar of NumPy: one input."""
+    """A float, a real scalar of NumPy or an array of shape (): one input."""
     def __cinit__(self):
         self.identity = ()
 
     cdef bint take(self, Arguments arguments, object arg) except -1:
-        if not PyFloat_Check(arg) and type(arg) not in number_types:
+        cdef double number
+        if PyFloat_Check(arg) or type(arg) in number_types:
+            number = PyFloat_AsDouble(arg)
+        elif type(arg) is not ndarray_type or not read_scalar(arg, &number):
             return False
-        arguments.take_number(PyFloat_AsDouble(arg))
+        arguments.take_number(number)
         return True
 
     cdef int count(self, Inputs inputs) except -1:
@@ -111,27 +117,32 @@ cdef class ArrayKind(Kind):
 
     cdef bint take(self, Arguments arguments, object arg) except -1:
         cdef Py_buffer view
-        cdef int n_axes
-        cdef Py_ssize_t k, size = 1
-        if type(arg) is not ndarray_type:
+        cdef mf_elements elements
+        cdef bint taken = False
+        if type(arg) is not ndarray_type or not open_array(arg, &view, &elements):
             return False
-        n_axes = 1 if arguments.batched else 0
         try:
-            PyObject_GetBuffer(arg, &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
-        except (BufferError, ValueError):
+            if not self.fits(arguments, &view):
+                return False
+            if arguments.batched:
+                taken = True   # the view is theirs
+                arguments.take_array(&view, &elements, view.shape[0], self.size, self.wants)
+            else:
+                arguments.take_numbers(&view, &elements, self.size)
+        finally:
+            if not taken:
+                PyBuffer_Release(&view)
+        return True
+
+    cdef bint fits(self, Arguments arguments, const Py_buffer *view) except -1:
+        """Whether an array is of this shape, in a batched call as long as those before it."""
+        cdef int k, n_axes = 1 if arguments.batched else 0
+        if view.ndim != len(self.shape) + n_axes:
             return False
-        cdef char code = number_code(&view)
-        cdef bint fits = view.ndim == len(self.shape) + n_axes and code
-        for k in range(len(self.shape) if fits else 0):
-            fits = fits and view.shape[n_axes + k] == <Py_ssize_t>self.shape[k]
-            size *= view.shape[n_axes + k]
-        fits = fits and (n_axes == 0 or arguments.n_samples in (-1, view.shape[0]))
-        if fits and n_axes:
-            return arguments.take_array(&view, code, view.shape[0], size, self.wants)
-        for k in range(size if fits else 0):
-            arguments.take_number(number_at(view.buf, code, k))
-        PyBuffer_Release(&view)
-        return fits
+        for k in range(view.ndim - n_axes):
+            if view.shape[n_axes + k] != <Py_ssize_t>self.shape[k]:
+                return False
+        return n_axes == 0 or arguments.n_samples in (-1, view.shape[0])
 
     cdef int count(self, Inputs inputs) except -1:
         if self.wants:
@@ -172,7 +183,7 @@ cdef class BatchKind(Kind):
             arguments.upstream[arguments.n_arrays] = batch.as_upstream()
         # Its numbers must stay where they are while the call runs.
         PyObject_GetBuffer(batch.outputs, &view, 0)
-        return arguments.take_array(&view, b"d", batch.n_samples, batch.n_outputs, True)
+        return arguments.take_array(&view, NULL, batch.n_samples, batch.n_outputs, True)
 
     cdef int count(self, Inputs inputs) except -1:
         if not inputs.batch:
@@ -187,6 +198,15 @@ cdef class BatchKind(Kind):
 cdef class NestedKind(Kind):
     """What holds other arguments: a list, tuple or dict of them."""
     cdef readonly tuple items   # their kinds
+    cdef bint only_numbers      # all NumberKinds
+
+    cdef int set_items(self, tuple items) except -1:
+        for item in items:
+            if not isinstance(item, Kind):
+                raise TypeError(f"items must be Kinds, not {type(item).__name__!r}")
+        self.items = items
+        self.only_numbers = all([type(item) is NumberKind for item in items])
+        return 0
 
     cdef int count(self, Inputs inputs) except -1:
         for item in self.items:
@@ -207,13 +227,23 @@ cdef class NestedKind(Kind):
             (<Kind>item).add_classes(found)
         return 0
 
-    cdef bint take_items(self, Arguments arguments, tuple items) except -1:
-        cdef Py_ssize_t k
-        if len(items) != len(self.items):
+    cdef bint take_items(self, Arguments arguments, object items) except -1:
+        """Of a list or tuple."""
+        cdef Py_ssize_t k = 0, n = PySequence_Fast_GET_SIZE(items)
+        cdef tuple held
+        if n != len(self.items):
             return False
-        for k in range(len(items)):
-            if not (<Kind>self.items[k]).take(arguments, items[k]):
+        if self.only_numbers:   # floats run no code that could change a list
+            while k < n and PyFloat_CheckExact(<object>PySequence_Fast_ITEMS(items)[k]):
+                arguments.take_number(PyFloat_AS_DOUBLE(<object>PySequence_Fast_ITEMS(items)[k]))
+                k += 1
+        held = tuple(items) if k < n else None
+        if held is not None and len(held) != n:
+            return False
+        while k < n:
+            if not (<Kind>self.items[k]).take(arguments, held[k]):
                 return False
+            k += 1
         return True
 
     cdef bint are_numbers(self) except -1:
@@ -227,11 +257,11 @@ cdef class NestedKind(Kind):
 cdef class ListKind(NestedKind):
     """A list, as long as it was."""
     def __cinit__(self, tuple items not None=()):
-        self.items = kinds_only(items)
+        self.set_items(items)
         self.identity = (items,)
 
     cdef bint take(self, Arguments arguments, object arg) except -1:
-        return type(arg) is list and self.take_items(arguments, tuple(arg))
+        return type(arg) is list and self.take_items(arguments, arg)
 
     cdef object filled(self, list items):
         return items
@@ -244,11 +274,11 @@ cdef class ListKind(NestedKind):
 cdef class TupleKind(NestedKind):
     """A tuple, as long as it was."""
     def __cinit__(self, tuple items not None=()):
-        self.items = kinds_only(items)
+        self.set_items(items)
         self.identity = (items,)
 
     cdef bint take(self, Arguments arguments, object arg) except -1:
-        return type(arg) is tuple and self.take_items(arguments, <tuple>arg)
+        return type(arg) is tuple and self.take_items(arguments, arg)
 
     cdef object filled(self, list items):
         return tuple(items)
@@ -265,33 +295,40 @@ cdef class DictKind(NestedKind):
     def __cinit__(self, tuple items not None=(), tuple words not None=()):
         if len(items) != len(words):
             raise ValueError("a dict has as many words as items")
-        self.items = kinds_only(items)
+        self.set_items(items)
         self.words = words
         self.identity = (items, words)
 
     cdef bint take(self, Arguments arguments, object arg) except -1:
-        cdef tuple items
+        cdef tuple words
         cdef Py_ssize_t k
         if type(arg) is not dict:
             return False
-        items = tuple((<dict>arg).items())
-        if len(items) != len(self.words):
+        words, items = tuple(<dict>arg), tuple((<dict>arg).values())
+        if len(words) != len(self.words):
             return False
-        for k in range(len(items)):
-            word = (<tuple>items[k])[0]
-            if type(word) is not type(self.words[k]) or word != self.words[k]:
+        for k in range(len(words)):
+            word = words[k]
+            if word is not self.words[k] and (
+                    type(word) is not type(self.words[k]) or word != self.words[k]):
                 return False
-        return self.take_items(arguments, tuple([item[1] for item in items]))
+        return self.take_items(arguments, items)
 
     cdef object filled(self, list items):
         return dict(zip(self.words, items))
 
 
-cdef tuple kinds_only(tuple items):
-    for item in items:
-        if not isinstance(item, Kind):
-            raise TypeError(f"items must be Kinds, not {type(item).__name__!r}")
-    return items
+cdef bint read_scalar(object array, double *number) except -1:
+    """The number of an array of shape (); False where it is none."""
+    cdef Py_buffer view
+    cdef mf_elements elements
+    if not open_array(array, &view, &elements):
+        return False
+    if view.ndim == 0:
+        mf_read_elements(number, &elements)
+    cdef bint found = view.ndim == 0
+    PyBuffer_Release(&view)
+    return found
 
 
 cdef int64_t size_of(tuple shape) except -1:
