@@ -55,7 +55,8 @@ EAGER = ["ops", "custom_nodes", "lifecycle", "store", "cycles", "finalizers", "c
          "no_grad", "local_grads"]  # fmt: skip
 TOPICS = {
     "passes.h": PLANS, "facts.h": PLANS, "separate.h": PLANS, "layout.h": PLANS,
-    "grouping.h": PLANS, "finish.h": [*PLANS, "compile_threads", "compile_safety"],
+    "stretches.h": PLANS, "grouping.h": PLANS,
+    "finish.h": [*PLANS, "compile_threads", "compile_safety"],
     "deferred.pxi": ["compile_deferred", *PLANS],
     "trace.pxi": ["compile", "compile_safety", "compile_contract", "compile_bad_input",
                   "compile_calls"],

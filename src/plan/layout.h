@@ -1,28 +1,11 @@
 /* Layout: gives every value of a program its slot and makes the steps of a plan.
  *
- * Equal ops of a level whose operands stand in adjacent slots, or share one, become one step. Slots
- * are handed out in the order of their operands' slots, so that what is adjacent stays adjacent. */
+ * Equal ops of a level whose operands stand in adjacent slots, or share one, become one step: see
+ * stretches.h. Slots are handed out in the order of their operands' slots, so that what is adjacent stays adjacent. */
 #ifndef MF_LAYOUT_H
 #define MF_LAYOUT_H
 
-#include "plan/grouping.h"
-
-typedef struct { /* an instruction of a level that may share a step with others */
-    int32_t k;
-    int32_t key;  /* from the highest bits down: op, whether it has a backward step, whether x wants a
-                   * gradient, whether y does */
-    int32_t x, y; /* slots of operands */
-} mf_candidate;
-
-MF_ARRAY(mf_candidates, mf_candidate)
-
-static int mf_compare_candidates(const void *pa, const void *pb) {
-    const mf_candidate *a = (const mf_candidate *)pa, *b = (const mf_candidate *)pb;
-    int order = (a->key > b->key) - (a->key < b->key);
-    if (order == 0) order = mf_compare_slots(a->x, b->x);
-    if (order == 0) order = mf_compare_slots(a->y, b->y);
-    return order ? order : (a->k > b->k) - (a->k < b->k);
-}
+#include "plan/stretches.h"
 
 /* ---- what is given ---- */
 
@@ -76,29 +59,6 @@ static void mf_place_numbers(mf_builder *b) {
 
 /* ---- ops ---- */
 
-static mf_candidate mf_candidate_of(const mf_builder *b, int32_t k) {
-    const mf_instruction *i = &b->program->code.items[k];
-    mf_candidate c = {k, 0, b->slots[i->x], mf_has_y(i->op) ? b->slots[i->y] : MF_NO_SLOT};
-    c.key = 8 * i->op + 4 * b->facts->wants[k] + 2 * mf_slot_is_wanted(b, c.x);
-    if (c.y != MF_NO_SLOT) c.key += mf_slot_is_wanted(b, c.y);
-    return c;
-}
-
-/* Where the stretch of candidates ends that can be one step: each operand advances by a slot from one to
- * the next, or stays; one of them advances. */
-static int32_t mf_stretch_end(const mf_candidate *c, int32_t start, int32_t n) {
-    if (start + 1 == n) return n;
-    const int32_t x_move = mf_distance(c[start].x, c[start + 1].x);
-    const int32_t y_move = mf_distance(c[start].y, c[start + 1].y);
-    if (x_move < 0 || x_move > 1 || y_move < 0 || y_move > 1 || x_move + y_move == 0) return start + 1;
-    for (int32_t k = start + 1; k < n; k++)
-        if (c[k].key != c[start].key || (c[k].x >= 0) != (c[start].x >= 0) ||
-            (c[k].y >= 0) != (c[start].y >= 0) || mf_distance(c[k - 1].x, c[k].x) != x_move ||
-            mf_distance(c[k - 1].y, c[k].y) != y_move)
-            return k;
-    return n;
-}
-
 /* One step for `count` equal ops. */
 static void mf_place_stretch(mf_builder *b, const mf_candidate *c, int32_t count) {
     const int row = b->facts->row[c->k], has_y = c->y != MF_NO_SLOT;
@@ -118,11 +78,23 @@ static void mf_place_stretch(mf_builder *b, const mf_candidate *c, int32_t count
     mf_add_step(b, step, row);
 }
 
-static void mf_place_stretches(mf_builder *b, mf_candidates *c) {
-    mf_sort(c->items, c->n, sizeof *c->items, mf_compare_candidates);
+/* Steps for candidates of one key. */
+static void mf_place_alike(mf_builder *b, mf_candidate *c, mf_candidate *tried, int32_t n) {
+    mf_order_candidates(c, tried, n);
+    for (int32_t start = 0, end; start < n; start = end) {
+        end = mf_stretch_end(c, start, n);
+        mf_place_stretch(b, c + start, end - start);
+    }
+}
+
+/* The candidates of a level. tried: lent. */
+static void mf_place_stretches(mf_builder *b, mf_candidates *c, mf_candidates *tried) {
+    mf_candidates_reserve(tried, c->n, &b->memory->failed);
+    if (mf_builder_failed(b)) return;
+    mf_sort_candidates(c->items, c->n);
     for (int32_t start = 0, end; start < c->n; start = end) {
-        end = mf_stretch_end(c->items, start, c->n);
-        mf_place_stretch(b, c->items + start, end - start);
+        for (end = start + 1; end < c->n && c->items[end].key == c->items[start].key;) end++;
+        mf_place_alike(b, c->items + start, tried->items, end - start);
     }
     c->n = 0;
 }
@@ -169,7 +141,7 @@ static void mf_place_choice(mf_builder *b, int32_t k) {
 /* Working memory of mf_place_level, reused from level to level. */
 typedef struct {
     mf_builder *b;
-    mf_candidates candidates;
+    mf_candidates candidates, tried;
     mf_ints links;
     mf_grouping dots;
 } mf_layout;
@@ -188,7 +160,7 @@ static void mf_place_level(mf_layout *l, const int32_t *members, int32_t n) {
         else
             mf_candidates_add(&l->candidates, mf_candidate_of(b, k), &b->memory->failed);
     }
-    mf_place_stretches(b, &l->candidates);
+    mf_place_stretches(b, &l->candidates, &l->tried);
     mf_place_dots(&l->dots);
 }
 
@@ -207,6 +179,7 @@ static void mf_lay_out(mf_builder *b, const int32_t *captured_places) {
         if (end > start) mf_place_level(&l, s.order + start, end - start);
     }
     free(l.candidates.items);
+    free(l.tried.items);
     free(l.links.items);
     mf_grouping_free(&l.dots);
 }

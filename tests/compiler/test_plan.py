@@ -111,6 +111,60 @@ def test_neighbours_are_found_whatever_the_order_of_the_program():
     assert plan_of(function, 5).listing() == "u5..u9 = square u0..u4"
 
 
+@pytest.mark.parametrize("kinds", ["uniform", "lane"])
+def test_families_over_the_same_operand_are_a_step_each(kinds):
+    weights = [[Value(k + j / 7) for k in range(9)] for j in range(3)]
+
+    def gates(x):
+        return [v * w for row in weights for v, w in zip(x, row, strict=True)]
+
+    assert [step.sizes["count"] for step in plan_of(gates, 9, kinds).steps()] == [9, 9, 9]
+
+
+def test_families_whose_operands_move_differently_are_a_step_each():
+    def function(x):
+        a, b, c = x[:9], x[9:18], x[18]
+        both = [v * w for v, w in zip(a, b, strict=True)]
+        return [*both, *(v * 2.0 for v in a), *(v * 3.0 for v in b), *(c * v for v in a)]
+
+    assert [step.sizes["count"] for step in plan_of(function, 19).steps()] == [9, 9, 9, 9]
+
+
+def lstm(width, n_steps):
+    """Steps of a recurrent network whose gates look at an input or at a state each."""
+    gates = [[Value(0.1 * k + j / 7) for k in range(width)] for j in range(8)]
+
+    def function(x):
+        hidden, cell = x[:width], x[width : 2 * width]
+        for _ in range(n_steps):
+            z = [
+                [v * w + b for v, w, b in zip(v, gates[j], gates[4 + j], strict=True)]
+                for j, v in enumerate((x[2 * width :], hidden, hidden, hidden))
+            ]
+            forget, enter, leave = ([1 / (1 + (-g).exp()) for g in row] for row in z[:3])
+            enter = [e * v.tanh() for e, v in zip(enter, z[3], strict=True)]
+            cell = [c * f + e for c, f, e in zip(cell, forget, enter, strict=True)]
+            hidden = [g * c.tanh() for g, c in zip(leave, cell, strict=True)]
+        return sum(hidden)
+
+    return len(plan_of(function, 3 * width).steps())
+
+
+def test_a_recurrent_cell_is_a_few_steps_however_wide():
+    assert lstm(5, 6) == lstm(14, 6)
+    assert lstm(14, 7) - lstm(14, 6) <= 18  # an op of the cell is a step
+
+
+@pytest.mark.parametrize("kinds", ["uniform", "lane"])
+def test_differences_of_rows_of_three_are_few_steps(kinds):
+    n = 12
+
+    def distances(x):
+        return [x[3 * i + c] - x[3 * j + c] for i in range(n) for j in range(i) for c in range(3)]
+
+    assert len(plan_of(distances, 3 * n, kinds).steps()) == n - 1  # of 198 differences
+
+
 def test_a_sum_is_one_step_and_so_are_the_maximum_of_many_and_a_chain_of_maxima():
     def softmax(x):
         exps = [(v - mg.maximum(*x)).exp() for v in x]
