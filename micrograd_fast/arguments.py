@@ -6,12 +6,14 @@ Arguments of the same kinds are served by the same trace.
 
 from __future__ import annotations
 
+from math import prod
+
 from micrograd_fast import _core
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 Batch = _core.Batch
@@ -264,11 +266,45 @@ def unflatten(tree: Any, values: Iterator[Any]) -> Any:
         return next(values)
     if tree[0] == "static":
         return tree[1]
-    items = [unflatten(t, values) for t in tree[1]]
+    return filled(tree, [unflatten(t, values) for t in tree[1]])
+
+
+def filled(tree: Any, items: list[Any]) -> Any:
+    """A list, tuple or dict as the outermost one of a structure."""
     if tree[0] is dict:
         return dict(zip(tree[2], items, strict=True))
     make = getattr(tree[0], "_make", tree[0])  # of a named tuple
     return items if make is list else make(items)
+
+
+def regular(tree: Any) -> tuple[int, ...] | None:
+    """The shape of the array that lists of Values are, however nested; of one Value (). None where
+    they are not all alike, or the structure is another one."""
+    if tree is Value:
+        return ()
+    if tree[0] is not list or not tree[1]:
+        return None
+    shapes = {regular(t) for t in tree[1]}
+    (shape,) = shapes if len(shapes) == 1 else (None,)
+    return None if shape is None else (len(tree[1]), *shape)
+
+
+def arrays_of(tree: Any, first: int = 0) -> tuple[Callable[[Any], Any], int]:
+    """(what makes the structure of an array of all numbers, how many of those it uses up to its
+    end): a float for each Value, an array for lists of them that are regular."""
+    if tree is Value:
+        return (lambda numbers: numbers.item(first)), first + 1
+    if tree[0] == "static":
+        return (lambda numbers: tree[1]), first
+    shape = regular(tree)
+    if shape is not None:
+        end = first + prod(shape)
+        return (lambda numbers: numbers[first:end].reshape(shape)), end
+    parts, end = [], first
+    for part in tree[1]:
+        make, end = arrays_of(part, end)
+        parts.append(make)
+    return (lambda numbers: filled(tree, [make(numbers) for make in parts])), end
 
 
 def no_value(name: str, signature: _core.Signature) -> str:

@@ -166,6 +166,10 @@ class CompiledFunction(_core.Dispatcher):
         named = {w: arguments.inlined(a, self._batch, f"argument {w!r}") for w, a in kwargs.items()}
         return function(*args, **named)
 
+    # Named here too for the reference, which shows what a class has of its own.
+    values = _core.Dispatcher.values
+    value_and_grad = _core.Dispatcher.value_and_grad
+
     def program(self, *args: Any, **kwargs: Any) -> ProgramText:
         """How a call with these arguments is computed: sizes, counts per op and the listing. The
         text has `instructions()`, `outputs` and `steps()`, which are the same as data."""

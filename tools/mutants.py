@@ -408,6 +408,8 @@ MUTANTS = [
      "if run[k].slot <= weights.first and @{weights.last < run[k].slot + run[k].n}@:", "True"),
     ("params-arguments", "param_gradient.pxi", "an argument's gradient is the param's whole",
      "gradient[k] @{+=}@ scale * (<double *>sums.data)[n - 1]", "="),
+    ("values-order", "specialization.pxi", "a dict's numbers are taken for a list's",
+     "if @{self.shape is None}@:\n            self.with_arrays", "False"),
     ("mean", "results.pxi", "a mean's gradient is a sum's",
      "store.grad[self.id] / @{self.count}@", "1.0"),
     ("under-calls", "results.pxi", "what compiled calls read is not under their results",
@@ -437,7 +439,7 @@ MUTANTS = [
     ("mask-length", "batch.pxi", "a mask of another length is taken",
      "        if @{len(array) != n}@:", "False"),
     ("dict-words", "kinds.pxi", "a dict with other keys is the same",
-     "if type(word) is not type(self.words[k]) or @{word != self.words[k]}@:", "False"),
+     "type(word) is not type(self.words[k]) or @{word != self.words[k]}@):", "False"),
     # ---- what a trace read ----
     ("watch-word", "watch.h", "a cell or a slot may change",
      "case MF_WATCH_WORD: return @{*w->where == w->saved}@;", "1"),

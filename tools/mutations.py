@@ -80,7 +80,7 @@ TOPICS = {
     "param_gradient.pxi": ["compile_numbers", *CALLS],
     "call_memory.pxi": [*PLANS, "compile_threads", "compile_safety"],
     "results.pxi": CALLS, "seeds.pxi": CALLS, "batch.pxi": CALLS,
-    "kinds.pxi": ["compile_arguments", *CALLS],
+    "kinds.pxi": ["compile_arguments", *CALLS], "specialization.pxi": ["compile_values", *CALLS],
     "arrays.pxi": ["compile_arrays", *CALLS], "elements.h": ["compile_arrays"],
     "watch.h": ["compile_watch", "compile_methods"],
     "watch.pxi": ["compile_watch", "compile_methods"],

@@ -141,9 +141,8 @@ def signature(name, item):
     except (TypeError, ValueError):
         return f"`{name}(...)`"
     # Annotations are texts: without their quotes.
-    text = (
-        re.sub(r"(: |-> )'([^']*)'", r"\1\2", text).replace("(self, ", "(").replace("(self)", "()")
-    )
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
+    text = re.sub(r"\(self(, /)?(, )?", "(", text)
     return f"`{name}{text}`"
 
 

@@ -155,6 +155,17 @@ cdef class Dispatcher:
         return self.run(WANTED_RESULTS, args, kwargs, None, records())
 
     @cython.embedsignature(True)
+    def values(self, *args, **kwargs):
+        """The results as plain NumPy numbers; no graph is built, so nothing has a gradient.
+
+        Of a function that is not batched: its structure with a float for each Value. Lists of
+        Values are arrays, lists of such lists too where these are alike. Of a batched one: what
+        the Batch has as its data, shape (B,), or (B, k) for k Values in order.
+        """
+        check_not_tracing("values")
+        return self.run(WANTED_NUMBERS, args, kwargs, None, False)
+
+    @cython.embedsignature(True)
     def value_and_grad(self, *args, params=None, **kwargs):
         """Value and gradient as plain NumPy results; no graph is built, no grad is changed.
 

@@ -2,15 +2,29 @@
 
 
 cdef object results_as_numbers(Specialization specialization, Arguments arguments):
-    """What the results are, in order: float64, samples first in a batched call."""
+    """The data of the Batch in a batched call. In another one the function's structure with a float
+    for each Value, and arrays for lists of Values."""
     cdef int32_t n_outputs = specialization.plan.plan.n_outputs
-    cdef bint one = specialization.rebuild is None and n_outputs == 1
     cdef Py_ssize_t n = arguments.n_samples
-    cdef double *outputs
+    cdef tuple shape = specialization.shape
+    cdef double *outputs = arguments.memory.outputs
     cdef plan_run run
-    array = new_array((n,), &outputs) if one else new_array((n, n_outputs), &outputs)
+    if specialization.batch:
+        shape = (n, n_outputs)
+        if specialization.rebuild is None and n_outputs == 1:
+            shape = (n,)
+    elif shape is None:
+        if specialization.with_arrays is None:
+            specialization.find_form()
+        shape = specialization.shape if specialization.shape is not None else (n_outputs,)
+    if not shape:
+        first_run(specialization, arguments, &run, outputs, False, NULL)
+        return outputs[0]
+    array = new_array(shape, &outputs)
     first_run(specialization, arguments, &run, outputs, False, NULL)
-    return array
+    if specialization.batch or specialization.with_arrays is None:
+        return array
+    return specialization.with_arrays(array)
 
 
 cdef object value_and_gradient(Specialization specialization, Arguments arguments, object params):
@@ -107,7 +121,8 @@ cdef int check_direct(Specialization specialization, Arguments arguments, tuple 
 
 def _numbers(Specialization specialization not None, tuple args not None, dict kwargs not None,
              params=None, bint gradient=False):
-    """Test hook: a call of one trace. None for arguments that do not fit."""
+    """Test hook: a call of one trace. None for arguments that do not fit. Its numbers, in order, or
+    value and gradient."""
     cdef Arguments arguments = specialization.read(args, kwargs, False)
     if arguments is None:
         return None

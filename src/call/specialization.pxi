@@ -84,6 +84,8 @@ cdef class Specialization:
     cdef readonly str reason
     cdef public Watched watch        # what the trace read; None: nothing is looked at
     cdef object rebuild
+    cdef tuple shape                 # of the results as one array; with with_arrays, see find_form
+    cdef object with_arrays          # the structure of the results, of an array of all numbers
     cdef bint batch
     cdef tuple captured
     cdef IdRuns reads                # the captured nodes still used, by their uniform slots
@@ -112,6 +114,22 @@ cdef class Specialization:
         self.deferral = plan.deferral = deferral_of(&plan.plan, self.reads)
         self.value_inputs = [k for k in inputs.values if plan.is_used(k)]
         self.memory = memory_for(plan, inputs)
+
+    cdef int find_form(self) except -1:
+        """How the results of a call that is not batched are given as numbers: as one array, or by
+        with_arrays."""
+        from micrograd_fast.arguments import arrays_of, regular
+
+        if self.tree is None:   # of a test
+            self.shape = (self.plan.plan.n_outputs,)
+            return 0
+        with_arrays, n = arrays_of(self.tree)
+        if n != self.plan.plan.n_outputs:
+            raise ValueError("the plan has other results than the structure")
+        self.shape = regular(self.tree)
+        if self.shape is None:
+            self.with_arrays = with_arrays
+        return 0
 
     def change(self) -> str:
         """What has changed of all that the trace read, in words, or nothing."""
