@@ -1,7 +1,8 @@
 /* Layout: gives every value of a program its slot and makes the steps of a plan.
  *
  * Equal ops of a level whose operands stand in adjacent slots, or share one, become one step: see
- * stretches.h. Slots are handed out in the order of their operands' slots, so that what is adjacent stays adjacent. */
+ * stretches.h. Slots are handed out in the order of their operands' slots, so that what is adjacent
+ * stays adjacent. */
 #ifndef MF_LAYOUT_H
 #define MF_LAYOUT_H
 

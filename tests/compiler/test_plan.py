@@ -199,9 +199,11 @@ def test_a_dot_of_rows_and_numbers_is_taken_apart():
 
 
 def test_tiles_are_whole_blocks_of_lanes_that_fit_the_cache():
-    for width in (1, 10, 100, 1000, 10000):
+    for width in (1, 10, 100, 1000, 10000, 100000):
         plan = plan_of(lambda x: [v.exp() for v in x], width, "lane")
-        tile = plan.describe()["tile"]
+        tile, lane = plan.describe()["tile"], width * 2 * 16
         assert tile % 8 == 0
         assert 8 <= tile <= 256
-        assert tile == 8 or tile * width * 2 * 16 <= 65536
+        assert tile <= 64 or tile * lane <= 65536  # the first level: rows are long
+        assert tile == 8 or tile * lane <= 2**25  # the last level: long enough
+        assert tile >= 64 or (tile + 8) * lane > 2**25
