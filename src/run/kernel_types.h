@@ -39,6 +39,7 @@ typedef struct {
     void (*multiply_add_reached)(ptrdiff_t n, const double *x, const double *y, double *z);
     double (*inner_reached)(ptrdiff_t n, const double *x, const double *y);
     int (*all_finite)(ptrdiff_t n, const double *x);
+    int (*reaches)(ptrdiff_t n, double limit, const double *x);
     void (*fill)(ptrdiff_t n, double x, double *z);
     void (*adam)(ptrdiff_t n, const mf_adam *a, const double *g, double *p, double *mean,
                  double *square, double *largest);

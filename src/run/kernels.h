@@ -13,7 +13,8 @@
         isa, MF_ISA(forward), MF_ISA(backward_x), MF_ISA(backward_y), MF_ISA(axpy4),         \
         MF_ISA(axpy), MF_ISA(multiply_add), MF_ISA(inner), MF_ISA(row_sum),                  \
         MF_ISA(axpy_reached), MF_ISA(multiply_add_reached), MF_ISA(inner_reached),           \
-        MF_ISA(all_finite), MF_ISA(fill), MF_ISA(adam), MF_ISA(matrix_add), MF_ISA(matrix_set),                  \
+        MF_ISA(all_finite), MF_ISA(reaches), MF_ISA(fill), MF_ISA(adam),                     \
+        MF_ISA(matrix_add), MF_ISA(matrix_set),                                              \
         MF_ISA(vector_add), MF_ISA(transpose), MF_ISA(multiply_adds), MF_ISA(multiply_adds_a_round)};
 
 #include "run/isa_portable.h"

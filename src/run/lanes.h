@@ -95,6 +95,7 @@ static MF_TARGET void MF_ISA(op_backward_x)(int op, int xs, int ys, ptrdiff_t n,
     }
 }
 
+/* Whether any number is farther from 0 than the limit. */
 static MF_TARGET int MF_ISA(reaches)(ptrdiff_t n, double limit, const double *restrict x) {
     int found = 0;
     MF_LANES found |= fabs(x[l]) > limit;

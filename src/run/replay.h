@@ -14,45 +14,9 @@
 
 #include "run/tile.h"
 
+#include "run/replay_lanes.h"
 #include "run/replay_matrix.h"
 #include "run/replay_extremes.h"
-
-/* ---- ops of the table, over n lanes ---- */
-
-/* Whether a lane is beyond what the op's kernel is good for: libm computes all of them then. */
-static int mf_needs_libm(int op, ptrdiff_t n, const double *x) {
-    const double limit = mf_libm_beyond(op);
-    if (limit == INFINITY) return 0;
-    for (ptrdiff_t l = 0; l < n; l++)
-        if (!(fabs(x[l]) < limit)) return 1;
-    return 0;
-}
-
-static void mf_lanes_forward(const mf_run *r, int op, int xs, int ys, ptrdiff_t n, const double *x,
-                             const double *y, double *z) {
-    if (!mf_needs_libm(op, n, x)) {
-        r->kernels->forward(op, xs, ys, n, x, y, z);
-        return;
-    }
-    for (ptrdiff_t l = 0; l < n; l++) mf_forward(op, x[l], 0.0, &z[l]);
-}
-
-/* Adds the partial by x, or by y, times g to d: a row where that operand is one (xs, ys), else a
- * number. */
-static void mf_lanes_backward(const mf_run *r, int op, int of_y, int xs, int ys, ptrdiff_t n,
-                              const double *x, const double *y, const double *z, const double *g,
-                              double *d) {
-    if (!mf_needs_libm(op, n, x)) {
-        (of_y ? r->kernels->backward_y : r->kernels->backward_x)(op, xs, ys, n, x, y, z, g, d);
-        return;
-    }
-    const int is_row = of_y ? ys : xs;
-    for (ptrdiff_t l = 0; l < n; l++) {
-        double dx = 0.0, dy = 0.0;
-        mf_partials(op, x[xs ? l : 0], y == NULL ? 0.0 : y[ys ? l : 0], z[l], &dx, &dy);
-        d[is_row ? l : 0] += mf_contribution(op, of_y ? dy : dx, g[l]);
-    }
-}
 
 /* ---- uniform steps ---- */
 

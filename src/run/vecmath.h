@@ -4,7 +4,7 @@
  * out is 4e-18), tanh comes of expm1 without a second division; log, sin and cos after S. Moshier's
  * Cephes library (rational approximations) with selects in the place of its branches; pow multiplies
  * a logarithm of 66 bits. docs/accuracy.md has a table of errors, which test_accuracy.py
- * measures: 2.5 ulp or less. sin and cos are for |x| < 1e6: replay.h sends larger ones to libm. inf, nan,
+ * measures: 2.5 ulp or less. sin and cos are for |x| < 1e6: replay_lanes.h sends larger ones to libm. inf, nan,
  * zeros and overflow come out as C's libm has them. */
 #ifndef MF_VECMATH_H
 #define MF_VECMATH_H

@@ -155,6 +155,46 @@ def test_numbers_beyond_the_kernels_agree_with_eager(variant, op):
     assert np.all(errors <= 1e-12), worst(errors, x)
 
 
+def mixed(rng, n):
+    """Numbers that a kernel is for, and the same with one in ten beyond, nan and inf among them."""
+    usual = rng.uniform(-3, 3, n)
+    far = rng.choice([1.000001e6, -3e7, 1e22, 1e300, math.inf, math.nan], n)
+    is_far = rng.random(n) < 0.1
+    is_far[n // 3 : n // 3 + 70] = False  # a block without any
+    return usual, np.where(is_far, far, usual), is_far
+
+
+@pytest.mark.parametrize("op", BY_LIBM, ids=lambda op: op.name)
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 600])
+def test_only_numbers_beyond_the_kernels_are_left_to_libm(variant, op, n):
+    usual, x, is_far = mixed(np.random.default_rng(n), n)
+    f = mg.compile(lambda x: getattr(x, op.name)() * 3.0 + x * 0.5, batch=True)
+    (values, slopes), (own_values, own_slopes) = f.value_and_grad(x), f.value_and_grad(usual)
+    assert values[~is_far].tolist() == own_values[~is_far].tolist()
+    assert slopes[~is_far].tolist() == own_slopes[~is_far].tolist()
+    for v, value, slope in zip(x[is_far], values[is_far], slopes[is_far], strict=True):
+        if not math.isfinite(v):
+            assert math.isnan(value)
+            assert math.isnan(slope)
+            continue
+        leaf = Value(v)
+        (getattr(leaf, op.name)() * 3.0).backward()
+        assert value == pytest.approx(getattr(math, op.name)(v) * 3.0 + v * 0.5, rel=1e-15)
+        assert slope == pytest.approx(leaf.grad + 0.5, abs=1e-15)
+
+
+@pytest.mark.parametrize("op", BY_LIBM, ids=lambda op: op.name)
+def test_uniform_numbers_beyond_the_kernels_are_left_to_libm(variant, op):
+    leaves = [Value(v) for v in (0.5, 2e6, -1e300, 0.25, 1e9, -0.5)]
+    results = mg.compile(lambda: [getattr(v, op.name)() for v in leaves])()
+    sum(results).backward()
+    for leaf, result in zip(leaves, results, strict=True):
+        eager = Value(leaf.data)
+        getattr(eager, op.name)().backward()
+        assert result.data == pytest.approx(getattr(math, op.name)(leaf.data), abs=1e-15)
+        assert leaf.grad == pytest.approx(eager.grad, abs=1e-15)
+
+
 # ---- special numbers ----
 
 
