@@ -64,6 +64,7 @@ TOPICS = {
     "program.pxi": ["program", "instructions", "hostile_bytes"],
     "workspace.pxi": [*PLANS, "compile_threads", "compile_safety"],
     "errors.pxi": ["compile", "compile_safety", "compile_contract", "compile_bad_input"],
+    "reuse.h": ["plan_values"], "verify_values.h": ["plan_values"],
     "verify.h": ["plan_verify"], "tile.h": ["compile", *RUNS],
     "replay.h": ["compile", "vecmath", "denormals", *RUNS], "replay_matrix.h": RUNS,
     "matrix.h": RUNS, "lanes.h": ["vecmath", *RUNS, "optim", "accuracy"],

@@ -3,12 +3,12 @@
 
 from base.arena cimport mf_arena, mf_arena_free
 from plan.plan cimport (MF_INPUT_IS_ROW, MF_INPUT_WANTS, mf_facts, mf_facts_of, mf_has_mixed_dots,
-                        mf_plan_program, mf_plan_result, mf_separate_dots)
+                        mf_plan_program, mf_plan_result, mf_plan_values, mf_separate_dots)
 from plan.step cimport (MF_NO_SLOT, MF_N_STEP_KINDS, MF_STEP_CHAIN, MF_STEP_DETACH, MF_STEP_DOT,
                         MF_STEP_EXTREME, MF_STEP_GATHER, MF_STEP_INNER, MF_STEP_OPS,
                         MF_STEP_MATRIX, MF_STEP_TAKE, mf_n_results, mf_plan, mf_plan_free, mf_range,
                         mf_step)
-from plan.verify cimport mf_mark_given, mf_plan_fault
+from plan.verify cimport mf_mark_given, mf_plan_fault, mf_values_fault
 from run.executor cimport mf_workspace_doubles
 
 cdef tuple STEP_KINDS = ("ops", "detach", "dot", "matrix", "inner", "gather", "chain", "take",
@@ -41,10 +41,13 @@ cdef class Plan:
     cdef readonly list captured      # Values, by the program's numbering
     cdef mf_plan plan
     cdef bint valid                  # made and verified
+    cdef mf_plan values              # for runs without backward; empty: not made, or of no use
+    cdef bint has_values             # whether it was tried to make it
     cdef Deferral deferral           # for the listing: what a Specialization puts off; or None
 
     def __dealloc__(self):
         mf_plan_free(&self.plan)
+        mf_plan_free(&self.values)
 
     def __init__(self, Program program not None, list captured not None, list kinds not None):
         cdef mf_plan_result result
@@ -61,12 +64,31 @@ cdef class Plan:
                                  <const int32_t *><char *>places, &self.plan)
         if result.no_memory:
             raise MemoryError("no room to compile the function")
-        if result.fault is not NULL:   # of the compiler, whatever the traced function does
-            step = result.step
-            line = f"step {step} ({self.line(step)})" if step >= 0 else "the plan"
-            raise RuntimeError("micrograd_fast compiled a function wrongly, please report it: "
-                               f"{line}: {result.fault.decode()}")
+        if result.fault is not NULL:
+            self.report(result.step, result.fault)
         self.valid = True
+
+    cdef inline const mf_plan *for_run(self, bint backward) except NULL:
+        """The plan itself, or the one for values alone, which the first run without backward makes.
+        """
+        if not backward and not self.has_values:
+            self.make_values()
+        return &self.values if not backward and self.values.n_steps else &self.plan
+
+    cdef int make_values(self) except -1:
+        cdef int32_t step = -1
+        cdef const char *fault = mf_plan_values(&self.plan, &self.values, &step)
+        if fault is not NULL:
+            mf_plan_free(&self.values)
+            self.report(step, fault)
+        self.has_values = True
+        return 0
+
+    cdef int report(self, int32_t step, const char *fault) except -1:
+        """Raises for a mistake of the compiler, whatever the traced function does."""
+        line = f"step {step} ({self.line(step)})" if step >= 0 else "the plan"
+        raise RuntimeError("micrograd_fast compiled a function wrongly, please report it: "
+                           f"{line}: {fault.decode()}")
 
     cdef bint is_used(self, int32_t input) noexcept:
         return input < self.plan.n_inputs and self.plan.input_slots[input] != MF_NO_SLOT
@@ -79,7 +101,9 @@ cdef class Plan:
         return {"uniform steps": self.plan.n_uniform_steps,
                 "lane steps": self.plan.n_steps - self.plan.n_uniform_steps,
                 "matrix steps": n_matrices,
-                "rows": self.plan.n_rows, "uniform slots": self.plan.n_uniforms,
+                "rows": self.plan.n_rows,
+                "rows of values alone": self.for_run(False).n_rows,
+                "uniform slots": self.plan.n_uniforms,
                 "tile": self.plan.tile if self.plan.n_rows else 1,
                 "workspace bytes": 8 * (mf_workspace_doubles(&self.plan)
                                         + 2 * self.plan.n_uniforms)}
@@ -87,6 +111,10 @@ cdef class Plan:
     def _parts(self) -> dict:
         """Test hook: all that the executor knows, as plain data that _plan_fault takes."""
         return plan_parts(&self.plan)
+
+    def _value_parts(self):
+        """Test hook: the same of the plan for values alone; None where that is of no use."""
+        return plan_parts(&self.values) if self.for_run(False) == &self.values else None
 
     def steps(self) -> list:
         """The plan as data: a PlanStep for each line of the listing, in order."""
@@ -316,6 +344,11 @@ cdef mf_step step_from(dict parts) except *:
     return s
 
 
+cdef list flags(const uint8_t *items, int32_t n):
+    """Of a plan for values alone there are none."""
+    return [items[k] if items is not NULL else 0 for k in range(n)]
+
+
 cdef dict plan_parts(const mf_plan *p):
     cdef bytearray slots = bytearray(p.n_rows + p.n_uniforms)
     mf_mark_given(p, <uint8_t *><char *>slots)
@@ -325,8 +358,8 @@ cdef dict plan_parts(const mf_plan *p):
                    **step_fields(&p.steps[k])} for k in range(p.n_steps)],
         "n_uniform_steps": p.n_uniform_steps,
         "args": list(integers(p.args, p.n_args)),
-        "row_wants": [p.row_wants[k] for k in range(p.n_rows)],
-        "uniform_wants": [p.uniform_wants[k] for k in range(p.n_uniforms)],
+        "row_wants": flags(p.row_wants, p.n_rows),
+        "uniform_wants": flags(p.uniform_wants, p.n_uniforms),
         "given": list(slots[p.n_rows:]),
         "wanted_rows": [p.wanted_rows[k] for k in range(p.n_wanted_rows)],
         "summed_uniforms": [p.summed_uniforms[k] for k in range(p.n_summed_uniforms)],
@@ -369,30 +402,53 @@ cdef Block ranges_of(list items):
     return block
 
 
+@cython.internal
+cdef class PlanOfParts:
+    """A plan that is given as data, whatever that says."""
+    cdef mf_plan p
+    cdef Block steps, wanted_rows, summed_uniforms, args, outputs, row_wants, uniform_wants
+
+    def __init__(self, dict parts):
+        cdef mf_plan *p = &self.p
+        cdef mf_step step
+        self.steps = filled(sizeof(mf_step))
+        for item in parts["steps"]:
+            step = step_from(item)
+            self.steps.add(&step)
+        self.args, self.outputs = block_of(parts["args"], 4), block_of(parts["outputs"], 4)
+        self.row_wants = block_of(parts["row_wants"], 1)
+        self.uniform_wants = block_of(parts["uniform_wants"], 1)
+        self.wanted_rows = ranges_of(parts["wanted_rows"])
+        self.summed_uniforms = ranges_of(parts["summed_uniforms"])
+        p.steps, p.n_steps = <mf_step *>self.steps.data, self.steps.n
+        p.n_uniform_steps = parts["n_uniform_steps"]
+        p.args, p.n_args = <int32_t *>self.args.data, self.args.n
+        p.n_rows, p.row_wants = self.row_wants.n, <uint8_t *>self.row_wants.data
+        p.n_uniforms, p.uniform_wants = self.uniform_wants.n, <uint8_t *>self.uniform_wants.data
+        p.wanted_rows = <mf_range *>self.wanted_rows.data
+        p.n_wanted_rows = self.wanted_rows.n
+        p.summed_uniforms = <mf_range *>self.summed_uniforms.data
+        p.n_summed_uniforms = self.summed_uniforms.n
+        p.n_columns, p.tile, p.scratch = parts["n_columns"], parts["tile"], parts["scratch"]
+        p.outputs, p.n_outputs = <int32_t *>self.outputs.data, self.outputs.n
+
+
 def _plan_fault(dict parts not None):
     """Test hook: what the verifier says of a plan that is given as data, (step, fault) or None."""
-    cdef mf_plan p
-    cdef mf_step step
+    cdef PlanOfParts plan = PlanOfParts(parts)
+    cdef int32_t number = -1
+    cdef bytearray slots = bytearray(plan.p.n_rows) + bytes(parts["given"])
+    cdef const char *fault = mf_plan_fault(&plan.p, <uint8_t *><char *>slots, &number)
+    return None if fault is NULL else (number, fault.decode())
+
+
+def _values_fault(dict parts not None, dict value_parts not None):
+    """Test hook: the same of a plan for values alone, beside the valid plan that it is made of."""
+    cdef PlanOfParts whole = PlanOfParts(parts), values = PlanOfParts(value_parts)
+    cdef mf_arena memory
     cdef int32_t number = -1
     cdef const char *fault
-    cdef Block steps = filled(sizeof(mf_step))
-    cdef Block ranges = ranges_of(parts["wanted_rows"]), sums = ranges_of(parts["summed_uniforms"])
-    cdef Block args = block_of(parts["args"], 4), outputs = block_of(parts["outputs"], 4)
-    cdef Block row_wants = block_of(parts["row_wants"], 1)
-    cdef Block uniform_wants = block_of(parts["uniform_wants"], 1)
-    cdef bytearray slots = bytearray(row_wants.n) + bytes(parts["given"])
-    for item in parts["steps"]:
-        step = step_from(item)
-        steps.add(&step)
-    memset(&p, 0, sizeof(p))
-    p.steps, p.n_steps = <mf_step *>steps.data, steps.n
-    p.n_uniform_steps = parts["n_uniform_steps"]
-    p.args, p.n_args = <int32_t *>args.data, args.n
-    p.n_rows, p.row_wants = row_wants.n, <uint8_t *>row_wants.data
-    p.n_uniforms, p.uniform_wants = uniform_wants.n, <uint8_t *>uniform_wants.data
-    p.wanted_rows, p.n_wanted_rows = <mf_range *>ranges.data, ranges.n
-    p.summed_uniforms, p.n_summed_uniforms = <mf_range *>sums.data, sums.n
-    p.n_columns, p.tile, p.scratch = parts["n_columns"], parts["tile"], parts["scratch"]
-    p.outputs, p.n_outputs = <int32_t *>outputs.data, outputs.n
-    fault = mf_plan_fault(&p, <uint8_t *><char *>slots, &number)
+    memset(&memory, 0, sizeof(memory))
+    fault = mf_values_fault(&whole.p, &values.p, &memory, &number)
+    mf_arena_free(&memory)
     return None if fault is NULL else (number, fault.decode())

@@ -112,13 +112,14 @@ cdef int execute(Arguments arguments, plan_run *run, call_memory *m) except -1:
 
 cdef int run_job(Plan plan, const mf_workspace *ws, const mf_job *job) except -1:
     """The error of the run: here, without the GIL where that pays, or on several threads."""
-    cdef const mf_plan *p = &plan.plan
-    cdef int32_t n = n_shares(p, job.n_samples) if n_threads > 1 else 1
+    cdef const mf_plan *p = plan.for_run(job.backward)
+    cdef int64_t n_values = <int64_t>job.n_samples * plan.plan.n_rows
+    cdef int32_t n = n_shares(p, job.n_samples, n_values) if n_threads > 1 else 1
     cdef int error
     if n > 1:
-        return run_on_threads(plan, ws, job, n)
+        return run_on_threads(p, ws, job, n)
     # Some microseconds are not worth another thread's turn.
-    if <int64_t>job.n_samples * p.n_rows + p.n_uniforms < 4096:
+    if n_values + p.n_uniforms < 4096:
         return executor.run(&executor, p, ws, job)
     with nogil:
         error = executor.run(&executor, p, ws, job)

@@ -133,9 +133,9 @@ cdef int dismiss(mf_worker *crew) noexcept:
     return 0
 
 
-cdef int32_t n_shares(const mf_plan *p, Py_ssize_t n_samples) noexcept:
-    """Into how many shares a call of so many samples is worth splitting."""
-    cdef int64_t n = <int64_t>n_samples * p.n_rows // MIN_SHARE
+cdef int32_t n_shares(const mf_plan *p, Py_ssize_t n_samples, int64_t n_values) noexcept:
+    """Into how many shares a call is worth splitting that computes so many lane values."""
+    cdef int64_t n = n_values // MIN_SHARE
     n = min(n, min(<int64_t>n_threads, <int64_t>executor.n_tiles(p, n_samples)))
     return <int32_t>max(n, <int64_t>1)
 
@@ -157,14 +157,15 @@ cdef void free_shares(mf_share *shares, int32_t n) noexcept:
     free(shares)
 
 
-cdef mf_share *split(Plan plan, const mf_workspace *ws, const mf_job *job, int32_t n) except NULL:
+cdef mf_share *split(const mf_plan *p, const mf_workspace *ws, const mf_job *job,
+                     int32_t n) except NULL:
     """The n shares of a job."""
     cdef mf_share *shares = <mf_share *>zeros(n * sizeof(mf_share) // sizeof(double) + 1)
-    cdef int64_t n_tiles = executor.n_tiles(&plan.plan, job.n_samples)
+    cdef int64_t n_tiles = executor.n_tiles(p, job.n_samples)
     cdef int32_t k
     for k in range(n):
         shares[k].executor = &executor
-        shares[k].plan = &plan.plan
+        shares[k].plan = p
         shares[k].job = job
         shares[k].first = <Py_ssize_t>(n_tiles * k // n)
         shares[k].end = <Py_ssize_t>(n_tiles * (k + 1) // n)
@@ -176,7 +177,7 @@ cdef mf_share *split(Plan plan, const mf_workspace *ws, const mf_job *job, int32
     return shares
 
 
-cdef int run_on_threads(Plan plan, const mf_workspace *ws, const mf_job *job,
+cdef int run_on_threads(const mf_plan *p, const mf_workspace *ws, const mf_job *job,
                         int32_t n) except -1:
     """The executor's run in n shares. From the first share that is handed out to the last that is
     done no Python code runs here, so the plan, the workspaces and the job outlive them."""
@@ -184,16 +185,16 @@ cdef int run_on_threads(Plan plan, const mf_workspace *ws, const mf_job *job,
     cdef mf_worker *crew
     cdef int error
     with nogil:
-        error = executor.start(&executor, &plan.plan, ws, job)
+        error = executor.start(&executor, p, ws, job)
     if error:
         return error
-    shares = split(plan, ws, job, n)
+    shares = split(p, ws, job, n)
     crew = gather(n - 1)
     with nogil:
         mf_run_shares(shares, n, crew)
         error = mf_join_shares(shares, n)
         if not error:
-            executor.finish(&executor, &plan.plan, ws, job)
+            executor.finish(&executor, p, ws, job)
     dismiss(crew)
     free_shares(shares, n)
     return error

@@ -67,8 +67,7 @@ static int64_t mf_larger(int64_t a, int64_t b) { return a > b ? a : b; }
  * A call of a kernel takes as long as some 50 lanes of an op do. Rows that are short for the sake of the
  * first cache level are so at no price only down to there: of 21,362 rows, tiles of 8 lanes took 3.6
  * times as long as tiles of 64, which the last level holds, and those as long as tiles of 128. */
-static void mf_find_tile(mf_plan *p) {
-    const int64_t bytes_per_lane = 16 * mf_larger(p->n_rows, 1);
+static void mf_find_tile(mf_plan *p, int64_t bytes_per_lane) {
     int64_t n_weights = 0, tile;
     for (int32_t k = p->n_uniform_steps; k < p->n_steps; k++) {
         const mf_step *s = &p->steps[k];
@@ -126,7 +125,7 @@ static void mf_finish_plan(mf_builder *b, mf_plan *p) {
     p->n_inputs = b->program->n_inputs;
     p->n_captured = b->program->n_params;
     p->n_columns = b->n_columns;
-    mf_find_tile(p);
+    mf_find_tile(p, 2 * sizeof(double) * mf_larger(p->n_rows, 1)); /* and adjoints */
     p->partly_reached = p->n_outputs > 1 || mf_has_take(p);
 }
 

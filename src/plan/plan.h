@@ -5,6 +5,7 @@
 
 #include "plan/finish.h"
 #include "plan/layout.h"
+#include "plan/reuse.h"
 #include "plan/separate.h"
 #include "plan/verify.h"
 

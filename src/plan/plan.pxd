@@ -1,4 +1,4 @@
-# From a program to a plan (plan.h, facts.h, separate.h).
+# From a program to a plan (plan.h, facts.h, separate.h, reuse.h).
 from libc.stdint cimport int32_t, uint8_t
 
 from base.arena cimport mf_arena
@@ -20,3 +20,4 @@ cdef extern from "plan/plan.h" nogil:
     void mf_separate_dots(const mf_facts *f, mf_program *new)
     mf_plan_result mf_plan_program(const mf_program *program, const uint8_t *inputs,
                                    const int32_t *captured_places, mf_plan *plan)
+    const char *mf_plan_values(const mf_plan *p, mf_plan *made, int32_t *step)

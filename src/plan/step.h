@@ -26,9 +26,9 @@ typedef enum {
     MF_STEP_EXTREME, /* the largest or smallest of several slots */
     MF_N_STEP_KINDS
 } mf_step_kind;
-/* A new kind is also: its struct below, in step.pxd too; who makes it (layout.h, grouping.h); four
- * switches in run/replay.h; mf_visit_operands and mf_step_fits in verify.h; its text and data in
- * call/plan.pxi, in this order; what it reads in tests/helpers/plan_model.py. */
+/* A new kind is also: its struct below, in step.pxd too; mf_row_fields; who makes it (layout.h,
+ * grouping.h); four switches in run/replay.h; mf_visit_operands and mf_step_fits in verify.h; its text
+ * and data in call/plan.pxi, in this order; what it reads in tests/helpers/plan_model.py. */
 
 typedef struct {
     int32_t op;
@@ -153,6 +153,28 @@ static inline int32_t mf_position(int32_t slot) { return slot >= 0 ? slot : ~slo
 /* How many slots a step fills. */
 static inline int64_t mf_n_results(const mf_step *s) {
     return (int64_t)s->count * (s->kind == MF_STEP_MATRIX ? s->matrix.n_vectors : 1);
+}
+
+/* The fields of a step over lanes that may name rows; how many. Its args may, too. */
+static inline int mf_row_fields(mf_step *s, int32_t *fields[3]) {
+    int n = 0;
+    fields[n++] = &s->z;
+    switch (s->kind) {
+    case MF_STEP_OPS:
+    case MF_STEP_DETACH:
+        fields[n++] = &s->ops.x;
+        fields[n++] = &s->ops.y;
+        break;
+    case MF_STEP_DOT: fields[n++] = &s->dot.bias; break;
+    case MF_STEP_MATRIX:
+        fields[n++] = &s->matrix.x;
+        fields[n++] = &s->matrix.bias;
+        break;
+    case MF_STEP_CHAIN: fields[n++] = &s->chain.x; break;
+    case MF_STEP_TAKE: fields[n++] = &s->take.index; break;
+    default: break;
+    }
+    return n;
 }
 
 /* Rows are this many lanes, or a multiple. The lanes beyond the last sample repeat it, so that

@@ -121,13 +121,24 @@ def test_families_over_the_same_operand_are_a_step_each(kinds):
     assert [step.sizes["count"] for step in plan_of(gates, 9, kinds).steps()] == [9, 9, 9]
 
 
-def test_families_whose_operands_move_differently_are_a_step_each():
+def test_families_that_cross_are_a_step_each():
     def function(x):
-        a, b, c = x[:9], x[9:18], x[18]
-        both = [v * w for v, w in zip(a, b, strict=True)]
-        return [*both, *(v * 2.0 for v in a), *(v * 3.0 for v in b), *(c * v for v in a)]
+        a, b, c = x[:9], x[9:18], x[18:]
+        pairs = [v * w for v, w in zip(a + c, b + b, strict=True)]
+        return [*pairs, *(v * 2.0 for v in a)]
 
-    assert [step.sizes["count"] for step in plan_of(function, 19).steps()] == [9, 9, 9, 9]
+    # Whichever operand they are sorted by, two of the three interleave.
+    assert [step.sizes["count"] for step in plan_of(function, 27).steps()] == [9, 9, 9]
+
+
+@pytest.mark.parametrize("kinds", ["uniform grad", "lane grad"])
+def test_ops_with_and_without_gradient_are_steps_of_their_own(kinds):
+    def function(x):
+        a, b, c = (v.exp() for v in x)
+        return [-a, b.detach(), -c]
+
+    exps = [step for step in plan_of(function, 3, kinds).steps() if step.op == "exp"]
+    assert sorted(step.gradient for step in exps) == [False, True, True]
 
 
 def lstm(width, n_steps):

@@ -219,3 +219,72 @@ class Model:
                 require(all(readers.count(slot) == 1 for slot in weights))
                 cleared |= set(weights)
         require(all(~k in cleared for k in range(self.n_uniforms)))
+
+
+ROW_FIELDS = {
+    "ops": {"x", "y"},
+    "detach": {"x"},
+    "dot": {"bias"},
+    "matrix": {"x", "bias"},
+    "chain": {"x"},
+    "take": {"index"},
+}
+
+
+class ValuesModel:
+    """What a plan for values alone may do: the steps of a valid plan, with other names for rows.
+    Each row stands for the one whose number it holds."""
+
+    def __init__(self, parts, value_parts, names):
+        self.whole, self.values = Model(parts, names), Model(value_parts, names)
+
+    def is_valid(self):
+        try:
+            self.check()
+        except Invalid:
+            return False
+        return True
+
+    def check(self):
+        p, q = self.whole.parts, self.values.parts
+        for name in ("n_uniform_steps", "n_columns"):
+            require(p[name] == q[name])
+        for name in ("steps", "args", "outputs"):
+            require(len(p[name]) == len(q[name]))
+        require(self.whole.n_uniforms == self.values.n_uniforms)
+        require(q["n_columns"] <= self.values.n_rows and q["tile"] > 0 and q["tile"] % BLOCK == 0)
+        require(self.values.n_rows * q["tile"] <= 2 * self.whole.n_rows * p["tile"])
+        self.holds = {k: k for k in range(q["n_columns"])}
+        for k, (s, t) in enumerate(zip(p["steps"], q["steps"], strict=True)):
+            if k < p["n_uniform_steps"]:
+                require(s == t)
+            else:
+                self.check_step(s, t)
+        for a, b in zip(p["outputs"], q["outputs"], strict=True):
+            require(self.stands_for(b) == a)
+
+    def stands_for(self, slot):
+        return self.holds.get(slot) if slot >= 0 else slot
+
+    def check_step(self, s, t):
+        fields = {"z", *ROW_FIELDS.get(s["kind"], ())}
+        require(s.keys() == t.keys() and all(s[f] == t[f] for f in s.keys() - fields))
+        before, after = self.whole.results(s, True), self.values.results(t, True)
+        one_by_one = s["kind"] == "chain"
+        read = set() if one_by_one else self.read_alike(s, t, range(len(before)))
+        for i, (a, b) in enumerate(zip(before, after, strict=True)):
+            if one_by_one:
+                read |= self.read_alike(s, t, [i])
+            require(b not in read)
+            self.holds[b] = a
+
+    def read_alike(self, s, t, results):
+        """The slots that these results read, which hold the same numbers."""
+        found = set()
+        for i in results:
+            pairs = zip(self.whole.reads(s, True, i), self.values.reads(t, True, i), strict=True)
+            for (a, kind, _), (b, _, _) in pairs:
+                require(kind == EITHER or (kind == ROW) == (b >= 0))
+                require(self.stands_for(b) == a)
+                found.add(b)
+        return found
