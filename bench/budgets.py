@@ -32,6 +32,7 @@ from .scalar import option_price
 from .table import short
 
 RESULTS = Path(__file__).parent / "results"
+SIZES = (784, 128, 128, 1)
 ROWS = 10_000_000  # of options, for the memory of a call
 
 
@@ -146,6 +147,45 @@ def trace_cost():
     return [("trace and compile, mnist_size", cost, "<=", 300, "ns a node")]
 
 
+def doors():
+    """The same numbers by another way of calling."""
+    found = []
+    for name, sizes, batch in (("moons", (2, 16, 16, 1), 100), ("784-128-128-1", SIZES, 64)):
+        model, loss = hinge_loss(sizes)
+        params, (X, y) = model.parameters(), samples(batch, sizes[0])
+        graph, array = in_turns(
+            lambda loss=loss, X=X, y=y: loss(X, y).mean().backward(),
+            lambda loss=loss, X=X, y=y, params=params: loss.value_and_grad(X, y, params=params),
+        )
+        found.append(
+            (f"{name}: value_and_grad(params=) / backward()", array / graph, "<=", 1.2, "")
+        )
+    product = mg.compile(lambda x: x[0] * x[1])
+    total = mg.compile(lambda x: sum(x))
+    squares = mg.compile(lambda x: [v * v for v in x])
+    rows = mg.compile(lambda x: x[0] * x[1] + x[2], batch=True)
+    columns, numbers = samples(100, 3)[0].copy(order="F"), samples(1000, 1)[0][:, 0].tolist()
+    widths = [np.ones(n) for n in range(2, 10)]
+    measured = in_turns(
+        lambda: product.value_and_grad(widths[0]),
+        lambda: [total(x) for x in widths],
+        lambda: rows(columns),
+        lambda: total(numbers),
+        lambda: squares.values(numbers[:300]),
+    )
+    limits = (
+        ("value and gradient of an array of 2", 1, 1.0),
+        ("a call, 8 signatures in turn", len(widths), 1.5),
+        ("a batch of 100 rows, Fortran order", 1, 3.0),
+        ("a list of 1,000 floats", 1, 8.0),
+        ("300 results as an array", 1, 5.0),
+    )
+    return found + [
+        (name, 1e6 * s / n, "<=", limit, "us")
+        for (name, n, limit), s in zip(limits, measured, strict=True)
+    ]
+
+
 def activations():
     X, y = samples(100)
 
@@ -234,6 +274,7 @@ def ops_on_results():
 
 MEASURED = (
     call_costs,
+    doors,
     custom_ops.moons,
     ops_on_results,
     trace_cost,
