@@ -329,6 +329,8 @@ def test_each_of_many_signatures_is_served_by_its_own_trace(quiet):
     # np.float32(2.0) and an array of shape () are numbers as 1.0 is.
     assert n_traces == len(calls) - 4
     for k in range(3):
+        if k == 1:  # from now on none is read in Python
+            f._read = None
         for args, kwargs in calls[:: 1 if k % 2 else -1]:
             assert f(*args, **kwargs).data == 6.0
             assert f.value_and_grad(*args, params=[q], **kwargs)[1].tolist() == [2.0]
