@@ -14,7 +14,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 LITERALS = ("REQUIRES", "INSTALL", "IMPORT", "ROWS", "CONTROL", "LEFT_OUT")
 FIRST = ("eager", "compiled", "micrograd", "pure")
-ORDER = ("tiny", "small", "moons", "digits", "mnist_size", "names", "rosenbrock", "black_scholes")
+ORDER = (
+    *("tiny", "small", "moons", "digits", "mnist_size", "names", "rosenbrock", "black_scholes"),
+    *("lstm", "lstm_large", "gmm", "gmm_large", "libor", "lennard_jones"),
+)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,12 @@ def plain_cross_entropy(rows, targets):
     return sum(losses) * (1.0 / len(losses))
 
 
+def plain_log_sum_exp(values):
+    """log(sum(exp(v))); the largest is taken off so that exp stays small."""
+    top = max(v.data for v in values)
+    return sum((v - top).exp() for v in values).log() + top
+
+
 @dataclass
 class Kit:
     Value: Any
@@ -71,6 +77,7 @@ class Kit:
     SGD: Any = PlainSGD
     Adam: Any = PlainAdam
     cross_entropy: Any = plain_cross_entropy
+    log_sum_exp: Any = plain_log_sum_exp
     collect: Any = lambda: None
 
 

@@ -14,6 +14,7 @@ from micrograd_fast import functional, nn, optim
 from ..case import Case
 from ..scalar import option_price
 from ..scalar_gpt import GPT
+from ..scalar_objectives import lennard_jones_energy, lstm_loss, mixture, path_value
 from ..workloads.moons import learning_rate
 from ..workloads.names import ADAM
 
@@ -217,6 +218,67 @@ class BlackScholes(CompiledCase):
         return {"price and sensitivities": np.column_stack([prices, sensitivities]).ravel()}
 
 
+class Lstm(CompiledCase):
+    def setup(self):
+        self.inputs = [self.data[name] for name in ("parameters", "state", "sequence")]
+        self.run = mg.compile(lstm_loss).value_and_grad
+        self.step()
+
+    def step(self):
+        return self.run(*self.inputs)
+
+    def numbers(self, out):
+        value, grad = out
+        return {"value": [value], "grad": np.ravel(grad)}
+
+
+class LennardJones(Lstm):
+    def setup(self):
+        self.inputs = [self.data["positions"]]
+        self.run = mg.compile(lennard_jones_energy).value_and_grad
+        self.step()
+
+
+def log_sum_exp(values):
+    largest = mg.maximum(*values)
+    return sum((v - largest).exp() for v in values).log() + largest
+
+
+class Gmm(Lstm):
+    """The points are samples; the prior is a function of its own."""
+
+    def setup(self):
+        model = mixture(self.data, mg.Value, log_sum_exp)
+        self.points = self.data["points"]
+        self.parameters = model.parameters()
+        self.likelihood = mg.compile(model.log_likelihood, batch=True)
+        self.prior = mg.compile(model.log_prior)
+        self.step()
+
+    def step(self):
+        value, grad = self.likelihood.value_and_grad(self.points, params=self.parameters)
+        prior, prior_grad = self.prior.value_and_grad(params=self.parameters)
+        count = len(self.points)
+        return count * value + prior, count * grad + prior_grad
+
+
+class Libor(Lstm):
+    """Paths are samples."""
+
+    def setup(self):
+        rates, volatilities = (
+            [mg.Value(v) for v in self.data[name].tolist()] for name in ("rates", "volatilities")
+        )
+        self.parameters = rates + volatilities
+        self.path_value = mg.compile(lambda z: path_value(rates, volatilities, z), batch=True)
+        self.step()
+
+    def step(self):
+        z = self.data["z"]
+        value, grad = self.path_value.value_and_grad(z, params=self.parameters)
+        return len(z) * value, len(z) * grad
+
+
 CASES = {
     "tiny": Tiny,
     "small": Small,
@@ -226,4 +288,10 @@ CASES = {
     "names": Names,
     "rosenbrock": Rosenbrock,
     "black_scholes": BlackScholes,
+    "lstm": Lstm,
+    "lstm_large": Lstm,
+    "gmm": Gmm,
+    "gmm_large": Gmm,
+    "libor": Libor,
+    "lennard_jones": LennardJones,
 }

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from micrograd_fast import engine, functional, nn, optim
 
-from .. import scalar, scalar_gpt
+from .. import scalar, scalar_gpt, scalar_objectives
 from ..scalar import Kit
 
 REQUIRES = ("micrograd_fast",)
@@ -70,4 +70,10 @@ CASES = {
     "black_scholes": on_kit(scalar.BlackScholes),
     "chain": on_kit(scalar.Chain),
     "fan": on_kit(scalar.Fan),
+    "lstm": on_kit(scalar_objectives.Lstm),
+    "lstm_large": on_kit(scalar_objectives.Lstm),
+    "gmm": on_kit(scalar_objectives.Gmm),
+    "gmm_large": on_kit(scalar_objectives.Gmm),
+    "libor": on_kit(scalar_objectives.Libor),
+    "lennard_jones": on_kit(scalar_objectives.LennardJones),
 }

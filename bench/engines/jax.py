@@ -10,6 +10,7 @@ import numpy as np
 
 from ..case import Case
 from ..layers import flatten_layers
+from ..scalar_objectives import DELTA, MATURITIES, SWAP_RATES
 from ..workloads.moons import learning_rate
 from ..workloads.names import ADAM
 
@@ -280,6 +281,106 @@ class BlackScholes(JaxCase):
         return {"price and sensitivities": np.column_stack(columns).ravel()}
 
 
+def lstm_loss(parameters, state, sequence):
+    *layers, in_weight, out_weight, out_bias = parameters
+    gates = jnp.stack(layers).reshape(-1, 2, 4, len(in_weight))  # layer, weights and biases
+
+    def one(states, pair):
+        x, target = pair
+        x = x * in_weight
+        new = []
+        for (weight, bias), (hidden, cell) in zip(gates, states, strict=True):
+            forget, come, out, change = jnp.stack([x, hidden, x, hidden]) * weight + bias
+            cell = cell * jax.nn.sigmoid(forget) + jax.nn.sigmoid(come) * jnp.tanh(change)
+            x = jax.nn.sigmoid(out) * jnp.tanh(cell)
+            new.append(jnp.stack([x, cell]))
+        predicted = x * out_weight + out_bias
+        predicted -= jnp.log(jnp.exp(predicted).sum() + 2)
+        return jnp.stack(new), (target * predicted).sum()
+
+    states = state.reshape(-1, 2, len(in_weight))
+    _, losses = jax.lax.scan(one, states, (sequence[:-1], sequence[1:]))
+    return -losses.sum() / sequence[1:].size
+
+
+class Lstm(JaxCase):
+    def setup(self):
+        names = ("parameters", "state", "sequence")
+        self.inputs = [jnp.array(self.data[name]) for name in names]
+        self.run = jax.jit(jax.value_and_grad(lstm_loss))
+
+    def step(self):
+        return self.run(*self.inputs)
+
+    def numbers(self, out):
+        value, grads = out
+        parts = [np.ravel(g) for g in jax.tree.leaves(grads)]
+        return {"value": [float(value)], "grad": np.concatenate(parts)}
+
+
+def mixture_objective(parameters, points):
+    logits, means, log_diagonals, below = parameters
+    rows, columns = np.tril_indices(means.shape[1], -1)
+    order = np.lexsort((rows, columns))  # column by column
+    factors = jax.vmap(jnp.diag)(jnp.exp(log_diagonals))
+    factors = factors.at[:, rows[order], columns[order]].set(below)
+    centered = points[:, None, :] - means
+    scaled = jnp.einsum("kij,nkj->nki", factors, centered)
+    terms = logits + log_diagonals.sum(1) - 0.5 * (scaled**2).sum(2)
+    likelihood = jax.nn.logsumexp(terms, axis=1) - jax.nn.logsumexp(logits)
+    prior = 0.5 * ((jnp.exp(log_diagonals) ** 2).sum() + (below**2).sum())
+    return likelihood.sum() - prior
+
+
+class Gmm(Lstm):
+    def setup(self):
+        names = ("logits", "means", "log_diagonals", "below")
+        self.inputs = [
+            tuple(jnp.array(self.data[n]) for n in names),
+            jnp.array(self.data["points"]),
+        ]
+        self.run = jax.jit(jax.value_and_grad(mixture_objective))
+
+
+def portfolio_value(rates, volatilities, z):
+    """A column of rates a path; steps are unrolled, as each has one rate less than the one before."""
+    rates = rates[:, None]
+    discounts = 1.0
+    for normal in z.T:
+        discounts = discounts * (1 + DELTA * rates[0])
+        rates = rates[1:]
+        volatility = volatilities[: len(rates), None]
+        scaled = DELTA * volatility
+        drift = jnp.cumsum(scaled * rates / (1 + DELTA * rates), axis=0)
+        growth = scaled * drift + volatility * (DELTA**0.5 * normal - 0.5 * scaled)
+        rates = rates * jnp.exp(growth)
+    bonds = jnp.cumprod(1 / (1 + DELTA * rates), axis=0)
+    annuities = DELTA * jnp.cumsum(bonds, axis=0)
+    chosen = [(m - 1, s) for m, s in zip(MATURITIES, SWAP_RATES, strict=True) if m <= len(bonds)]
+    at, swap_rates = (np.array(column) for column in zip(*chosen, strict=True))
+    swaps = bonds[at] + swap_rates[:, None] * annuities[at] - 1
+    return (100 * jax.nn.relu(-swaps).sum(axis=0) / discounts).sum()
+
+
+class Libor(Lstm):
+    def setup(self):
+        names = ("rates", "volatilities", "z")
+        self.inputs = [jnp.array(self.data[name]) for name in names]
+        self.run = jax.jit(jax.value_and_grad(portfolio_value, argnums=(0, 1)))
+
+
+def lennard_jones_energy(positions):
+    first, second = np.tril_indices(len(positions), -1)
+    inverse = 1 / ((positions[first] - positions[second]) ** 2).sum(1) ** 3
+    return 4 * (inverse * inverse - inverse).sum()
+
+
+class LennardJones(Lstm):
+    def setup(self):
+        self.inputs = [jnp.array(self.data["positions"])]
+        self.run = jax.jit(jax.value_and_grad(lennard_jones_energy))
+
+
 CASES = {
     "tiny": Tiny,
     "small": Small,
@@ -289,4 +390,10 @@ CASES = {
     "names": Names,
     "rosenbrock": Rosenbrock,
     "black_scholes": BlackScholes,
+    "lstm": Lstm,
+    "lstm_large": Lstm,
+    "gmm": Gmm,
+    "gmm_large": Gmm,
+    "libor": Libor,
+    "lennard_jones": LennardJones,
 }

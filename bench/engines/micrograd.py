@@ -10,7 +10,7 @@ import math
 from micrograd.engine import Value
 from micrograd.nn import MLP
 
-from .. import scalar, scalar_gpt
+from .. import scalar, scalar_gpt, scalar_objectives
 from ..scalar import Kit
 
 REQUIRES = ("micrograd",)
@@ -20,7 +20,14 @@ ROWS = {
     "micrograd": {"not_quick": ("digits",)},
     "micrograd (gc off)": {"collector": False},
 }
-LEFT_OUT = {"mnist_size": "15 million Values: minutes and about 13 GB a step"}
+LEFT_OUT = {
+    "mnist_size": "15 million Values: minutes and about 13 GB a step",
+    "lstm": "a graph deeper than Python's recursion limit",
+    "lstm_large": "7 million Values a step",
+    "gmm": "44 million Values a step",
+    "gmm_large": "105 million Values a step",
+    "libor": "20 million Values a step",
+}
 
 
 def exp(self):
@@ -96,4 +103,10 @@ CASES = {
     "black_scholes": on_kit(scalar.BlackScholes, share=0.02),
     "chain": on_kit(Chain),
     "fan": on_kit(Fan),
+    "lstm": on_kit(scalar_objectives.Lstm),
+    "lstm_large": on_kit(scalar_objectives.Lstm),
+    "gmm": on_kit(scalar_objectives.Gmm),
+    "gmm_large": on_kit(scalar_objectives.Gmm),
+    "libor": on_kit(scalar_objectives.Libor),
+    "lennard_jones": on_kit(scalar_objectives.LennardJones),
 }

@@ -7,13 +7,19 @@ cycles, so graphs go away by themselves; the order is found without recursion.
 import math
 from itertools import pairwise
 
-from .. import scalar, scalar_gpt
+from .. import scalar, scalar_gpt, scalar_objectives
 from ..scalar import Kit
 
 REQUIRES = ()
 INSTALL = ""
 ROWS = {"pure": {}}
-LEFT_OUT = {"mnist_size": "15 million Values: about a minute and 4 GB a step"}
+LEFT_OUT = {
+    "mnist_size": "15 million Values: about a minute and 4 GB a step",
+    "lstm_large": "7 million Values a step",
+    "gmm": "44 million Values a step",
+    "gmm_large": "105 million Values a step",
+    "libor": "20 million Values a step",
+}
 
 
 class Value:
@@ -138,4 +144,10 @@ CASES = {
     "black_scholes": on_kit(scalar.BlackScholes, share=0.05),
     "chain": on_kit(scalar.Chain),
     "fan": on_kit(scalar.Fan),
+    "lstm": on_kit(scalar_objectives.Lstm),
+    "lstm_large": on_kit(scalar_objectives.Lstm),
+    "gmm": on_kit(scalar_objectives.Gmm),
+    "gmm_large": on_kit(scalar_objectives.Gmm),
+    "libor": on_kit(scalar_objectives.Libor),
+    "lennard_jones": on_kit(scalar_objectives.LennardJones),
 }

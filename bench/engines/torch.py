@@ -16,6 +16,7 @@ from .. import scalar
 from ..case import Case
 from ..layers import flatten_layers
 from ..scalar import Kit
+from ..scalar_objectives import DELTA, MATURITIES, SWAP_RATES
 from ..workloads.moons import learning_rate
 from ..workloads.names import ADAM
 
@@ -352,6 +353,99 @@ class BlackScholes(TorchCase):
         return {"price and sensitivities": np.column_stack(columns).ravel()}
 
 
+def lstm_loss(parameters, state, sequence):
+    *layers, in_weight, out_weight, out_bias = parameters
+    gates = torch.stack(layers).view(-1, 2, 4, len(in_weight))  # layer, weights and biases
+    states = [tuple(s) for s in state.view(-1, 2, len(in_weight))]
+    scaled = sequence[:-1] * in_weight
+    last = []
+    for x in scaled:
+        for k, (weight, bias) in enumerate(gates):
+            hidden, cell = states[k]
+            z = torch.addcmul(bias, torch.stack((x, hidden, x, hidden)), weight)
+            forget, come, out = torch.sigmoid(z[:3])
+            cell = cell * forget + come * torch.tanh(z[3])
+            x = out * torch.tanh(cell)
+            states[k] = x, cell
+        last.append(x)
+    predicted = torch.stack(last) * out_weight + out_bias
+    log_sums = torch.log(torch.exp(predicted).sum(1, keepdim=True) + 2)
+    return -(sequence[1:] * (predicted - log_sums)).mean()
+
+
+class Lstm(TorchCase):
+    objective = staticmethod(lstm_loss)
+    wanted, constant = ("parameters",), ("state", "sequence")
+
+    def setup(self):
+        self.leaves = [self.tensor(self.data[n], requires_grad=True) for n in self.wanted]
+        self.others = [self.tensor(self.data[n]) for n in self.constant]
+
+    def step(self):
+        value = self.objective(*self.leaves, *self.others)
+        return value, torch.autograd.grad(value, self.leaves)
+
+    def numbers(self, out):
+        value, grads = out
+        return {"value": [value.item()], "grad": np.concatenate([g.numpy().ravel() for g in grads])}
+
+
+def mixture_objective(logits, means, log_diagonals, below, points):
+    rows, columns = np.tril_indices(means.shape[1], -1)
+    order = np.lexsort((rows, columns))  # column by column
+    factors = torch.diag_embed(log_diagonals.exp())
+    at = [torch.arange(len(means))[:, None], *map(torch.tensor, (rows[order], columns[order]))]
+    factors = factors.index_put(at, below)
+    centered = points[:, None, :] - means
+    scaled = torch.einsum("kij,nkj->nki", factors, centered)
+    terms = logits + log_diagonals.sum(1) - 0.5 * (scaled**2).sum(2)
+    likelihood = torch.logsumexp(terms, 1) - torch.logsumexp(logits, 0)
+    prior = 0.5 * ((log_diagonals.exp() ** 2).sum() + (below**2).sum())
+    return likelihood.sum() - prior
+
+
+class Gmm(Lstm):
+    objective = staticmethod(mixture_objective)
+    wanted, constant = ("logits", "means", "log_diagonals", "below"), ("points",)
+
+
+def portfolio_value(rates, volatilities, z):
+    """A column of rates a path."""
+    rates = rates[:, None].expand(-1, len(z))
+    done = []
+    for normal in z.T:
+        done.append(rates[0])
+        rates = rates[1:]
+        volatility = volatilities[: len(rates), None]
+        scaled = DELTA * volatility
+        drift = (scaled * rates / (1 + DELTA * rates)).cumsum(0)
+        rates = rates * (scaled * drift + volatility * (DELTA**0.5 * normal - 0.5 * scaled)).exp()
+    bonds = (1 / (1 + DELTA * rates)).cumprod(0)
+    annuities = DELTA * bonds.cumsum(0)
+    chosen = [(m - 1, s) for m, s in zip(MATURITIES, SWAP_RATES, strict=True) if m <= len(bonds)]
+    at, swap_rates = zip(*chosen, strict=True)
+    at, swap_rates = torch.tensor(at), torch.tensor(swap_rates, dtype=rates.dtype)[:, None]
+    swaps = bonds[at] + swap_rates * annuities[at] - 1
+    discounts = (1 + DELTA * torch.stack(done)).prod(0)
+    return (100 * torch.relu(-swaps).sum(0) / discounts).sum()
+
+
+class Libor(Lstm):
+    objective = staticmethod(portfolio_value)
+    wanted, constant = ("rates", "volatilities"), ("z",)
+
+
+def lennard_jones_energy(positions):
+    first, second = torch.tril_indices(len(positions), len(positions), -1)
+    inverse = 1 / ((positions[first] - positions[second]) ** 2).sum(1) ** 3
+    return 4 * (inverse * inverse - inverse).sum()
+
+
+class LennardJones(Lstm):
+    objective = staticmethod(lennard_jones_energy)
+    wanted, constant = ("positions",), ()
+
+
 class GraphOfTensors:
     """chain and fan with a tensor of one number at every node."""
 
@@ -381,4 +475,10 @@ CASES = {
     "black_scholes": BlackScholes,
     "chain": Chain,
     "fan": Fan,
+    "lstm": Lstm,
+    "lstm_large": Lstm,
+    "gmm": Gmm,
+    "gmm_large": Gmm,
+    "libor": Libor,
+    "lennard_jones": LennardJones,
 }
