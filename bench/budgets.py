@@ -26,7 +26,8 @@ from rich.table import Table
 import micrograd_fast as mg
 from micrograd_fast import nn, optim
 
-from . import custom_ops
+from . import custom_ops, styles
+from .engines.compiled import CASES
 from .registry import load_workload
 from .scalar import option_price
 from .table import short
@@ -219,6 +220,18 @@ def adjoint_factors():
     return found
 
 
+def objectives():
+    """ADBench's, against themselves: what the gradient costs over the value."""
+    found = []
+    for name in ("lstm", "gmm"):
+        workload = load_workload(name)
+        case = CASES[name](workload.make(**workload.FULL))
+        case.setup()
+        value, both = in_turns(lambda case=case: without_gradient(case.value), case.step, rounds=9)
+        found.append((f"{name}: with gradient / value", both / value, "<=", 3.5, ""))
+    return found
+
+
 def threads():
     """Two threads over one, in turns; nothing where there is one core."""
     if (os.cpu_count() or 1) < 2:
@@ -280,6 +293,8 @@ MEASURED = (
     trace_cost,
     activations,
     adjoint_factors,
+    objectives,
+    styles.budgets,
     threads,
     memory,
 )

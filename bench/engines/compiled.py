@@ -221,11 +221,14 @@ class BlackScholes(CompiledCase):
 class Lstm(CompiledCase):
     def setup(self):
         self.inputs = [self.data[name] for name in ("parameters", "state", "sequence")]
-        self.run = mg.compile(lstm_loss).value_and_grad
+        self.loss = mg.compile(lstm_loss)
         self.step()
 
+    def value(self):
+        return self.loss(*self.inputs)
+
     def step(self):
-        return self.run(*self.inputs)
+        return self.loss.value_and_grad(*self.inputs)
 
     def numbers(self, out):
         value, grad = out
@@ -235,7 +238,7 @@ class Lstm(CompiledCase):
 class LennardJones(Lstm):
     def setup(self):
         self.inputs = [self.data["positions"]]
-        self.run = mg.compile(lennard_jones_energy).value_and_grad
+        self.loss = mg.compile(lennard_jones_energy)
         self.step()
 
 
@@ -254,6 +257,9 @@ class Gmm(Lstm):
         self.likelihood = mg.compile(model.log_likelihood, batch=True)
         self.prior = mg.compile(model.log_prior)
         self.step()
+
+    def value(self):
+        return self.likelihood(self.points).sum() + self.prior()
 
     def step(self):
         value, grad = self.likelihood.value_and_grad(self.points, params=self.parameters)

@@ -280,3 +280,40 @@ def test_calls_that_take_turns_are_timed_each(budgets):
         lambda: ran.append(1), lambda: [0] * 10_000, rounds=5, seconds=1e-4
     )
     assert first > 0 and second > 0 and len(ran) > 5
+
+
+# ---- styles --------------------------------------------------------------------------------------
+
+
+def test_all_styles_of_a_network_are_one_function():
+    """But for those that scale or square: their numbers differ from sum_with_start's."""
+    networks = import_module("bench.styles.networks")
+    layers = networks.make_layers()
+    x = [layers[0][0][0][0]] * networks.SIZES[0]
+    expected = networks.STYLES["sum_with_start"](layers)(x).data
+    others = {
+        name
+        for name, make in networks.STYLES.items()
+        if make(layers)(x).data != pytest.approx(expected)
+    }
+    assert "sum_plus_bias" not in others
+    assert others == networks.OTHER_FUNCTIONS
+
+
+def test_every_style_runs_and_every_limit_is_of_one():
+    styles = import_module("bench.styles")
+    groups = styles.groups(samples=8)
+    ways = {way for calls in groups.values() for way in calls}
+    for calls in groups.values():
+        assert len(calls) >= 2
+        for call in calls.values():
+            call()
+    for part in (styles.networks, styles.powers, styles.doors):
+        assert set(part.LIMITS) <= ways
+
+
+def test_styles_are_compared_with_the_best_of_their_group():
+    styles = import_module("bench.styles")
+    found = styles.over_best({"slow": lambda: sum(range(20_000)), "fast": lambda: None}, 3, 1e-4)
+    assert list(found) == ["slow", "fast"]
+    assert found["fast"][0] == 1.0
