@@ -31,6 +31,8 @@ typedef struct {
     void (*backward_y)(int op, int xs, int ys, ptrdiff_t n, const double *x, const double *y,
                        const double *z, const double *g, double *dy);
     void (*axpy4)(ptrdiff_t n, const double *w, const double *const *x, double *z);
+    void (*dot_backward4)(ptrdiff_t n, const double *const *w, const double *const *x,
+                          const double *g, double *const *dw, double *const *dx);
     void (*axpy)(ptrdiff_t n, double w, const double *x, double *z);
     void (*multiply_add)(ptrdiff_t n, const double *x, const double *y, double *z);
     double (*inner)(ptrdiff_t n, const double *x, const double *y);

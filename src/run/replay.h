@@ -244,13 +244,35 @@ static void mf_dot_forward(const mf_run *r, const mf_step *step) {
         k->multiply_add(r->stride, mf_at(r, a[2 * j], 0), mf_at(r, a[2 * j + 1], 0), z);
 }
 
+/* Four products of a uniform and a row: false where not all of these want gradient. The lanes beyond the
+ * last sample, whose adjoints are 0, may take part where all numbers are finite. */
+static int mf_four_backward(const mf_run *r, const int32_t *a, const double *g) {
+    const double *w[4], *x[4];
+    double *dw[4], *dx[4];
+    for (int j = 0; j < 4; j++) {
+        const int32_t uniform = a[2 * j], row = a[2 * j + 1];
+        if (!mf_wants(r, uniform) || !mf_wants(r, row)) return 0;
+        w[j] = mf_at(r, uniform, 0);
+        x[j] = mf_at(r, row, 0);
+        dw[j] = mf_grad_at(r, uniform, 0);
+        dx[j] = mf_grad_at(r, row, 0);
+    }
+    r->kernels->dot_backward4(r->stride, w, x, g, dw, dx);
+    return 1;
+}
+
 static void mf_dot_backward(const mf_run *r, const mf_step *step) {
     const mf_dot_step *s = &step->dot;
     const int32_t *a = r->plan->args + s->args;
     const mf_factor_kernels k = mf_factor_kernels_for(r, r->stride, mf_at(r, step->z, 0));
     const double *g = mf_grad_at(r, step->z, 0);
+    const int is_finite = k.inner == r->kernels->inner;
     mf_bias_backward(r, s->bias, g);
     for (int32_t j = 0; j < s->n_rows; j++) {
+        if (is_finite && j + 4 <= s->n_rows && mf_four_backward(r, a + 2 * j, g)) {
+            j += 3;
+            continue;
+        }
         const int32_t w = a[2 * j], x = a[2 * j + 1];
         if (mf_wants(r, x)) k.axpy(r->stride, r->ws.uniforms[~w], g, mf_grad_at(r, x, 0));
         if (mf_wants(r, w)) r->ws.uniform_grads[~w] += k.inner(r->n, mf_at(r, x, 0), g);

@@ -72,6 +72,28 @@ def test_weights_over_inputs_and_what_is_computed_of_them():
     assert np.array(grads(w)) == pytest.approx(2 * z.T @ inputs, rel=1e-12)
 
 
+@pytest.mark.parametrize("infinite", [False, True])
+def test_weights_and_rows_that_stand_twice_in_a_dot(variant, infinite):
+    w, q = values([0.5, -1.5, 2.0, 0.7, -0.3]), values([0.3, 1.2, 0.4])
+    pairs = [(0, 0), (1, 0), (2, 1), (0, 2), (3, 1), (4, 2)]
+    x = numbers(N, 3, seed=2)
+    x[4] = 4000.0 if infinite else 1.0
+
+    def dot(x):
+        rows = [(p * v).exp() for p, v in zip(q, x, strict=True)]
+        return sum(w[j] * rows[k] for j, k in pairs)
+
+    _, gradient = mg.compile(dot, batch=True).value_and_grad(x, params=[*w, *q])
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = np.exp([p.data for p in q] * x)
+        dw, drows = np.zeros((N, 5)), np.zeros((N, 3))
+        for j, k in pairs:
+            dw[:, j] += rows[:, k]
+            drows[:, k] += w[j].data
+        expected = np.hstack([dw, drows * rows * x]).mean(0)
+    assert gradient == pytest.approx(expected, rel=1e-12, nan_ok=True)
+
+
 def test_several_rows_are_detached_at_once():
     x = numbers(N, 3)
     f = mg.compile(lambda x: [v.detach() for v in x], batch=True)
