@@ -20,6 +20,15 @@ __all__ = ["load", "save"]
 _FORMAT = "micrograd_fast"
 _VERSION = 1
 _BY_POSITION = "#"
+_POSITIONS: list[str] = []
+
+
+def positions(n: int) -> list[str]:
+    """['0', '1', ...]: the same texts each time, which all states share."""
+    global _POSITIONS
+    if len(_POSITIONS) < n:
+        _POSITIONS = [*_POSITIONS, *map(str, range(len(_POSITIONS), n))]
+    return _POSITIONS[:n]
 
 
 def save(state: Any, path: str | os.PathLike[str]) -> None:
@@ -68,14 +77,13 @@ def _write(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
 
 
 def _flatten(state: Mapping[str, Any], prefix: str, arrays: dict[str, Any]) -> None:
-
-    for key in state:
-        if not isinstance(key, str) or not key or key == _BY_POSITION or set(key) & set("/\\\0"):
-            raise ValueError(f"{prefix}{key!r} cannot be the name of an entry")
-    if all(key == str(k) for k, key in enumerate(state)):
+    if list(state) == positions(len(state)):
         names = [prefix + key for key in state]
         arrays[prefix + _BY_POSITION] = _numbers(list(state.values()), names)
         return
+    for key in state:
+        if not isinstance(key, str) or not key or key == _BY_POSITION or set(key) & set("/\\\0"):
+            raise ValueError(f"{prefix}{key!r} cannot be the name of an entry")
     for key, entry in state.items():
         name = prefix + key
         if hasattr(entry, "items"):
@@ -107,6 +115,8 @@ def _numbers(items: list[Any], names: list[str]) -> Any:
     """
     import numpy as np
 
+    if items and set(map(type, items)) == {float}:
+        return np.array(items, dtype=np.float64)
     items = [x.item() if isinstance(x, (np.bool_, np.integer)) else x for x in items]
     if items and all(isinstance(x, bool) for x in items):
         return np.array(items, dtype=np.bool_)
@@ -217,7 +227,7 @@ def _put(state: dict[str, Any], name: str, entry: Any) -> None:
             raise ValueError(f"{name!r} is no path of an entry")
         state = inner
     if key == _BY_POSITION and isinstance(entry, list) and not state:
-        state.update({str(k): number for k, number in enumerate(entry)})
+        state.update(zip(positions(len(entry)), entry, strict=True))
     elif not key or key == _BY_POSITION or key in state:
         raise ValueError(f"{name!r} is no path of an entry")
     else:

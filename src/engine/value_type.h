@@ -318,8 +318,10 @@ static int mf_value_type_finish(PyTypeObject *type, PyTypeObject *state_type,
 static inline int mf_value_type_finalizes(void) { return mf_value_type->tp_finalize != NULL; }
 
 static int mf_other_constructor = 0;      /* see mf_operators_replaced */
+static int mf_other_access = 0;
 #define MF_NO_VERSION UINT32_MAX          /* not 0, which the class has just after a change */
 static uint32_t mf_plain_version = MF_NO_VERSION; /* the class's, while its constructor is its own */
+static uint32_t mf_access_version = MF_NO_VERSION; /* while its data and grad are, and its copies */
 
 /* Whether the class has a version that tells when it changes. */
 static inline int mf_value_tagged(void) {
@@ -330,25 +332,26 @@ static inline int mf_value_tagged(void) {
 #endif
 }
 
-enum { MF_N_WATCHED = 6, MF_N_OPERATORS = 4 };
+enum { MF_N_OPERATORS = 4, MF_N_COMPOSING = 6, MF_N_WATCHED = 11 };
 
 /* Whether Python code may see the steps of a composition such as a - b: a + (b * -1), because an
  * operator or the constructor is no longer the one that Value came with. The answer holds until
  * the class changes, which its version tag tells. */
 static int mf_operators_replaced(void) {
-    static const char *const names[MF_N_WATCHED] = {"__add__", "__mul__",  "__pow__",
-                                                    "__neg__", "__init__", "__new__"};
+    static const char *const names[MF_N_WATCHED] = {
+        "__add__", "__mul__", "__pow__", "__neg__", "__init__", "__new__",
+        "data", "grad", "__setattr__", "__reduce_ex__", "__setstate__"};
     static PyObject *own[MF_N_WATCHED];
     static unsigned int version = 0;
     static int replaced = 0;
     if (mf_value_tagged() && mf_value_type->tp_version_tag == version) return replaced;
-    replaced = 0;
+    replaced = mf_other_access = 0;
     mf_other_constructor = mf_value_type_finalizes();
     for (int k = 0; k < MF_N_WATCHED; k++) {
         PyObject *name = PyUnicode_InternFromString(names[k]);
         if (name == NULL) {
             PyErr_Clear();
-            mf_other_constructor = 1;
+            mf_other_constructor = mf_other_access = 1;
             return 1; /* no memory: the long way is always right */
         }
         PyObject *found = _PyType_Lookup(mf_value_type, name);
@@ -357,8 +360,13 @@ static int mf_operators_replaced(void) {
             Py_XINCREF(found); /* the first call, when the module is made: as the type came */
             own[k] = found;
         }
-        replaced |= found != own[k];
-        mf_other_constructor |= k >= MF_N_OPERATORS && found != own[k];
+        if (found == own[k]) continue;
+        if (k >= MF_N_COMPOSING)
+            mf_other_access = 1;
+        else if (k >= MF_N_OPERATORS)
+            mf_other_constructor = 1;
+        else
+            replaced = 1;
     }
     replaced |= mf_other_constructor;
     version = mf_value_type->tp_version_tag;
@@ -380,6 +388,19 @@ static int mf_constructor_looked_up(void) {
 static inline int mf_constructor_replaced(void) {
     return mf_unlikely(mf_value_type->tp_version_tag != mf_plain_version) &&
            mf_constructor_looked_up();
+}
+
+static int mf_access_looked_up(void) {
+    mf_operators_replaced();
+    mf_access_version =
+        mf_other_access || !mf_value_tagged() ? MF_NO_VERSION : mf_value_type->tp_version_tag;
+    return mf_other_access;
+}
+
+/* Whether a program may see how the data and grad of a plain Value are read and written, or how it is
+ * copied, because it has put something of its own there. */
+static inline int mf_access_replaced(void) {
+    return mf_unlikely(mf_value_type->tp_version_tag != mf_access_version) && mf_access_looked_up();
 }
 
 /* Value(number) without a tuple of arguments takes a third of the time. Subclasses do not inherit

@@ -19,6 +19,7 @@ cdef extern from "engine/value_type.h":
     bint mf_value_has_only_its_step(PyObject *value, Py_ssize_t n_held)
     bint mf_operators_replaced()
     bint mf_constructor_replaced()
+    bint mf_access_replaced()
     bint mf_value_type_finalizes()
     ctypedef int (*mf_give_leaf_fn)(PyObject *) except -1
     ctypedef object (*mf_leaf_of_fn)(object)

@@ -1,0 +1,40 @@
+# What a module does to its parameters one after the other, in C where they are plain Values. What
+# else a module calls its parameters is read and written as Python does it.
+
+from engine.modes cimport mf_n_modes, mf_tracing_here
+from engine.node cimport MF_F_TRACED
+from engine.value_type cimport mf_access_replaced
+
+
+cdef inline bint is_plain(object p) noexcept:
+    """A Value whose data and grad may be read and written here."""
+    return (type(p) is Value and not store.nodes[(<Value>p).id].flags & MF_F_TRACED
+            and not (mf_n_modes and mf_tracing_here()) and not mf_access_replaced())
+
+
+def clear_grads(parameters) -> None:
+    """p.grad = 0 for each."""
+    for p in parameters:
+        if is_plain(p):
+            store.grad[(<Value>p).id] = 0.0
+        else:
+            p.grad = 0
+
+
+def data_of(list parameters) -> list:
+    """[p.data for p in parameters]"""
+    return [store.data[(<Value>p).id] if is_plain(p) else p.data for p in parameters]
+
+
+def write_data(list parameters, list numbers) -> None:
+    """p.data = number for each, after all numbers were checked.
+
+    Raises TypeError for what is no number, OverflowError for an int beyond float64.
+    """
+    cdef list floats = [number if PyFloat_CheckExact(number) else as_number(number, "data")
+                        for number in numbers]
+    for p, number in zip(parameters, floats, strict=True):
+        if is_plain(p):
+            store.data[(<Value>p).id] = PyFloat_AS_DOUBLE(number)
+        else:
+            p.data = number
