@@ -25,6 +25,7 @@ from rich.table import Table
 
 import micrograd_fast as mg
 from micrograd_fast import nn, optim
+from micrograd_fast.engine import Value
 
 from . import custom_ops, styles
 from .engines.compiled import CASES
@@ -197,6 +198,52 @@ def activations():
     return [("moons: tanh / ReLU network", tanh / relu, "<=", 1.5, "")]
 
 
+def ways_to_write_powers():
+    """Each over its best form, with gradient."""
+    x = np.random.default_rng(1).uniform(0.5, 2.0, (10_000, 16))
+
+    def over(of_one):
+        f = mg.compile(lambda row: sum(of_one(v) for v in row), batch=True)
+        return lambda: f.value_and_grad(x)
+
+    forms = (
+        ("x**4 / x*x*x*x", lambda v: v**4, lambda v: v * v * v * v),
+        ("x**-2 / (1/(x*x))", lambda v: v**-2, lambda v: 1 / (v * v)),
+        ("x**-0.5 / (1/x.sqrt())", lambda v: v**-0.5, lambda v: 1 / v.sqrt()),
+    )
+    found = []
+    for name, power, best in forms:
+        slow, fast = in_turns(over(power), over(best), rounds=10)
+        found.append((name, slow / fast, "<=", 1.5, ""))
+    return found
+
+
+def numbers_out_of_the_way():
+    """What samples far from the others cost: numbers below the normal ones, sines of large ones."""
+    means = [Value(m) for m in np.linspace(-1, 1, 25)]
+
+    def log_density(x, far):
+        logs = [-0.5 * (x - m) ** 2 - far * (k > 0) for k, m in enumerate(means)]
+        top = mg.maximum(*logs)
+        return top + sum((a - top).exp() for a in logs).log()
+
+    density, sine = mg.compile(log_density, batch=True), mg.compile(lambda x: x.sin(), batch=True)
+    rng = np.random.default_rng(1)
+    x, near, far = rng.normal(size=4000), np.full(4000, 5.0), rng.uniform(690, 736, 4000)
+    angles = rng.uniform(-3, 3, 100_000)
+    some_large = np.where(rng.random(angles.size) < 0.005, 1e9, angles)
+    usual, faded = in_turns(
+        lambda: density.value_and_grad(x, near), lambda: density.value_and_grad(x, far)
+    )
+    small, large = in_turns(
+        lambda: sine.value_and_grad(angles), lambda: sine.value_and_grad(some_large)
+    )
+    return [
+        ("mixture: components of 1e-310 / of 1e-3", faded / usual, "<=", 1.2, ""),
+        ("sin: one in 200 beyond a million / none", large / small, "<=", 2.0, ""),
+    ]
+
+
 def adjoint_factors():
     found = []
     for name, sizes, batch in (
@@ -292,6 +339,8 @@ MEASURED = (
     ops_on_results,
     trace_cost,
     activations,
+    ways_to_write_powers,
+    numbers_out_of_the_way,
     adjoint_factors,
     objectives,
     styles.budgets,

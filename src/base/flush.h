@@ -18,10 +18,18 @@ static inline unsigned mf_flush_on(void) {
     return before;
 }
 static inline void mf_flush_off(unsigned before) { _mm_setcsr(before); }
+/* Whether an operand since mf_forget_subnormals was below the normal numbers. */
+enum { MF_MET_SUBNORMAL = 0x0002 }; /* of the MXCSR: set by the processor, until it is cleared */
+static inline void mf_forget_subnormals(void) {
+    _mm_setcsr(_mm_getcsr() & ~(unsigned)MF_MET_SUBNORMAL);
+}
+static inline int mf_met_subnormals(void) { return (_mm_getcsr() & MF_MET_SUBNORMAL) != 0; }
 #else /* elsewhere such numbers cost nothing, as on ARM, or there is no way to say so */
 #define MF_FLUSHES 0
 static inline unsigned mf_flush_on(void) { return 0; }
 static inline void mf_flush_off(unsigned before) { (void)before; }
+static inline void mf_forget_subnormals(void) {}
+static inline int mf_met_subnormals(void) { return 0; }
 #endif
 
 /* What an optimizer keeps from step to step; without a switch it says so itself. */

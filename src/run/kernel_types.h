@@ -35,6 +35,7 @@ typedef struct {
                           const double *g, double *const *dw, double *const *dx);
     void (*axpy)(ptrdiff_t n, double w, const double *x, double *z);
     void (*multiply_add)(ptrdiff_t n, const double *x, const double *y, double *z);
+    void (*multiply_add_subnormal)(ptrdiff_t n, const double *x, const double *y, double *z);
     double (*inner)(ptrdiff_t n, const double *x, const double *y);
     double (*row_sum)(ptrdiff_t n, const double *x);
     void (*axpy_reached)(ptrdiff_t n, double w, const double *x, double *z);

@@ -11,7 +11,8 @@
 #define MF_KERNELS(isa)                                                                      \
     static const mf_kernels MF_ISA(kernels) = {                                              \
         isa, MF_ISA(forward), MF_ISA(backward_x), MF_ISA(backward_y), MF_ISA(axpy4),         \
-        MF_ISA(dot_backward4), MF_ISA(axpy), MF_ISA(multiply_add), MF_ISA(inner), MF_ISA(row_sum),                  \
+        MF_ISA(dot_backward4), MF_ISA(axpy), MF_ISA(multiply_add),                           \
+        MF_ISA(multiply_add_subnormal), MF_ISA(inner), MF_ISA(row_sum),                      \
         MF_ISA(axpy_reached), MF_ISA(multiply_add_reached), MF_ISA(inner_reached),           \
         MF_ISA(all_finite), MF_ISA(reaches), MF_ISA(fill), MF_ISA(adam),                     \
         MF_ISA(matrix_add), MF_ISA(matrix_set),                                              \

@@ -49,10 +49,30 @@ static MF_TARGET void MF_ISA(op_forward)(int op, int xs, int ys, ptrdiff_t n,
     }
 }
 
+/* Whether any number is farther from 0 than the limit. */
+static MF_TARGET int MF_ISA(reaches)(ptrdiff_t n, double limit, const double *restrict x) {
+    int found = 0;
+    MF_LANES found |= fabs(x[l]) > limit;
+    return found;
+}
+
+static MF_TARGET void MF_ISA(exp_forward)(ptrdiff_t n, const double *x, double *z) {
+    const ptrdiff_t step = MF_FAR_BLOCK;
+    for (; n > 0; n -= step, x += step, z += step) {
+        const ptrdiff_t m = n < step ? n : step;
+        if (MF_ISA(reaches)(m, 708.0, x))
+            MF_ISA(op_forward)(MF_EXP, 1, 0, m, x, NULL, z);
+        else
+            for (ptrdiff_t l = 0; l < m; l++) z[l] = MF_ISA(vexp_usual)(x[l]);
+    }
+}
+
 static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, ptrdiff_t n, const double *px,
                                       const double *py, double *pz) {
     if (mf_is_small_power(op, xs, ys, py))
         MF_ISA(small_power)(n, px, *py, pz);
+    else if (op == MF_EXP && xs)
+        MF_ISA(exp_forward)(n, px, pz);
     else
         MF_ISA(op_forward)(op, xs, ys, n, px, py, pz);
 }
@@ -93,13 +113,6 @@ static MF_TARGET void MF_ISA(op_backward_x)(int op, int xs, int ys, ptrdiff_t n,
 #undef MF_BACKWARD_MF_BINARY
 #undef MF_BACKWARD_MF_PARAM
     }
-}
-
-/* Whether any number is farther from 0 than the limit. */
-static MF_TARGET int MF_ISA(reaches)(ptrdiff_t n, double limit, const double *restrict x) {
-    int found = 0;
-    MF_LANES found |= fabs(x[l]) > limit;
-    return found;
 }
 
 /* tanh and sigmoid: where no lane of a block is far out, z is far enough from 1 for 1 - z (400 ulp
@@ -199,6 +212,10 @@ static MF_TARGET void MF_ISA(axpy4)(ptrdiff_t n, const double *w, const double *
                                     double *restrict z) {
     const double a = w[0], b = w[1], c = w[2], e = w[3];
     const double *restrict p = x[0], *restrict q = x[1], *restrict r = x[2], *restrict s = x[3];
+    if (a == 1.0 && b == 1.0 && c == 1.0 && e == 1.0) { /* a sum: see axpy */
+        MF_LANES z[l] = p[l] + (q[l] + (r[l] + (s[l] + z[l])));
+        return;
+    }
     MF_LANES z[l] = MF_FMA(a, p[l], MF_FMA(b, q[l], MF_FMA(c, r[l], MF_FMA(e, s[l], z[l]))));
 }
 
@@ -222,14 +239,26 @@ static MF_TARGET void MF_ISA(dot_backward4)(ptrdiff_t n, const double *const *w,
     for (int j = 0; j < 4; j++) *dw[j] += MF_VSUM(sums[j]);
 }
 
+/* The sum of a row is no product with 1: additions take no longer over subnormal numbers. */
 static MF_TARGET void MF_ISA(axpy)(ptrdiff_t n, double w, const double *restrict x,
                                    double *restrict z) {
+    if (w == 1.0) {
+        MF_LANES z[l] += x[l];
+        return;
+    }
     MF_LANES z[l] = MF_FMA(w, x[l], z[l]);
 }
 
 static MF_TARGET void MF_ISA(multiply_add)(ptrdiff_t n, const double *restrict x,
                                            const double *restrict y, double *restrict z) {
     MF_LANES z[l] = MF_FMA(x[l], y[l], z[l]);
+}
+
+/* The same, of an x with subnormal numbers; an adjoint y of 0 adds nothing. */
+static MF_TARGET void MF_ISA(multiply_add_subnormal)(ptrdiff_t n, const double *restrict x,
+                                                     const double *restrict y,
+                                                     double *restrict z) {
+    MF_LANES { const double p = mf_subnormal_product(x[l], y[l]); z[l] += y[l] == 0.0 ? 0.0 : p; }
 }
 
 static MF_TARGET double MF_ISA(inner)(ptrdiff_t n, const double *restrict x,

@@ -414,8 +414,9 @@ static void mf_backward_tile(const mf_run *r) {
     mf_flush_off(before);
 }
 
-static int mf_replay_tile(const mf_run *r) {
+static int mf_replay_tile(mf_run *r) {
     const mf_plan *p = r->plan;
+    mf_forget_subnormals();
     mf_load_columns(r);
     for (int32_t k = p->n_uniform_steps; k < p->n_steps; k++) {
         const int error = mf_lane_forward(r, &p->steps[k]);
@@ -427,6 +428,7 @@ static int mf_replay_tile(const mf_run *r) {
         for (ptrdiff_t l = 0; l < r->n; l++)
             r->job->outputs[(r->from + l) * p->n_outputs + k] = z[is_row ? l : 0];
     }
+    r->met_subnormals = mf_met_subnormals();
     if (r->job->backward) mf_backward_tile(r);
     return MF_REPLAY_OK;
 }
@@ -439,7 +441,7 @@ static inline ptrdiff_t mf_n_tiles(const mf_plan *p, ptrdiff_t n_samples) {
  * each with rows and uniform_grads of its own, which start at zero and are summed up afterwards. */
 static int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                            const mf_job *job) {
-    mf_run r = {p, kernels, job, *ws, 0, 0, 0, 0};
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0, 0, 0};
     for (int32_t k = 0; k < p->n_uniform_steps; k++) {
         const int error = mf_uniform_forward(&r, &p->steps[k]);
         if (error) return error;
@@ -450,7 +452,7 @@ static int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf
 /* Tiles first .. end - 1 of mf_n_tiles, at least one, which are as even as can be. */
 static int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                            const mf_job *job, ptrdiff_t first, ptrdiff_t end) {
-    mf_run r = {p, kernels, job, *ws, 0, 0, 0, 1};
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0, 1, 0};
     const ptrdiff_t n_tiles = mf_n_tiles(p, job->n_samples);
     const ptrdiff_t tile = mf_whole_blocks((job->n_samples + n_tiles - 1) / n_tiles);
     for (int32_t k = 0; job->backward && k < p->n_summed_uniforms; k++)
@@ -469,7 +471,7 @@ static int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf
 /* Afterwards ws->uniform_grads holds the gradients of all uniform slots. */
 static void mf_replay_finish(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                              const mf_job *job) {
-    mf_run r = {p, kernels, job, *ws, 0, 0, 0, 0};
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0, 0, 0};
     if (!job->backward || p->n_uniform_steps == 0) return;
     const unsigned before = mf_flush_on();
     for (int32_t k = p->n_uniform_steps - 1; k >= 0; k--)

@@ -35,12 +35,25 @@ static void mf_far_lanes_backward(const mf_run *r, int op, ptrdiff_t n, const do
     }
 }
 
+/* The row that the adjoint is multiplied by, where that is all of the op's derivative; or NULL. */
+static const double *mf_factor_row(int op, int of_y, int xs, int ys, const double *x,
+                                   const double *y, const double *z) {
+    if (op == MF_EXP && xs) return z;
+    if (op != MF_MUL || !xs || !ys) return NULL;
+    return of_y ? x : y;
+}
+
 /* Adds the partial by x, or by y, times g to d: a row where that operand is one (xs, ys), else a
  * number. */
 static void mf_lanes_backward(const mf_run *r, int op, int of_y, int xs, int ys, ptrdiff_t n,
                               const double *x, const double *y, const double *z, const double *g,
                               double *d) {
     const double limit = mf_libm_beyond(op);
+    const double *factor = r->met_subnormals ? mf_factor_row(op, of_y, xs, ys, x, y, z) : NULL;
+    if (factor != NULL) {
+        r->kernels->multiply_add_subnormal(n, factor, g, d);
+        return;
+    }
     if (limit == INFINITY || !r->kernels->reaches(n, limit, x)) {
         (of_y ? r->kernels->backward_y : r->kernels->backward_x)(op, xs, ys, n, x, y, z, g, d);
         return;

@@ -150,7 +150,7 @@ static void mf_matrix_backward(const mf_run *r, const mf_step *step) {
 static void mf_add_weights(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                            const mf_job *job, int32_t number, double scale, double *dw) {
     const ptrdiff_t stride = mf_whole_blocks(job->n_samples);
-    const mf_run r = {p, kernels, job, *ws, job->n_samples, stride, 0, 0};
+    const mf_run r = {p, kernels, job, *ws, job->n_samples, stride, 0, 0, 0};
     const mf_step *step = &p->steps[number];
     const ptrdiff_t n = step->count * stride;
     double *g = mf_grad_at(&r, step->z, 0);

@@ -18,6 +18,7 @@ typedef struct {
     ptrdiff_t stride; /* lanes a row: n and what fills the last block */
     ptrdiff_t from;   /* the tile's first sample */
     int is_first;     /* tile of these uniform_grads */
+    int met_subnormals; /* among the operands of this tile's forward steps */
 } mf_run;
 
 /* Value and adjoint of slot number `slot` + `j`. */

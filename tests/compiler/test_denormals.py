@@ -127,6 +127,74 @@ def test_denormal_operands_count_in_compiled_gradients(variant):
     assert u.grad == 1e300
 
 
+SPECIAL = [1e-310, -1e-310, TINY, -TINY, 2.2250738585072009e-308, SMALLEST, -SMALLEST, 0.0, -0.0]
+SPECIAL += [3e-308, 1.5, -1e300, math.inf, -math.inf, math.nan]
+
+
+def flushed(x):
+    return np.where(FLUSHES & (np.abs(x) < SMALLEST), 0.0, x)
+
+
+def test_products_of_denormal_factors_and_adjoints_are_those_of_the_processor(variant):
+    """Where a tile has met such numbers they are multiplied in another way: to the same bits."""
+    x, g = (a.ravel() for a in np.meshgrid(SPECIAL, [*SPECIAL, 1e10, 1e308, -2.5e15, 1e-10]))
+    f = mg.compile(lambda x, y, g: (x * y) * g, batch=True)
+    with np.errstate(all="ignore"):
+        adjoint = flushed(g)
+        expected = np.where(adjoint == 0, 0.0, flushed(x * adjoint)) + 0.0
+        _, (_, by_y, _) = f.value_and_grad(x, np.ones_like(x), g)
+        _, (by_x, _, _) = f.value_and_grad(np.ones_like(x), x, g)
+    np.testing.assert_array_equal(by_y, expected)
+    np.testing.assert_array_equal(by_x, expected)
+
+
+def test_denormal_exponentials_count_in_compiled_gradients(variant):
+    x, scale = np.linspace(-745.0, -707.0, 500), 1e300
+    z = mg.compile(lambda x: x.exp(), batch=True)(x).data
+    values, gradient = mg.compile(lambda x: x.exp() * scale, batch=True).value_and_grad(x)
+    assert values.tolist() == gradient.tolist() == (z * scale).tolist()
+    _, gradient = mg.compile(lambda x: (x.exp() + 1.0) * 0.25, batch=True).value_and_grad(x)
+    assert gradient.tolist() == flushed(z * 0.25).tolist()
+
+
+def test_samples_beside_denormal_ones_are_computed_to_the_same_bits(variant):
+    x = np.random.default_rng(1).uniform(-5, 5, 300)
+    f = mg.compile(lambda x: ((x.exp() + x) * x.exp()) + x.exp(), batch=True)
+    values, gradient = f.value_and_grad(x)
+    for beside in (-710.0, -740.0, -800.0):
+        mixed = np.where(np.arange(300) % 7 == 3, beside, x)
+        near_values, near_gradient = f.value_and_grad(mixed)
+        same = mixed == x
+        assert near_values[same].tolist() == values[same].tolist()
+        assert near_gradient[same].tolist() == gradient[same].tolist()
+
+
+def test_a_mixture_of_far_components_agrees_with_eager_code(variant):
+    """Responsibilities of 1e-300 to 1e-320, and of 0."""
+    means = [Value(m) for m in np.linspace(-1, 1, 9)]
+
+    def log_density(x, far):
+        logs = [-0.5 * (x - m) ** 2 - far * (k > 0) for k, m in enumerate(means)]
+        top = mg.maximum(*logs)
+        return top + sum((a - top).exp() for a in logs).log()
+
+    x = np.random.default_rng(2).normal(size=60)
+    far = np.linspace(685.0, 760.0, 60)
+    compiled = mg.compile(log_density, batch=True)
+    values, (slopes, _) = compiled.value_and_grad(x, far)
+    compiled(x, far).sum().backward()
+    grads = [m.grad for m in means]
+    for m in means:
+        m.grad = 0.0
+    for a, b, value, slope in zip(x, far, values, slopes, strict=True):
+        leaf = Value(a)
+        out = log_density(leaf, b)
+        out.backward()
+        assert value == pytest.approx(out.data, rel=1e-12)
+        assert slope == pytest.approx(leaf.grad, rel=1e-12)
+    assert grads == pytest.approx([m.grad for m in means], rel=1e-12, abs=1e-306)
+
+
 def test_eager_gradients_are_exact():
     x, k = Value(1.0), Value(1e-310)
     ((x * k) * 0.5).backward()

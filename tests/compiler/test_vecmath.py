@@ -7,6 +7,7 @@ else libm's, which may itself be off by one ulp. Every unary op of the table is 
 import math
 from functools import partial
 
+import mpmath
 import numpy as np
 import pytest
 from conftest import VARIANTS
@@ -226,6 +227,15 @@ def test_results_below_the_normal_range_fade_out(variant, name):
     ours = lanes(name)(x)
     reference = np.exp(x)
     assert np.all(np.abs(ours - reference) <= 4 * np.spacing(reference))
+
+
+def test_exp_below_the_normal_range_is_rounded_to_the_nearest(variant):
+    x = np.concatenate(
+        [np.linspace(-746.0, -707.9, 3000), -708.3964185322641 + np.arange(-9, 9) * 1e-13]
+    )
+    exact = [mpmath.exp(v) for v in x.tolist()]
+    for v, ours, z in zip(x.tolist(), lanes("exp")(x).tolist(), exact, strict=True):
+        assert abs(mpmath.mpf(ours) - z) <= 0.501 * 5e-324 + 2.0**-52 * z, v
 
 
 def test_exp_overflows_where_libm_does(variant):
