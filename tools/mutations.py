@@ -68,6 +68,7 @@ TOPICS = {
     "verify.h": ["plan_verify"], "tile.h": ["compile", *RUNS],
     "replay.h": ["compile", "vecmath", "denormals", *RUNS], "replay_matrix.h": RUNS,
     "matrix.h": RUNS, "lanes.h": ["vecmath", *RUNS, "optim", "accuracy"],
+    "replay_lanes.h": ["vecmath", *RUNS], "powers.h": ["powers", "accuracy", *RUNS],
     "vecmath.h": ["vecmath", "accuracy", "compile_steps"],
     "replay_extremes.h": ["ties"], "extremes.h": ["ties"],
     "reach.h": ["compile_unreached"],
