@@ -58,6 +58,7 @@ class Value(metaclass=Sealed):
         small = (6, abs(x)) if (x * 64).is_integer() and abs(x) < 1e6 else None
         self._set(a, np.abs(a), small, None, (), S.call is not None)
         self.leaf = self.given = True
+        self.constant = self.inner
 
     def _set(self, data, mag, grid, wild, parents, inner):
         self._data, self.mag, self.grid, self.wild = data, mag, grid, wild
@@ -65,7 +66,7 @@ class Value(metaclass=Sealed):
         self.inner = inner
         self.row = any(p.row for p, _ in parents)
         self.terms = (1, 0) if self.row else (0, 1)
-        self.leaf = self.given = False
+        self.leaf = self.given = self.constant = False
         self.call = None
         if not inner:
             self.gradient = np.zeros_like(data)
@@ -131,7 +132,7 @@ class Value(metaclass=Sealed):
         return _div(other, self)
 
     def __pow__(self, k):
-        return _vpow(self, k) if isinstance(k, Value) else _pow(self, float(k))
+        return _vpow(self, k) if isinstance(k, Value) else _pow(self, k=float(k))
 
     def __rpow__(self, base):
         return _vpow(base, self)
@@ -140,10 +141,10 @@ class Value(metaclass=Sealed):
         return self.abs()
 
     def maximum(self, other):
-        return _extreme([self, other], np.maximum)
+        return maximum(self, other)
 
     def minimum(self, other):
-        return _extreme([self, other], np.minimum)
+        return minimum(self, other)
 
 
 def make(like, data, mag, grid, wild, parents):
@@ -157,7 +158,7 @@ def make(like, data, mag, grid, wild, parents):
 def lift(x):
     """x as a Value; a value from around the call is read once, as it is at that moment."""
     if not isinstance(x, Value):
-        return _number(x, None)
+        return Value(x)
     if S.call is None or x.inner:
         return x
     read = S.call.reads.get(id(x))
@@ -170,26 +171,26 @@ def lift(x):
     return read
 
 
-def shared(op):
+def shared(op, commutes=False):
     """In a compiled function the same op on the same operands may be one: where the two cancel, the
     adjoint is exactly 0. Computed so where such an adjoint stops."""
 
-    def once(x, y):
+    def once(*operands, **fixed):
         if S.zeros or S.call is None:
-            return op(x, y)
-        x, y = lift(x), y if y is None else lift(y)
-        key = (op, id(x), id(y))
+            return op(*operands, **fixed)
+        operands = [lift(x) for x in operands]
+        which = [_which(x) for x in operands]
+        key = (op, *(sorted(which) if commutes else which), *fixed.values())
         if key not in S.call.known:
-            S.call.known[key] = (op(x, y), x, y)
+            S.call.known[key] = (op(*operands, **fixed), operands)
         return S.call.known[key][0]
 
     return once
 
 
-def _number(x, _):
-    if S.zeros or S.call is None:
-        return Value(x)
-    return S.call.known.setdefault(repr(x), Value(x))
+def _which(x):
+    """The same text for values that are one: a number of the function's is what it is."""
+    return repr(float(x._data[0, 0])) if x.constant else f"value {id(x)}"
 
 
 def _times(derivative, chooses=False):
@@ -211,7 +212,6 @@ def _exact(x, others):
     return x.leaf and x._data.shape[1] == 1 and float(abs(x._data[0, 0])) in others
 
 
-@shared
 def _add(x, y):
     x, y = lift(x), lift(y)
     z, mag = x._data + y._data, x.mag + y.mag
@@ -229,7 +229,6 @@ def _add(x, y):
     return out
 
 
-@shared
 def _mul(x, y):
     x, y = lift(x), lift(y)
     z, mag = x._data * y._data, x.mag * y.mag
@@ -244,6 +243,9 @@ def _mul(x, y):
     if out.row and not (x.row and y.row):  # a sum times a number may be multiplied out
         out.terms = x.terms if x.row else y.terms
     return out
+
+
+_add, _mul = shared(_add, commutes=True), shared(_mul, commutes=True)
 
 
 def _zero_of_unknown_sign(x):
@@ -271,13 +273,14 @@ def _div(x, y):
 
 
 def _power(x, k):
-    if k == 0.5:
-        return np.sqrt(x)
     if k == -1:
         return 1 / x
+    if k == 0.5:  # a power, not NumPy's root: inf at -inf, 0.0 at -0.0
+        x = np.where(x == -np.inf, np.inf, x) + 0.0
     return np.power(x, np.asarray(k, S.dtype))
 
 
+@shared
 def _pow(x, k):
     x = lift(x)
     z = _power(x._data, k)
@@ -301,8 +304,6 @@ def _pow(x, k):
     def derivative():
         if k == 0:
             return np.zeros_like(x._data)
-        if k == 0.5:
-            return 0.5 / np.sqrt(x._data)
         return k * _power(x._data, k - 1) if k != 1 else np.ones_like(x._data)
 
     # x**0 is the number 1 in compiled code, and depends on nothing.
@@ -395,7 +396,8 @@ def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=
         out = make(x, z, mag, grid, x.wild, ((x, back),))
         return out
 
-    type.__setattr__(Value, name, method)
+    once = shared(method)
+    type.__setattr__(Value, name, lambda self: once(self))
 
 
 def _same_grid(x):
@@ -421,7 +423,8 @@ _unary(
 _unary("abs", np.abs, lambda x, z: np.sign(x), None, chooses=True, grid_of=_same_grid)
 
 
-def _extreme(values, choose):
+@shared
+def _extreme(*values, choose):
     """Of any number of values: equal ones share the gradient evenly."""
     values = [lift(v) for v in values]
     z = values[0]._data
@@ -455,19 +458,24 @@ def _extreme(values, choose):
 
 
 def maximum(*values):
-    return _extreme(values, np.maximum)
+    return _extreme(*values, choose=np.maximum)
 
 
 def minimum(*values):
-    return _extreme(values, np.minimum)
+    return _extreme(*values, choose=np.minimum)
 
 
 def take(values, index):
     if isinstance(values[0], (list, tuple)):
         return [take(column, index) for column in zip(*values, strict=True)]
-    values = [lift(v) for v in values]
     if not isinstance(index, Value):
-        return values[int(index)]
+        return lift(values[int(index)])
+    return _take(index, *values)
+
+
+@shared
+def _take(index, *values):
+    values = [lift(v) for v in values]
     at = lift(index)._data[:1].astype(int)
     if at.size and (at.min() < 0 or at.max() >= len(values)):
         raise IndexError("take")

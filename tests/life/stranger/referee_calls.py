@@ -195,7 +195,9 @@ class Compiled:
             if size is not None:
                 sizes.append(size)
             return out
-        return R.Value(a)
+        number = R.Value(a)
+        number.constant = False  # of this call
+        return number
 
     def _run(self, args, inputs=None, kwargs=None):
         sizes = []
