@@ -272,8 +272,8 @@ PROGRAM = """
 """
 
 
-def run(source, **names):
-    code = textwrap.dedent(source).format(**names)
+def run(*sources, **names):
+    code = "".join(map(textwrap.dedent, sources)).format(**names)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stderr}"
     return done.stdout
@@ -309,26 +309,39 @@ def test_object_new_gives_a_leaf_once_new_is_replaced():
     """)
 
 
-def test_what_object_new_made_of_a_class_that_value_was_not_told_of_is_no_other_node():
-    """All zeros, until it is used: not the Value of the first node that there was."""
-    run("""
-        import copy, gc, pickle
-        import micrograd_fast as mg
-        from micrograd_fast import Value, _core
+# fresh() gives what object.__new__ made of a class that Value was not told of: all zeros, until it
+# is used, and not the Value of the first node that there was.
+UNTOLD = """
+    import copy, gc
+    import micrograd_fast as mg
+    from micrograd_fast import Value, _core
 
-        class Mixin:
-            def __init_subclass__(cls):
-                pass   # does not tell Value
+    class Mixin:
+        def __init_subclass__(cls):
+            pass   # does not tell Value
 
-        first = Value(7.0)
-        total = first * 1
-        Value.__new__ = lambda cls, *args, **kwargs: object.__new__(cls)
+    first = Value(7.0)
+    total = first * 1
+    Value.__new__ = lambda cls, *args, **kwargs: object.__new__(cls)
 
-        def fresh():
-            class Mixed(Mixin, Value):
-                pass
-            return object.__new__(Mixed)
+    def fresh():
+        class Mixed(Mixin, Value):
+            pass
+        return object.__new__(Mixed)
 
+    def the_first_is_untouched():
+        global first, total
+        assert (first.data, first.grad, total.data) == (7.0, 0.0, 7.0)
+        del first, total
+        gc.collect()
+        assert _core.live_nodes() == 0
+"""
+
+
+def test_what_value_was_not_told_of_reads_as_a_leaf_of_zero():
+    run(
+        UNTOLD,
+        """
         text = "Value(data=0.0, grad=0.0)"
         leaf = [0.0, 0.0, set(), "", (), (), dict(), text, "0.0", False, None]
         reads = [
@@ -338,7 +351,15 @@ def test_what_object_new_made_of_a_class_that_value_was_not_told_of_is_no_other_
         ]
         for read, expected in zip(reads, leaf, strict=True):
             assert read(fresh()) == expected, expected
+        the_first_is_untouched()
+    """,
+    )
 
+
+def test_what_value_was_not_told_of_is_written_alone():
+    run(
+        UNTOLD,
+        """
         for write in (
             lambda v: setattr(v, "data", 2.0), lambda v: Value.data.__set__(v, 2.0),
             lambda v: v.__init__(2.0), lambda v: v.__setstate__((2.0, 0.0, "", dict())),
@@ -350,7 +371,16 @@ def test_what_object_new_made_of_a_class_that_value_was_not_told_of_is_no_other_
             assert (v.data, w.data) == (2.0, 0.0)
             (v * 3).backward()
             assert (v.grad, w.grad) == (3.0, 0.0)
+        del v, w
+        the_first_is_untouched()
+    """,
+    )
 
+
+def test_what_value_was_not_told_of_is_used_or_refused():
+    run(
+        UNTOLD,
+        """
         x = Value(2.0)
         used = [
             lambda v: v + 1, lambda v: 1 - v, lambda v: v * x, lambda v: x / v, lambda v: v ** 2,
@@ -372,11 +402,10 @@ def test_what_object_new_made_of_a_class_that_value_was_not_told_of_is_no_other_
             out.backward()
             assert (out.data, v.grad, x.grad) == (4.0, 2.0, 2.0)
             x.grad = 0.0
-        assert (first.data, first.grad, total.data) == (7.0, 0.0, 7.0)
-        del first, total, x, v, w, out
-        gc.collect()
-        assert _core.live_nodes() == 0
-    """)
+        del x, v, out
+        the_first_is_untouched()
+    """,
+    )
 
 
 def test_the_original_new_refuses_what_is_no_value():
