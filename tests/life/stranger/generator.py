@@ -8,7 +8,7 @@ import random
 from collections import Counter
 
 from pieces import Function
-from spellings import HELPERS, LATER, PICKS, SIZES
+from spellings import HELPERS, PICKS, SIZES
 
 
 class Draw:
@@ -59,6 +59,7 @@ class Program:
         self.count = 0  # of P, the flat list of parameters
         self.globals = False  # whether a function reads numbers of the list G
         self.derived = False  # whether a function uses results of eager ops
+        self.plain = set()  # names of matrices with plain numbers among the Values
         self.wild = d.chance(0.12)  # infinities, nans, poles
         self.grid = d.chance(0.25)  # small halves: ties and zeros happen
         if self.wild:
@@ -146,6 +147,8 @@ class Program:
         if kind == "constants among them":
             item = f"{item} if (i + j) % 3 else 0.5"
         name = self.name("W")
+        if kind == "constants among them":
+            self.plain.add(name)
         text = f"[[{item} for j in range({c})] for i in range({r})]"
         self.lines.append(f"{name} = {text}")
         if d.chance(0.08):
@@ -244,72 +247,72 @@ class Program:
     def losses(self, f, call):
         """Texts of scalar losses of a batch by that name; f's structure has f.results Values."""
         d = self.draw
-        k = f.results
-
-        def part(structure):
-            if f.single:
-                return structure
-            text = f"flat({structure})"
-            name = self.name("m")
-            self.lines.append(f"{name} = {text}")
-            some = d.random.sample(range(k), d.random.randint(1, min(k, 3)))
-            if len(some) < k:
-                d.features["loss: some results only"] += 1
-            return " + ".join(
-                f"{name}[{i}]" + (f" * {d.number()}" if d.chance(0.4) else "") for i in some
-            )
-
         size = f.size
         if d.chance(0.12) and size:
-            d.features["batch: some samples of it"] += 1
-            kind = d.choose("samples", [k for k in PICKS if k not in LATER])
-            at = {
-                "a list": "[[0, -1, 0]]",
-                "a mask": f"[np.arange({size}) % 2 == 0]",
-            }.get(kind, kind)
-            size = 3 if kind == "a list" else (size + 1) // 2 if kind == "a mask" else None
-            if size is None:
-                size = len(eval(f"range({f.size}){at}"))  # a slice's length is Python's
-            some = self.name("some")
-            self.lines.append(f"{some} = {call}{at}")
-            call = some
+            call, size = self._some_samples(f, call)
         if d.chance(0.12) and f.single:
-            d.features["batch: arithmetic"] += 1
-            text = d.choose(
-                "arithmetic",
-                ["({} - Y) ** 2", "{} * 2.0 + 1", "-{} * Y", "0.5 - {}", "{} * {}", "{} * P[0]"],
-            )
-            if "Y" in text:
-                self.lines.append(f"Y = rng.normal(size={size})")
-            whole = self.name("whole")
-            self.lines.append(f"{whole} = {text.replace('{}', call)}")
-            self.lines.append(f"show('{whole}', {whole})")
-            call = whole
-        kind = d.choose(
-            "loss",
-            {
-                "mean": 5,
-                "sum": 4,
-                "one sample": 2,
-                "samples": 1.5,
-                "sum and mean": 1,
-                "iterated": 1,
-            },
-        )
+            call = self._arithmetic(call, size)
+        options = {"mean": 5, "sum": 4, "one sample": 2, "samples": 1.5, "sum and mean": 1}
+        kind = d.choose("loss", options | {"iterated": 1})
         if size == 0 and kind not in ("mean", "sum", "sum and mean"):
             kind = "sum"
         if kind == "iterated" and size > 20:
             kind = "sum"
         if kind in ("mean", "sum"):
-            return part(f"{call}.{kind}()")
+            return self._part(f, f"{call}.{kind}()")
         if kind == "sum and mean":
-            return f"{part(f'{call}.sum()')} + {part(f'{call}.mean()')}"
+            return f"{self._part(f, f'{call}.sum()')} + {self._part(f, f'{call}.mean()')}"
         if kind == "one sample":
-            return part(f"{call}[{d.random.randrange(-size, size)}]")
+            return self._part(f, f"{call}[{d.random.randrange(-size, size)}]")
         if kind == "samples":
             a, b = (d.random.randrange(size) for _ in range(2))
-            return f"{part(f'{call}[{a}]')} + {part(f'{call}[{b}]')} * {d.number()}"
+            one, other = self._part(f, f"{call}[{a}]"), self._part(f, f"{call}[{b}]")
+            return f"{one} + {other} * {d.number()}"
         return f"sum(flat(list({call})))"
+
+    def _part(self, f, structure):
+        """A scalar made of one to three of a structure's Values."""
+        d = self.draw
+        if f.single:
+            return structure
+        name = self.name("m")
+        self.lines.append(f"{name} = flat({structure})")
+        some = d.random.sample(range(f.results), d.random.randint(1, min(f.results, 3)))
+        if len(some) < f.results:
+            d.features["loss: some results only"] += 1
+        return " + ".join(
+            f"{name}[{i}]" + (f" * {d.number()}" if d.chance(0.4) else "") for i in some
+        )
+
+    def _some_samples(self, f, call):
+        """(name, size) of a Batch of some samples of another one."""
+        d = self.draw
+        d.features["batch: some samples of it"] += 1
+        kind = d.choose("samples", PICKS)
+        if kind == "a list":
+            at, size = "[[0, -1, 0]]", 3
+        elif kind == "a mask":
+            at, size = f"[np.arange({f.size}) % 2 == 0]", (f.size + 1) // 2
+        else:
+            at, size = kind, len(eval(f"range({f.size}){kind}"))  # a slice's length is Python's
+        some = self.name("some")
+        self.lines.append(f"{some} = {call}{at}")
+        return some, size
+
+    def _arithmetic(self, call, size):
+        """The name of a Batch that operators made of another one."""
+        d = self.draw
+        d.features["batch: arithmetic"] += 1
+        text = d.choose(
+            "arithmetic",
+            ["({} - Y) ** 2", "{} * 2.0 + 1", "-{} * Y", "0.5 - {}", "{} * {}", "{} * P[0]"],
+        )
+        if "Y" in text:
+            self.lines.append(f"Y = rng.normal(size={size})")
+        whole = self.name("whole")
+        self.lines.append(f"{whole} = {text.replace('{}', call)}")
+        self.lines.append(f"show('{whole}', {whole})")
+        return whole
 
     def penalty(self):
         d = self.draw

@@ -20,7 +20,6 @@ from referee_calls import flat
 
 SPREADS = 50  # of the referee's own noise: two honest evaluations lie a few spreads apart
 RELATIVE = 1e-12  # of the sum of absolute terms: what docs/compile.md promises
-KNOWN = set()  # faults that are being mended: their programs are excused
 LOOSE = 1e-6  # a tolerance above this, relative, is counted apart: the number is ill-conditioned
 
 
@@ -68,63 +67,67 @@ def run_package(source):
     return records, None
 
 
+def _columns(thing):
+    """[(numbers, sums of absolute terms, wild or None)] of what the referee is to show."""
+    if isinstance(thing, R.Value):
+        return [(thing._data, thing.mag, thing.wild)]
+    if isinstance(thing, referee_calls.Batch):
+        return [_samples_first(flat(thing.structure), thing.size)]
+    if isinstance(thing, referee_calls.Numbers):
+        n = R.S.replicas
+        return [(thing.numbers.reshape(n, -1), thing.mag.reshape(n, -1), thing.wild)]
+    return [c for t in thing for c in _columns(t)]
+
+
+def _samples_first(cells, size):
+    """The column of a batch's Values."""
+    open_ = [np.zeros((1, 1), bool) if c.wild is None else c.wild for c in cells]
+
+    def stack(parts, shape):
+        return np.stack([np.broadcast_to(p, shape) for p in parts], axis=2).reshape(shape[0], -1)
+
+    shape = (R.S.replicas, size)
+    numbers, mags = stack([c._data for c in cells], shape), stack([c.mag for c in cells], shape)
+    return numbers, mags, stack(open_, (1, size))
+
+
+def _join(columns):
+    if not columns:
+        return np.zeros((R.S.replicas, 0)), np.zeros((R.S.replicas, 0)), np.zeros((1, 0), bool)
+    wild = [
+        np.broadcast_to(False if w is None else np.reshape(w, (1, -1)), (1, d.shape[1]))
+        for d, _, w in columns
+    ]
+    mags = [np.broadcast_to(m, d.shape) for d, m, _ in columns]
+    return [np.concatenate(part, axis=1) for part in ([c[0] for c in columns], mags, wild)]
+
+
+def _shape(thing):
+    """As NumPy has it; None for lists."""
+    if isinstance(thing, R.Value):
+        return ()
+    if isinstance(thing, referee_calls.Numbers):
+        return thing.shape
+    if isinstance(thing, referee_calls.Batch):
+        single = isinstance(thing.structure, R.Value)
+        return (thing.size,) if single else (thing.size, len(flat(thing.structure)))
+    return None
+
+
 def run_referee(source, **how):
     """[(name, shape, replicas, sum of absolute terms, wild or None)], and the state."""
     R.S.reset(**how)
     records = R.S.records
 
-    def columns(thing):
-        if isinstance(thing, R.Value):
-            return [(thing._data, thing.mag, thing.wild)]
-        if isinstance(thing, referee_calls.Batch):
-            cells = flat(thing.structure)
-            return [
-                tuple(
-                    np.stack([np.broadcast_to(p, w) for p in part], axis=2).reshape(n, -1)
-                    for part, w, n in (
-                        ([c._data for c in cells], cells[0]._data.shape, R.S.replicas),
-                        ([c.mag for c in cells], cells[0]._data.shape, R.S.replicas),
-                        (
-                            [np.zeros((1, 1), bool) if c.wild is None else c.wild for c in cells],
-                            (1, thing.size),
-                            1,
-                        ),
-                    )
-                )
-            ]
-        if isinstance(thing, referee_calls.Numbers):
-            n = R.S.replicas
-            return [(thing.numbers.reshape(n, -1), thing.mag.reshape(n, -1), thing.wild)]
-        return [c for t in thing for c in columns(t)]
-
-    def join(cells):
-        if not cells:
-            return np.zeros((R.S.replicas, 0)), np.zeros((R.S.replicas, 0)), np.zeros((1, 0), bool)
-        wild = [
-            np.broadcast_to(False if w is None else np.reshape(w, (1, -1)), (1, d.shape[1]))
-            for d, _, w in cells
-        ]
-        mags = [np.broadcast_to(m, d.shape) for d, m, _ in cells]
-        return [np.concatenate(part, axis=1) for part in ([c[0] for c in cells], mags, wild)]
-
     def show(name, thing):
-        shape = None
-        if isinstance(thing, R.Value):
-            shape = ()
-        elif isinstance(thing, referee_calls.Numbers):
-            shape = thing.shape
-        elif isinstance(thing, referee_calls.Batch):
-            cells = flat(thing.structure)
-            single = isinstance(thing.structure, R.Value)
-            shape = (thing.size,) if single else (thing.size, len(cells))
-        records.append((name, shape, *join(columns(thing))))
+        records.append((name, _shape(thing), *_join(_columns(thing))))
 
     def grads(name, values):
         cells = [(v.gradient, v.gmag, v.gwild) for v in flat(values)]
-        records.append((name, None, *join(cells)))
+        records.append((name, None, *_join(cells)))
 
     names = {"mg": referee_calls.module(), "np": np, "random": random, "show": show, "grads": grads}
-    names["flat"] = referee_calls.flat
+    names["flat"] = flat
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exec(compile(source, "<program>", "exec"), names)
@@ -156,15 +159,33 @@ def _agree(got, record):
     return near | edge, edge, loose & ~edge, tolerance
 
 
+class Evaluations:
+    """The referee's evaluations of one program, each made when it is first asked for."""
+
+    def __init__(self, source, rule):
+        self.source, self.rule, self.made = source, rule, {}
+
+    def run(self, **how):
+        """(records, state); how: see rounding.State.reset"""
+        key = tuple(how.items())
+        if key not in self.made:
+            with _state():
+                self.made[key] = run_referee(self.source, rule=self.rule, **how)
+        return self.made[key]
+
+
+# What the documentation leaves open on the way back: label, how the referee computes it.
+OPEN = (
+    ("a zero adjoint stops: 0 times inf", {"zeros": False}),
+    ("so does a subnormal one", {"zeros": False, "flush": True}),
+)
+
+
 def judge(source, rule=None):
     """The Verdict over a program; `rule` breaks one of the referee's rules."""
-    verdict = Verdict()
-    with _state():
-        expected, state = run_referee(source, rule=rule)
-        poles, known = state.poles, state.row_and_uniforms
-    if known and "row and uniforms" in KNOWN:
-        verdict.excused["known fault: a row plus uniform terms"] += 1
-        return verdict
+    verdict, evaluations = Verdict(), Evaluations(source, rule)
+    expected, state = evaluations.run()
+    poles = state.poles  # of this evaluation: the state is shared
     got, error = run_package(source)
     if error is not None:
         python = isinstance(error, (ZeroDivisionError, OverflowError)) or (
@@ -176,60 +197,47 @@ def judge(source, rule=None):
             verdict.faults.append(f"{type(error).__name__}: {error}")
     elif len(got) != len(expected):
         verdict.faults.append(f"{len(got)} results instead of {len(expected)}")
-    others = {}
-
-    def other(name, k, **how):
-        """The record k of another evaluation of the referee."""
-        if name not in others:
-            with _state():
-                others[name] = run_referee(source, rule=rule, **how)[0]
-        return others[name][k]
-
     for k, (mine, theirs) in enumerate(zip(got, expected, strict=False)):
         name, shape, numbers = mine
         if name != theirs[0] or (shape is not None and shape != theirs[1]):
             verdict.faults.append(f"{name}: shape {shape} instead of {theirs[0]} {theirs[1]}")
-            continue
-        if numbers.shape != theirs[2].shape[1:]:
+        elif numbers.shape != theirs[2].shape[1:]:
             verdict.faults.append(f"{name}: {numbers.size} numbers, not {theirs[2].shape[1]}")
-            continue
-        fine, edge, loose, tolerance = _agree(numbers, theirs)
-        wild = theirs[4][0]
-        verdict.real += int((fine & ~edge & ~loose).sum())
-        verdict.excused["ill-conditioned, compared loosely"] += int((fine & loose).sum())
-        verdict.excused["the referee itself overflows or not, by rounding"] += int(edge.sum())
-        bad = ~fine
-        for label, how in (
-            ("a zero adjoint stops: 0 times inf", {"zeros": False}),
-            ("so does a subnormal one", {"zeros": False, "flush": True}),
-            ("known fault: a call passes on stale grads", {"stale": True}),
-        ):
-            if bad.any() and (label[:5] != "known" or "stale" in KNOWN):
-                also = _agree(numbers, other(label, k, **how))[0]
-                verdict.excused[label] += int((bad & also).sum())
-                bad &= ~also
-        if "nan" in KNOWN and bad.any():
-            known = bad & np.isnan(numbers) & np.isfinite(theirs[2][0]) & ("grad" in name)
-            verdict.excused["known fault: 0 times nan of unused results"] += int(known.sum())
-            bad &= ~known
-        if (bad & wild).any():
-            verdict.excused["not said: sign of a zero, choice with nan"] += int((bad & wild).sum())
-            bad &= ~wild
-        if bad.any():
-            precise = other("long", k, dtype=np.longdouble)
-            with np.errstate(all="ignore"):
-                p, q = theirs[2][0], precise[2][0]
-                same = (np.isnan(p) & np.isnan(q)) | (p == q)
-                stable = same | (np.abs(p - q) <= tolerance)
-            verdict.excused["overflow or underflow on the way"] += int((bad & ~stable).sum())
-            bad &= stable
-        for at in np.flatnonzero(bad)[:3]:
-            verdict.faults.append(
-                f"{name}[{at}] is {numbers[at]!r}, not {float(theirs[2][0][at])!r}"
-                f" (tolerance {float(tolerance[at]):.1e}; {int(bad.sum())} of {bad.size})"
-            )
+        else:
+            _compare(verdict, mine, k, evaluations)
     verdict.excused = +verdict.excused
     return verdict
+
+
+def _compare(verdict, mine, k, evaluations):
+    """The package's record k with the referee's: what differs is open, out of range, or a fault."""
+    name, _, numbers = mine
+    theirs = evaluations.run()[0][k]
+    fine, edge, loose, tolerance = _agree(numbers, theirs)
+    verdict.real += int((fine & ~edge & ~loose).sum())
+    verdict.excused["ill-conditioned, compared loosely"] += int((fine & loose).sum())
+    verdict.excused["the referee itself overflows or not, by rounding"] += int(edge.sum())
+    bad = ~fine
+
+    def excuse(why, which):
+        verdict.excused[why] += int((bad & which).sum())
+        return bad & ~which
+
+    for label, how in OPEN:
+        if bad.any():
+            bad = excuse(label, _agree(numbers, evaluations.run(**how)[0][k])[0])
+    bad = excuse("not said: sign of a zero, choice with nan", theirs[4][0])
+    if bad.any():
+        precise = evaluations.run(dtype=np.longdouble)[0][k]
+        with np.errstate(all="ignore"):
+            p, q = theirs[2][0], precise[2][0]
+            stable = (np.isnan(p) & np.isnan(q)) | (p == q) | (np.abs(p - q) <= tolerance)
+        bad = excuse("overflow or underflow on the way", ~stable)
+    for at in np.flatnonzero(bad)[:3]:
+        verdict.faults.append(
+            f"{name}[{at}] is {numbers[at]!r}, not {float(theirs[2][0][at])!r}"
+            f" (tolerance {float(tolerance[at]):.1e}; {int(bad.sum())} of {bad.size})"
+        )
 
 
 @contextlib.contextmanager

@@ -28,14 +28,7 @@ class Call:
 
     def __init__(self):
         self.reads = {}
-        self.operands = []
         self.known = {}  # results by op and operands, see shared
-
-    def all_operands(self):
-        """The values around it that it and the batches it was fed with have read."""
-        calls = [c for c in self.operands if isinstance(c, Call)]
-        values = [v for v in self.operands if isinstance(v, Value)]
-        return values + [v for c in calls for v in c.all_operands()]
 
 
 class Sealed(type):
@@ -64,10 +57,7 @@ class Value(metaclass=Sealed):
         self._data, self.mag, self.grid, self.wild = data, mag, grid, wild
         self.parents = parents if S.recording else ()
         self.inner = inner
-        self.row = any(p.row for p, _ in parents)
-        self.terms = (1, 0) if self.row else (0, 1)
         self.leaf = self.given = self.constant = False
-        self.call = None
         if not inner:
             self.gradient = np.zeros_like(data)
             self.gmag = np.zeros_like(data)
@@ -100,9 +90,7 @@ class Value(metaclass=Sealed):
         pulling.pull([self], {}, True)
 
     def detach(self):
-        out = make(self, self._data, self.mag, self.grid, self.wild, ())
-        out.row, out.terms = self.row, self.terms
-        return out
+        return make(self, self._data, self.mag, self.grid, self.wild, ())
 
     def __add__(self, other):
         return _add(self, other)
@@ -167,7 +155,6 @@ def lift(x):
         read = make(x, x._data.copy(), x.mag.copy(), x.grid, x.wild, parents)
         read.given = x.given
         S.call.reads[id(x)] = read
-        S.call.operands.append(x)
     return read
 
 
@@ -221,12 +208,7 @@ def _add(x, y):
     if grid is None and not _exact(x, (0.0,)) and not _exact(y, (0.0,)):
         z = rounded(z, mag)
     one = lambda node, g: (g, None)  # noqa: E731
-    out = make(x, z, mag, grid, both(x.wild, y.wild), ((x, one), (y, one)))
-    if out.row:
-        terms = [v.terms for v in (x, y) if not _exact(v, (0.0,))]
-        out.terms = (sum(t[0] for t in terms), sum(t[1] for t in terms))
-        S.row_and_uniforms |= out.terms[1] >= 2
-    return out
+    return make(x, z, mag, grid, both(x.wild, y.wild), ((x, one), (y, one)))
 
 
 def _mul(x, y):
@@ -239,10 +221,7 @@ def _mul(x, y):
     if grid is None and not _exact(x, shifts) and not _exact(y, shifts):
         z = rounded(z, mag)
     back = ((x, _times(lambda: y._data)), (y, _times(lambda: x._data)))
-    out = make(x, z, mag, grid, both(x.wild, y.wild), back)
-    if out.row and not (x.row and y.row):  # a sum times a number may be multiplied out
-        out.terms = x.terms if x.row else y.terms
-    return out
+    return make(x, z, mag, grid, both(x.wild, y.wild), back)
 
 
 _add, _mul = shared(_add, commutes=True), shared(_mul, commutes=True)

@@ -34,8 +34,8 @@ def flat(structure):
 
 
 class Batch:
-    def __init__(self, structure, size, call):
-        self.structure, self.size, self.call = structure, size, call
+    def __init__(self, structure, size):
+        self.structure, self.size = structure, size
 
     def __len__(self):
         return self.size
@@ -48,18 +48,16 @@ class Batch:
         z = R.rounded(node._data.sum(axis=1, keepdims=True) * weight, mag)
         grid = node.grid and weight == 1 and R.fits(node.grid[0], node.grid[1] * self.size)
         wild = None if node.wild is None else node.wild.any(axis=1, keepdims=True)
-        out = R.make(node, z, mag, grid or None, wild, ((node, back),))
-        out.call = self.call
-        return out
+        return R.make(node, z, mag, grid or None, wild, ((node, back),))
 
     def sum(self):
-        if not self.size:
-            return _map(self.structure, lambda _: self._nothing(0.0))
+        if not self.size:  # what a loop that is not run gives depends on nothing
+            return _map(self.structure, lambda _: R.Value(0.0))
         return _map(self.structure, lambda node: self._reduce(node, 1.0))
 
     def mean(self):
         if not self.size:
-            return _map(self.structure, lambda _: self._nothing(np.nan))
+            return _map(self.structure, lambda _: R.Value(np.nan))
         return _map(
             self.structure, lambda node: self._reduce(node, np.asarray(1, R.S.dtype) / self.size)
         )
@@ -85,7 +83,7 @@ class Batch:
             out.inner = True
             return out
 
-        return Batch(_map(self.structure, some), len(at), self.call)
+        return Batch(_map(self.structure, some), len(at))
 
     def _op(self, other, function):
         return Compiled(function, True)(self, other)
@@ -117,12 +115,6 @@ class Batch:
     def __neg__(self):
         return self._op(-1.0, lambda a, b: a * b)
 
-    def _nothing(self, number):
-        """Over no samples: what a loop that is not run gives depends on nothing."""
-        out = R.Value(number)
-        out.call = self.call
-        return out
-
     def __getitem__(self, k):
         if isinstance(k, (slice, list, np.ndarray)):
             return self._pick(k)
@@ -136,9 +128,7 @@ class Batch:
 
             z, mag = node._data[:, k : k + 1].copy(), node.mag[:, k : k + 1].copy()
             wild = None if node.wild is None else node.wild[:, k : k + 1]
-            out = R.make(node, z, mag, node.grid, wild, ((node, back),))
-            out.call = self.call
-            return out
+            return R.make(node, z, mag, node.grid, wild, ((node, back),))
 
         return _map(self.structure, one)
 
@@ -164,8 +154,7 @@ class Compiled:
                 return [build(p) for p in (part.swapaxes(0, 1) if self.batch else part)]
             data = np.broadcast_to(part.reshape(1, -1), (R.S.replicas, part.size)).astype(R.S.dtype)
             node = R.make(None, data, np.abs(data), R.grid(part.reshape(-1)), None, ())
-            node.given = node.row = True
-            node.terms = (1, 0)
+            node.given = True
             cells.append(node)
             return node
 
@@ -184,7 +173,6 @@ class Compiled:
             return R.lift(a)
         if isinstance(a, Batch):
             sizes.append(a.size)
-            R.S.call.operands.append(a.call)
             cells = flat(a.structure)
             shape = (a.size,) if isinstance(a.structure, R.Value) else (a.size, len(cells))
             if inputs is not None:
@@ -201,8 +189,7 @@ class Compiled:
 
     def _run(self, args, inputs=None, kwargs=None):
         sizes = []
-        call = R.Call()
-        before, R.S.call = R.S.call, call
+        before, R.S.call = R.S.call, R.Call()
         try:
             given = [self._argument(a, sizes, inputs) for a in args]
             named = {k: self._argument(a, sizes, inputs) for k, a in (kwargs or {}).items()}
@@ -211,7 +198,7 @@ class Compiled:
                 out = _map(out, lambda v: self._spread(v, sizes[0]))
         finally:
             R.S.call = before
-        return out, (sizes[0] if sizes else None), call
+        return out, (sizes[0] if sizes else None)
 
     @staticmethod
     def _spread(v, size):
@@ -219,20 +206,16 @@ class Compiled:
         shape = (R.S.replicas, size)
         data, mag = np.broadcast_to(v._data, shape), np.broadcast_to(v.mag, shape)
         wild = None if v.wild is None else np.broadcast_to(v.wild, (1, size))
-        out = R.make(v, data, mag, v.grid, wild, ((v, lambda node, g: (g, None)),))
-        out.row, out.terms = True, (1, 0)
-        return out
+        return R.make(v, data, mag, v.grid, wild, ((v, lambda node, g: (g, None)),))
 
     def __call__(self, *args, **kwargs):
-        out, size, call = self._run(args, None, kwargs)
+        out, size = self._run(args, None, kwargs)
         if self.batch:
-            return Batch(out, size, call)
+            return Batch(out, size)
 
         def outside(v):
             one = (v, lambda node, g: (g, None))
-            out = R.make(v, v._data, v.mag, v.grid, v.wild, (one,))
-            out.call = call
-            return out
+            return R.make(v, v._data, v.mag, v.grid, v.wild, (one,))
 
         return _map(out, outside)
 
@@ -240,7 +223,7 @@ class Compiled:
         inputs = []
         before, R.S.recording = R.S.recording, True
         try:
-            out, size, _ = self._run(args, inputs, kwargs)
+            out, size = self._run(args, inputs, kwargs)
         finally:
             R.S.recording = before
         weight = np.asarray(1, R.S.dtype)

@@ -14,18 +14,16 @@ class State:
     def __init__(self):
         self.reset()
 
-    def reset(self, dtype=float, zeros=True, flush=False, stale=False, rule=None):
+    def reset(self, dtype=float, zeros=True, flush=False, rule=None):
         self.dtype = dtype
         self.replicas = REPLICAS if dtype is float else 1
         self.zeros = zeros  # False: an adjoint that is exactly 0 goes no further
         self.flush = flush  # a subnormal adjoint is 0
-        self.stale = stale  # a call passes on what is in its operands' grads from before
         self.rule = rule  # a name: that rule is broken on purpose, to see that it is noticed
         self.call = None
         self.recording = True
         self.at = 0
         self.records = []
-        self.row_and_uniforms = False
         self.poles = 0  # steps at which Python's floats raise
 
     def noise(self, shape, size):

@@ -90,4 +90,3 @@ SIZES = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129,
 
 # How samples are picked from a batch.
 PICKS = ["[::-1]", "[1:]", "[::3]", "[:-1]", "a list", "a mask"]
-LATER = set()  # what crashes at the moment: not drawn

@@ -3,11 +3,29 @@
 from spellings import HELPERS
 
 DOTS = [name for name in HELPERS if name.startswith("dot_")]
-POWERS = [*"2 3 2.0 1 0 4 -1 -2 0.5 1.5 -0.5 7 -1.0 1.0 0.0 -3 2.5 1/3".split()]  # noqa: SIM905
-POWERS += ["np.float64(2.0)", "np.int64(3)"]
-BINARY = "+,+,-,*,*,/,max,min,maximum of many,minimum of many,**,k **,+ k,* k,k -,/ k,k +,k *"
-BINARY = [*BINARY.split(","), "- k", "x - x", "x * x"]
+# A name that is there twice is drawn twice as often.
 PLAIN = ["tanh", "sigmoid", "relu", "sin", "cos", "abs"]
+UNARY = [*PLAIN, "neg", "exp", "log", "sqrt", "log1p", "reciprocal", "detach", "pow", "pow"]
+UNARY += ["abs()"]
+# fmt: off
+POWERS = ["2", "3", "2.0", "1", "0", "4", "-1", "-2", "0.5", "1.5", "-0.5", "7", "-1.0",
+          "np.float64(2.0)", "np.int64(3)", "1.0", "0.0", "-3", "2.5", "1/3"]
+WHOLE_POWERS = {"2", "3", "2.0", "1", "0", "4", "np.float64(2.0)", "np.int64(3)", "1.0", "0.0"}
+# fmt: on
+WITH_ONE = {
+    "k **": "{base} ** (({a}) * 0.5)",
+    "+ k": "({a} + {k})",
+    "* k": "({a}) * {k}",
+    "k -": "({k} - ({a}))",
+    "/ k": "({a}) / {k}",
+    "k +": "({k} + {a})",
+    "k *": "{k} * ({a})",
+    "- k": "({a} - {k})",
+    "x - x": "({a} - ({a}))",
+    "x * x": "({a}) * ({a})",
+}
+BINARY = ["+", "+", "-", "*", "*", "/", "max", "min", "maximum of many", "minimum of many", "**"]
+BINARY += WITH_ONE
 
 
 class Statements:
@@ -49,75 +67,25 @@ class Statements:
 
     def unary(self, a):
         d = self.draw
-        op = d.choose(
-            "op",
-            [
-                *PLAIN,
-                "neg",
-                "exp",
-                "log",
-                "sqrt",
-                "log1p",
-                "reciprocal",
-                "detach",
-                "pow",
-                "pow",
-                "abs()",
-            ],
-        )
+        op = d.choose("op", UNARY)
         if op == "neg":
             return f"-({a})"
         if op == "exp":
             return f"({a}).exp()" if d.chance(0.3) else f"(({a}) * 0.3).exp()"
-        if op in ("log", "sqrt"):
+        if op in ("log", "sqrt", "log1p"):
             return f"{self.safe(a)}.{op}()"
-        if op == "log1p":
-            return f"{self.safe(a)}.log1p()"
         if op == "reciprocal":
             return f"{d.number()} / {self.safe(a)}"
         if op == "abs()":
             return f"abs({a})"
         if op == "pow":
-            k = d.choose(
-                "power",
-                [
-                    "2",
-                    "3",
-                    "2.0",
-                    "1",
-                    "0",
-                    "4",
-                    "-1",
-                    "-2",
-                    "0.5",
-                    "1.5",
-                    "-0.5",
-                    "7",
-                    "-1.0",
-                    "np.float64(2.0)",
-                    "np.int64(3)",
-                    "1.0",
-                    "0.0",
-                    "-3",
-                    "2.5",
-                    "1/3",
-                ],
-            )
-            whole = k in (
-                "2",
-                "3",
-                "2.0",
-                "1",
-                "0",
-                "4",
-                "np.float64(2.0)",
-                "np.int64(3)",
-                "1.0",
-                "0.0",
-            )
-            base = f"({a})" if whole else self.safe(a)
-            return f"{base} ** {f'({k})' if not k.isdigit() else k}"
+            return self._power(a)
         return f"({a}).{op}()"
+
+    def _power(self, a):
+        k = self.draw.choose("power", POWERS)
+        base = f"({a})" if k in WHOLE_POWERS else self.safe(a)
+        return f"{base} ** {k if k.isdigit() else f'({k})'}"
 
     def expression(self, depth):
         d = self.draw
@@ -126,59 +94,30 @@ class Statements:
             return self.atom()
         if d.chance(0.4):
             return self.unary(self.expression(depth - 1))
-        op = d.choose(
-            "op",
-            [
-                "+",
-                "+",
-                "-",
-                "*",
-                "*",
-                "/",
-                "max",
-                "min",
-                "maximum of many",
-                "minimum of many",
-                "**",
-                "k **",
-                "+ k",
-                "* k",
-                "k -",
-                "/ k",
-                "k +",
-                "k *",
-                "- k",
-                "x - x",
-                "x * x",
-            ],
-        )
+        op = d.choose("op", BINARY)
         a = self.expression(depth - 1)
         k = d.number()
         while k == "True" or ("Value" in k and op == "/ k"):
             k = d.number()
-        simple = {
-            "+ k": f"({a} + {k})",
-            "* k": f"({a}) * {k}",
-            "k -": f"({k} - ({a}))",
-            "/ k": f"({a}) / {k}",
-            "k +": f"({k} + {a})",
-            "k *": f"{k} * ({a})",
-            "- k": f"({a} - {k})",
-            "k **": f"{d.pick(('2', '0.5', '1.5', 'np.float64(3.0)', '1'))} ** (({a}) * 0.5)",
-            "x - x": f"({a} - ({a}))",
-            "x * x": f"({a}) * ({a})",
-        }
-        if op in simple:
-            return simple[op]
+        base = d.pick(("2", "0.5", "1.5", "np.float64(3.0)", "1"))
+        if op in WITH_ONE:
+            return WITH_ONE[op].format(a=a, k=k, base=base)
         b = self.expression(depth - 1)
-        if op in ("+", "-", "*"):
-            return f"({a} {op} ({b}))" if op != "*" else f"({a}) * ({b})"
+        return self._of_two(op, a, b) or self._of_many(op, a, b, k, depth)
+
+    def _of_two(self, op, a, b):
+        if op == "*":
+            return f"({a}) * ({b})"
+        if op in ("+", "-"):
+            return f"({a} {op} ({b}))"
         if op == "/":
             return f"({a}) / {self.safe(b)}"
         if op in ("max", "min"):
             return f"({a}).{op}imum({b})"
-        if op == "**":
-            return f"{self.safe(a)} ** ({b})"
+        return f"{self.safe(a)} ** ({b})" if op == "**" else None
+
+    def _of_many(self, op, a, b, k, depth):
+        d = self.draw
         c = self.expression(depth - 2) if d.chance(0.7) else k
         more = f", {self.atom()}" if d.chance(0.4) else ""
         return f"mg.{op.split()[0]}({a}, {b}, {c}{more})"
@@ -364,6 +303,7 @@ class Statements:
             name, n = self.vector()
             self._put("s", f"mg.take({name}, {d.random.randrange(n)})")
             return
+        # A plain number that is taken is a plain number, unless a Value is added.
         index, classes = self.indices[0]
         kind = d.choose("take", ["of parameters", "of results", "of rows", "of mixed"])
         many = [v for v in self.vectors if v[1] >= classes]
@@ -371,11 +311,14 @@ class Statements:
             self._put("s", f"mg.take({d.pick(many)[0]}, {index})")
         elif kind == "of rows":
             m = d.random.randint(1, 4)
-            self._put("h", f"mg.take({p.matrix(classes, m)}, {index})", m)
+            rows = p.matrix(classes, m)
+            row = f"mg.take({rows}, {index})"
+            if rows in p.plain:
+                row = f"[v + P[{p.reserve(1)}] for v in {row}]"
+            self._put("h", row, m)
         elif kind == "of mixed":
             items = [self.atom() if d.chance(0.8) else "0.5" for _ in range(classes)]
             items[0] = f"P[{p.reserve(1)}]"
-            # A plain number that is taken is a plain number, unless a Value is added.
             plus = f" + {items[0]}" if "0.5" in items else ""
             self._put("s", f"mg.take([{', '.join(items)}], {index}){plus}")
         else:
