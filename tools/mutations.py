@@ -54,7 +54,8 @@ CALLS = ["compile_calls", "batches", "compile_arguments", "compile_contract", "s
 EAGER = ["ops", "custom_nodes", "lifecycle", "store", "cycles", "finalizers", "conformance",
          "no_grad", "local_grads"]  # fmt: skip
 TOPICS = {
-    "passes.h": PLANS, "facts.h": PLANS, "separate.h": PLANS, "layout.h": PLANS,
+    "passes.h": PLANS, "sums.h": ["sums", *PLANS], "facts.h": PLANS, "separate.h": PLANS,
+    "layout.h": PLANS,
     "stretches.h": PLANS, "grouping.h": PLANS,
     "finish.h": [*PLANS, "compile_threads", "compile_safety"],
     "deferred.pxi": ["compile_deferred", *PLANS],

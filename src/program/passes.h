@@ -7,7 +7,7 @@
 #define MF_PASSES_H
 
 #include "base/hash.h"
-#include "program/rewrite.h"
+#include "program/sums.h"
 
 /* ---- constants ---- */
 
@@ -178,103 +178,6 @@ static void mf_drop_dead(mf_rewriting *r) {
         r->moved[k] = uses[k] > 0 ? mf_copy(r, k) : 0;
 }
 
-/* ---- dots ---- */
-
-/* A sum as additions: each but the last adds one more value, y, to the sum so far, x. */
-typedef struct {
-    const mf_instruction *code;
-    const int32_t *uses;
-    int32_t *additions; /* of the sum that was found last, from its top down */
-    uint8_t *inside;    /* by value: computed as a part of a dot */
-    int32_t *n_terms;   /* by value: how many products are a dot that ends there, or 0 */
-} mf_sums;
-
-static int mf_is_product(const mf_sums *s, int32_t v) {
-    return s->uses[v] == 1 && (s->code[v].op == MF_MUL || s->code[v].op == MF_SQUARE);
-}
-
-/* How many of the additions that end at top become part of one dot: all, where three terms or more are
- * no products; else those from the top on that add a product. */
-static int32_t mf_find_sum(mf_sums *s, int32_t top) {
-    const mf_instruction *code = s->code;
-    int32_t n = 0, n_plain = 0, n_leading = 0;
-    for (int32_t at = top; code[at].op == MF_ADD && (at == top || s->uses[at] == 1) &&
-                           code[at].x != code[at].y; at = code[at].x) {
-        s->additions[n++] = at;
-        n_plain += !mf_is_product(s, code[at].y);
-        n_leading += n_plain == 0;
-    }
-    if (n_plain >= 3) return n;
-    if (n_leading == 0) return 0;
-    const int32_t start = code[s->additions[n_leading - 1]].x;
-    return n_leading + mf_is_product(s, start) >= 2 ? n_leading : 0;
-}
-
-/* From the last value down, so that a sum is found from its top. */
-static void mf_find_sums(mf_sums *s, int32_t n_values) {
-    for (int32_t top = n_values - 1; top >= 0; top--) {
-        if (s->inside[top] || s->uses[top] == 0) continue;
-        const int32_t n = mf_find_sum(s, top);
-        if (n == 0) continue;
-        for (int32_t j = 0; j < n; j++) {
-            const int32_t term = s->code[s->additions[j]].y;
-            s->inside[s->additions[j]] = j > 0;
-            s->inside[term] = (uint8_t)mf_is_product(s, term);
-        }
-        const int32_t start = s->code[s->additions[n - 1]].x;
-        s->n_terms[top] = n + mf_is_product(s, start);
-        if (s->n_terms[top] > n) s->inside[start] = 1;
-    }
-}
-
-/* Term v of a dot as a product of args `where` and the next; what is no product gets the weight 1, a
- * number that is emitted once. */
-static void mf_put_term(mf_rewriting *r, const mf_sums *s, int32_t where, int32_t v, int32_t *one) {
-    const mf_instruction *i = &s->code[v];
-    int32_t *arg = r->new->args.items + where;
-    if (!mf_is_product(s, v)) {
-        if (*one < 0) *one = mf_emit_number(r->new, 1.0);
-        arg[0] = *one;
-        arg[1] = r->moved[v];
-        return;
-    }
-    arg[0] = r->moved[i->x];
-    arg[1] = i->op == MF_MUL ? r->moved[i->y] : r->moved[i->x];
-}
-
-/* The dot that ends at top: its terms stand in the order in which they are added. */
-static int32_t mf_emit_dot(mf_rewriting *r, const mf_sums *s, int32_t top, int32_t *one) {
-    const int32_t n = s->n_terms[top], start = r->new->args.n;
-    int32_t at = top, j = n - 1;
-    for (int32_t k = 0; k < 2 * n; k++) mf_add_arg(r->new, MF_NO_VALUE);
-    for (; !mf_has_failed(r) && j >= 0 && (at == top || s->inside[at]) && s->code[at].op == MF_ADD;
-         j--, at = s->code[at].x)
-        mf_put_term(r, s, start + 2 * j, s->code[at].y, one);
-    if (mf_has_failed(r)) return 0;
-    if (j < 0) return mf_emit(r->new, MF_DOT, start, r->moved[at], n);
-    mf_put_term(r, s, start, at, one); /* the sum starts with a product, not with a bias */
-    return mf_emit(r->new, MF_DOT, start, MF_NO_VALUE, n);
-}
-
-/* b + w0*x0 + w1*x1 + ... becomes one instruction, where the steps have no other use; so does a sum of
- * four terms or more, whose weights are then 1. */
-static void mf_fuse_dots(mf_rewriting *r) {
-    const int32_t n = r->old->code.n;
-    int32_t one = MF_NO_VALUE;
-    mf_sums s = {r->old->code.items, mf_use_counts(r->old, &r->scratch), NULL, NULL, NULL};
-    s.additions = (int32_t *)mf_taken(&r->scratch, (uint64_t)n, sizeof *s.additions);
-    s.inside = (uint8_t *)mf_taken(&r->scratch, (uint64_t)n, 1);
-    s.n_terms = (int32_t *)mf_taken(&r->scratch, (uint64_t)n, sizeof *s.n_terms);
-    if (mf_has_failed(r)) return;
-    mf_find_sums(&s, n);
-    for (int32_t k = 0; !mf_has_failed(r) && k < n; k++) {
-        if (s.inside[k] || s.uses[k] == 0)
-            r->moved[k] = 0;
-        else
-            r->moved[k] = s.n_terms[k] ? mf_emit_dot(r, &s, k, &one) : mf_copy(r, k);
-    }
-}
-
 /* ---- all of them ---- */
 
 typedef struct {
@@ -286,8 +189,8 @@ typedef struct {
 static const mf_named_pass mf_passes[] = {
     {"fold_constants", mf_fold_constants},
     {"reduce_strength", mf_reduce_strength},
-    {"fuse_dots", mf_fuse_dots},
     {"share_common", mf_share_common},
+    {"fuse_dots", mf_fuse_dots},
     {"drop_dead", mf_drop_dead},
 };
 enum { MF_N_PASSES = sizeof mf_passes / sizeof *mf_passes };
