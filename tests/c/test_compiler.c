@@ -37,7 +37,7 @@ static void test_passes_of_a_neuron(void) {
     mf_ints_add(&p.outputs, z, &p.failed);
     CHECK_OF(mf_program_fault(&p, &where) == MF_PROGRAM_OK, "at %d", where);
     mf_optimize(&p, &after);
-    check_ops(&after, "input input captured captured captured dot number sub relu");
+    check_ops(&after, "input input captured captured captured number dot sub relu");
     CHECK_OF(after.outputs.items[0] == 8, "%d", after.outputs.items[0]);
     mf_program_free(&p);
     mf_program_free(&after);

@@ -64,7 +64,7 @@ def computed(code, terms):
 
 
 def layer_of(seed, n_sums, n_inputs):
-    """make(params, take) as Case wants it: sums of products and a bias, each in a way of its own."""
+    """make(params, take) as Case wants it: sums of products and a bias, each in its own way."""
     rng = random.Random(seed)
     codes = [rewritten(rng, list(range(n_inputs + 1))) for _ in range(n_sums)]
     sides = [[rng.random() < 0.5 for _ in range(n_inputs)] for _ in range(n_sums)]
