@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from micrograd_fast.explain import Explanation
+
 __all__ = ["Batch", "CompiledFunction", "TraceError", "TraceWarning", "compile"]
 
 Batch = _core.Batch
@@ -185,6 +187,18 @@ class CompiledFunction(_core.Dispatcher):
         text = ProgramText("\n".join(lines))
         text._program, text._steps = program, plan.steps()
         return text
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """How a call with these arguments runs and what is slow in it, in about a page: sizes, the
+        time of each kind of step, and what stands out, with the lines of your code that it comes
+        from. The text has `times` and `remarks`, which are the same as data.
+
+        The function is traced once more for that, and the call is run for some tenths of a second.
+        """
+        _core.check_not_tracing("explain")
+        from micrograd_fast.explain import explain
+
+        return explain(self, args, kwargs)
 
 
 def compile(function: Any = None, *, batch: bool = False, check: bool = False) -> Any:

@@ -160,6 +160,12 @@ def separate_dots(Program program not None, list kinds not None) -> Program:
     """The program with dots of one kind each, as a plan lays it out: products of uniform numbers,
     of a uniform and a row, or of two rows. Where it has no others, it comes back as it is. kinds:
     as a Plan takes them."""
+    return separated(program, kinds, NULL)
+
+
+cdef Program separated(Program program, list kinds, int32_t *moved):
+    """moved: filled with the value there of each value, where it does not come back as it is; NULL:
+    not wanted."""
     cdef Program made = Program()
     cdef mf_arena memory
     cdef mf_facts facts
@@ -174,7 +180,7 @@ def separate_dots(Program program not None, list kinds not None) -> Program:
     if not memory.failed:
         mixed = mf_has_mixed_dots(&facts)
     if mixed:
-        mf_separate_dots(&facts, &made.p)
+        mf_separate_dots(&facts, &made.p, moved)
     mf_arena_free(&memory)
     made.check_memory()
     return made if mixed else program

@@ -223,9 +223,18 @@ cdef class Pass:
 
     def __call__(self, Program program not None) -> Program:
         cdef Program made = Program()
-        mf_rewrite(&program.p, self.rewrite, &made.p)
+        mf_rewrite(&program.p, self.rewrite, &made.p, NULL)
         made.check_memory()
         return made
+
+    def moved(self, Program program not None) -> tuple:
+        """(other program, by value of this one the value there, 0 of what is gone)"""
+        cdef Program made = Program()
+        cdef bytearray values = bytearray(4 * program.p.code.n)
+        cdef int32_t *moved = <int32_t *><char *>values
+        mf_rewrite(&program.p, self.rewrite, &made.p, moved)
+        made.check_memory()
+        return made, list(integers(moved, program.p.code.n))
 
 
 cdef Pass pass_of(const mf_named_pass *named):

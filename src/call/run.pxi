@@ -55,18 +55,22 @@ cdef DeferredRun deferred_run(const plan_run *run, PlanMemory plan_memory):
     return kept
 
 
+cdef inline void fill_uniforms(Specialization specialization, double *u) noexcept:
+    """What a run reads beside its arguments: the program's numbers, and the captured data."""
+    cdef const mf_number_slot *number = specialization.plan.plan.numbers
+    cdef int32_t k
+    for k in range(specialization.plan.plan.n_numbers):
+        u[~number[k].slot] = number[k].number
+    specialization.reads.read_data(u)
+
+
 cdef int first_run(Specialization specialization, Arguments arguments, plan_run *run,
                    double *outputs, bint backward, double *column_grads) except -1:
     """The run of a call, in its own memory. It fills outputs, n_samples * n_outputs; with backward,
     for one output, the gradients for a seed of one a sample too, and column_grads, n_samples *
     n_lanes, where they are not NULL."""
     cdef Plan plan = specialization.plan
-    cdef const mf_number_slot *number = plan.plan.numbers
-    cdef double *u = arguments.memory.uniforms
-    cdef int32_t k
-    for k in range(plan.plan.n_numbers):
-        u[~number[k].slot] = number[k].number
-    specialization.reads.read_data(u)
+    fill_uniforms(specialization, arguments.memory.uniforms)
     run.job.n_samples = arguments.n_samples
     run.job.outputs = outputs
     run.job.seeds = NULL

@@ -7,7 +7,8 @@
 
 from base.eval cimport (MF_CALL, MF_CAPTURED, MF_CUSTOM, MF_INPUT, MF_LARGEST, MF_LEAF, MF_LINK,
                         MF_SMALLEST, MF_TAKE)
-from engine.modes cimport mf_n_modes, mf_no_grad_depth, mf_trace_depth, mf_tracing_here
+from engine.modes cimport (mf_log_here, mf_n_modes, mf_no_grad_depth, mf_node_log, mf_trace_depth,
+                           mf_tracing_here)
 from engine.node cimport MF_F_TRACED, MF_NONE, mf_node
 from engine.order cimport MF_WALK_TRACED, mf_order_fill, mf_order_free
 from engine.store cimport mf_mark_traced, mf_node_new, mf_node_release, mf_order
@@ -31,13 +32,20 @@ cdef class Trace:
     cdef Rest rest
     cdef int64_t n_bytes
     cdef int no_grad_depth   # of the caller, who may not want a gradient: the program may
+    cdef mf_node_log log
+    cdef bint logs           # whether it notes the nodes that it makes
+    cdef readonly list places   # then by value of program(): which of them it is, or -1
 
-    def __cinit__(self):
+    def __cinit__(self, logs=False):
         self.inputs = []
         self.captured = []
+        self.logs = logs
+
+    def __dealloc__(self):
+        free(self.log.ids.items)
 
     def __enter__(self):
-        global mf_n_modes, mf_trace_depth, mf_no_grad_depth
+        global mf_n_modes, mf_trace_depth, mf_no_grad_depth, mf_log_here
         if mf_tracing_here():
             raise RuntimeError("a trace is running in this thread already")
         self.rest = Rest()
@@ -47,13 +55,15 @@ cdef class Trace:
         mf_no_grad_depth = 0
         mf_n_modes += 1
         mf_trace_depth += 1
+        mf_log_here = &self.log if self.logs else NULL
         return self
 
     def __exit__(self, *exc):
-        global mf_n_modes, mf_trace_depth, mf_no_grad_depth
+        global mf_n_modes, mf_trace_depth, mf_no_grad_depth, mf_log_here
         if not self.running:
             raise RuntimeError("this trace is not running")
         self.running = False
+        mf_log_here = NULL
         self.rest.end()
         mf_no_grad_depth = self.no_grad_depth
         mf_n_modes -= 1
@@ -104,6 +114,8 @@ cdef class Trace:
                     value_ids.at(id)[0] = self.emit_node(program, id, value_ids) + 1
             for v in outputs:
                 program.add_output(self.value_id(program, (<Value>v).id, value_ids))
+            if self.logs:
+                self.find_places(len(program), value_ids)
         finally:
             self.n_bytes = value_ids.n_bytes + order.cap * sizeof(int32_t)
             mf_order_free(&order)
@@ -115,6 +127,22 @@ cdef class Trace:
     def workspace_bytes(self) -> int:
         """What program() took of memory while it ran, the program aside."""
         return self.n_bytes
+
+    @property
+    def n_logged(self) -> int:
+        """How many nodes a trace that logs has made so far."""
+        return self.log.ids.n
+
+    cdef int find_places(self, Py_ssize_t n_values, IdMap value_ids) except -1:
+        cdef int32_t k, value
+        if self.log.failed:
+            raise MemoryError("no room to note the nodes of the traced function")
+        self.places = [-1] * n_values
+        for k in range(self.log.ids.n):
+            value = value_ids.at(self.log.ids.items[k])[0] - 1
+            if value >= 0:   # of nodes of one id the last: the others are gone
+                self.places[value] = k
+        return 0
 
     cdef int32_t value_id(self, Program program, int32_t id, IdMap value_ids) except -1:
         """The program's value for a node: emitted before, a constant, or captured now."""

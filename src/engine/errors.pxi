@@ -42,9 +42,14 @@ class TraceWarning(UserWarning):
 cdef object user_frame():
     """The frame of the line outside of the engine that led here."""
     frame = sys._getframe()
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in NOT_THE_USER_S:
+    while frame.f_back and not is_the_user_s(frame):
         frame = frame.f_back
     return frame
+
+
+def is_the_user_s(frame) -> bool:
+    """Whether a frame is none of those that stand between the user's line and the engine."""
+    return frame.f_globals.get("__name__", "").split(".")[0] not in NOT_THE_USER_S
 
 
 cdef int raise_trace_error(str what) except -1:

@@ -1,5 +1,11 @@
 # The modes in which ops do not record as usual (modes.h).
+from base.array cimport mf_ints
+
 cdef extern from "engine/modes.h" nogil:
+    ctypedef struct mf_node_log:
+        mf_ints ids
+        int failed
+    mf_node_log *mf_log_here
     int mf_n_modes
     int mf_no_grad_depth
     int mf_trace_depth

@@ -138,7 +138,7 @@ static inline int32_t mf_node_new(mf_store *s, double data, int32_t x, int32_t y
     n->flags = ascending & MF_F_ASCENDING;
     if (mf_unlikely(seen & (MF_F_TRACED | MF_F_PRESERVED | MF_F_ABOVE)))
         n->flags |= mf_inherited(s, x, y, seen);
-    if (mf_unlikely(mf_n_modes)) n->flags = mf_mode_flags(n->flags);
+    if (mf_unlikely(mf_n_modes)) n->flags = mf_mode_flags(id, n->flags);
     s->n_live++; /* last: counted first, it costs 5 % of a forward pass of the moons network */
     return id;
 }

@@ -23,16 +23,36 @@ static int32_t *mf_unused_slots(int32_t n, int *failed) {
     return slots;
 }
 
-/* The steps of a program whose dots are of one kind each. */
-static void mf_build_plan(const mf_facts *f, const int32_t *captured_places, mf_arena *memory,
-                          mf_plan *plan) {
+/* A program whose dots are of one kind each, laid out in slots; to be freed. */
+static mf_builder mf_laid_out(const mf_facts *f, const int32_t *captured_places, mf_arena *memory) {
     mf_builder b = {.program = f->program, .facts = f, .memory = memory};
     b.slots = (int32_t *)mf_taken(memory, (uint64_t)f->program->code.n, sizeof *b.slots);
     b.input_slots = mf_unused_slots(f->program->n_inputs, &memory->failed);
     b.captured_slots = mf_unused_slots(f->program->n_params, &memory->failed);
     if (!memory->failed) mf_lay_out(&b, captured_places);
+    return b;
+}
+
+static void mf_build_plan(const mf_facts *f, const int32_t *captured_places, mf_arena *memory,
+                          mf_plan *plan) {
+    mf_builder b = mf_laid_out(f, captured_places, memory);
     if (!memory->failed) mf_finish_plan(&b, plan);
     mf_builder_free(&b);
+}
+
+/* Fills slots with the one of each value of such a program, as its plan has them; false where memory
+ * has run out. */
+static int mf_slots_of_values(const mf_program *program, const uint8_t *inputs,
+                              const int32_t *captured_places, int32_t *slots) {
+    mf_arena memory = {0};
+    const mf_facts facts = mf_facts_of(program, inputs, &memory);
+    mf_builder b = {0};
+    if (!memory.failed) b = mf_laid_out(&facts, captured_places, &memory);
+    const int is_done = !memory.failed;
+    if (is_done) memcpy(slots, b.slots, (size_t)program->code.n * sizeof *slots);
+    mf_builder_free(&b);
+    mf_arena_free(&memory);
+    return is_done;
 }
 
 /* Fills *plan, all zeros before. inputs: MF_INPUT_IS_ROW and MF_INPUT_WANTS for each input;
@@ -46,7 +66,7 @@ static mf_plan_result mf_plan_program(const mf_program *program, const uint8_t *
     mf_program separated = {0};
     mf_facts facts = mf_facts_of(program, inputs, &memory);
     if (!memory.failed && mf_has_mixed_dots(&facts)) {
-        mf_separate_dots(&facts, &separated);
+        mf_separate_dots(&facts, &separated, NULL);
         memory.failed |= separated.failed;
         if (!memory.failed) facts = mf_facts_of(&separated, inputs, &memory);
     }

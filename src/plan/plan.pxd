@@ -17,7 +17,9 @@ cdef extern from "plan/plan.h" nogil:
         int32_t step
     mf_facts mf_facts_of(const mf_program *p, const uint8_t *inputs, mf_arena *memory)
     bint mf_has_mixed_dots(const mf_facts *f)
-    void mf_separate_dots(const mf_facts *f, mf_program *new)
+    void mf_separate_dots(const mf_facts *f, mf_program *new, int32_t *moved)
+    bint mf_slots_of_values(const mf_program *program, const uint8_t *inputs,
+                            const int32_t *captured_places, int32_t *slots)
     mf_plan_result mf_plan_program(const mf_program *program, const uint8_t *inputs,
                                    const int32_t *captured_places, mf_plan *plan)
     const char *mf_plan_values(const mf_plan *p, mf_plan *made, int32_t *step)

@@ -57,8 +57,9 @@ static int mf_has_mixed_dots(const mf_facts *f) {
     return 0;
 }
 
-/* `new`, which holds nothing yet, becomes the program of these facts with dots of one kind each. */
-static void mf_separate_dots(const mf_facts *f, mf_program *new) {
+/* `new`, which holds nothing yet, becomes the program of these facts with dots of one kind each. moved:
+ * filled with the new value of each old one; NULL: not wanted. */
+static void mf_separate_dots(const mf_facts *f, mf_program *new, int32_t *moved) {
     const mf_program *old = f->program;
     mf_rewriting r;
     int32_t counts[3];
@@ -67,6 +68,8 @@ static void mf_separate_dots(const mf_facts *f, mf_program *new) {
             const mf_instruction *i = &old->code.items[k];
             r.moved[k] = mf_is_mixed(f, k, counts) ? mf_separated(&r, f, i, counts) : mf_copy(&r, k);
         }
+    if (moved != NULL && !mf_has_failed(&r))
+        memcpy(moved, r.moved, (size_t)old->code.n * sizeof *moved);
     mf_end_rewriting(&r);
 }
 

@@ -197,10 +197,10 @@ enum { MF_N_PASSES = sizeof mf_passes / sizeof *mf_passes };
 
 /* `new`, which holds nothing yet, becomes `old` after all passes. */
 static void mf_optimize(const mf_program *old, mf_program *new) {
-    mf_rewrite(old, mf_passes[0].rewrite, new);
+    mf_rewrite(old, mf_passes[0].rewrite, new, NULL);
     for (int k = 1; k < MF_N_PASSES; k++) {
         mf_program before = *new;
-        mf_rewrite(&before, mf_passes[k].rewrite, new);
+        mf_rewrite(&before, mf_passes[k].rewrite, new, NULL);
         mf_program_free(&before);
     }
 }

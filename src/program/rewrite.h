@@ -2,6 +2,8 @@
 #ifndef MF_REWRITE_H
 #define MF_REWRITE_H
 
+#include <string.h>
+
 #include "program/program.h"
 
 typedef struct {
@@ -34,10 +36,13 @@ static void mf_end_rewriting(mf_rewriting *r) {
     mf_arena_free(&r->scratch);
 }
 
-/* `new`, which holds nothing yet, becomes `old` as the pass rewrites it. */
-static void mf_rewrite(const mf_program *old, mf_pass *pass, mf_program *new) {
+/* `new`, which holds nothing yet, becomes `old` as the pass rewrites it. moved: filled with the new
+ * value of each old one, 0 of what is gone; NULL: not wanted. */
+static void mf_rewrite(const mf_program *old, mf_pass *pass, mf_program *new, int32_t *moved) {
     mf_rewriting r;
     if (mf_start_rewriting(&r, old, new)) pass(&r);
+    if (moved != NULL && !mf_has_failed(&r))
+        memcpy(moved, r.moved, (size_t)old->code.n * sizeof *moved);
     mf_end_rewriting(&r);
 }
 

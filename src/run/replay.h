@@ -414,20 +414,26 @@ static void mf_backward_tile(const mf_run *r) {
     mf_flush_off(before);
 }
 
-static int mf_replay_tile(mf_run *r) {
+static void mf_store_outputs(const mf_run *r) {
     const mf_plan *p = r->plan;
-    mf_forget_subnormals();
-    mf_load_columns(r);
-    for (int32_t k = p->n_uniform_steps; k < p->n_steps; k++) {
-        const int error = mf_lane_forward(r, &p->steps[k]);
-        if (error) return error;
-    }
     for (int32_t k = 0; r->job->outputs != NULL && k < p->n_outputs; k++) {
         const double *z = mf_at(r, p->outputs[k], 0);
         const int is_row = p->outputs[k] >= 0;
         for (ptrdiff_t l = 0; l < r->n; l++)
             r->job->outputs[(r->from + l) * p->n_outputs + k] = z[is_row ? l : 0];
     }
+}
+
+static int mf_replay_tile(mf_run *r, void *nothing) {
+    const mf_plan *p = r->plan;
+    (void)nothing;
+    mf_forget_subnormals();
+    mf_load_columns(r);
+    for (int32_t k = p->n_uniform_steps; k < p->n_steps; k++) {
+        const int error = mf_lane_forward(r, &p->steps[k]);
+        if (error) return error;
+    }
+    mf_store_outputs(r);
     r->met_subnormals = mf_met_subnormals();
     if (r->job->backward) mf_backward_tile(r);
     return MF_REPLAY_OK;
@@ -449,23 +455,30 @@ static int mf_replay_start(const mf_plan *p, const mf_kernels *kernels, const mf
     return MF_REPLAY_OK;
 }
 
-/* Tiles first .. end - 1 of mf_n_tiles, at least one, which are as even as can be. */
-static int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
-                           const mf_job *job, ptrdiff_t first, ptrdiff_t end) {
-    mf_run r = {p, kernels, job, *ws, 0, 0, 0, 1, 0};
+/* Tiles first .. end - 1 of mf_n_tiles, at least one, which are as even as can be, by run_tile. */
+static inline int mf_run_tiles(mf_run *r, ptrdiff_t first, ptrdiff_t end,
+                               int (*run_tile)(mf_run *r, void *profile), void *profile) {
+    const mf_plan *p = r->plan;
+    const mf_job *job = r->job;
     const ptrdiff_t n_tiles = mf_n_tiles(p, job->n_samples);
     const ptrdiff_t tile = mf_whole_blocks((job->n_samples + n_tiles - 1) / n_tiles);
     for (int32_t k = 0; job->backward && k < p->n_summed_uniforms; k++)
-        memset(ws->uniform_grads + p->summed_uniforms[k].first, 0,
+        memset(r->ws.uniform_grads + p->summed_uniforms[k].first, 0,
                (size_t)p->summed_uniforms[k].n * sizeof(double));
-    for (ptrdiff_t k = first; k < end && k * tile < job->n_samples; k++, r.is_first = 0) {
-        r.from = k * tile;
-        r.n = job->n_samples - r.from < tile ? job->n_samples - r.from : tile;
-        r.stride = mf_whole_blocks(r.n);
-        const int error = mf_replay_tile(&r);
+    for (ptrdiff_t k = first; k < end && k * tile < job->n_samples; k++, r->is_first = 0) {
+        r->from = k * tile;
+        r->n = job->n_samples - r->from < tile ? job->n_samples - r->from : tile;
+        r->stride = mf_whole_blocks(r->n);
+        const int error = run_tile(r, profile);
         if (error) return error;
     }
     return MF_REPLAY_OK;
+}
+
+static int mf_replay_tiles(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
+                           const mf_job *job, ptrdiff_t first, ptrdiff_t end) {
+    mf_run r = {p, kernels, job, *ws, 0, 0, 0, 1, 0};
+    return mf_run_tiles(&r, first, end, mf_replay_tile, NULL);
 }
 
 /* Afterwards ws->uniform_grads holds the gradients of all uniform slots. */
