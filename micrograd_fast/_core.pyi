@@ -3,11 +3,13 @@
 import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
 from typing import (
     Any,
     ClassVar,
     Literal,
     NamedTuple,
+    Protocol,
     SupportsFloat,
     SupportsIndex,
     TypeAlias,
@@ -497,7 +499,6 @@ class ProfiledCall:
 
 def placed_values(plan: Plan, kinds: list[str]) -> tuple[Program, list[int], list[int]]: ...
 def is_the_user_s(frame: FrameType) -> bool: ...
-
 def separate_dots(program: Program, kinds: list[str]) -> Program: ...
 def optimized(program: Program) -> Program: ...
 def check_not_tracing(what: str) -> None: ...

@@ -119,7 +119,9 @@ def _lines(function: CompiledFunction, found: _core.Specialization) -> tuple[lis
     if lines.hook is None:
         return [None] * len(found.traced), "a debugger or another tool has set sys.settrace"
     if program.__reduce__() != found.traced.__reduce__():
-        return [None] * len(found.traced), "the function did something else when it was traced again"
+        return [None] * len(
+            found.traced
+        ), "the function did something else when it was traced again"
     return [lines.line_of(node) for node in trace.places], ""
 
 
@@ -136,11 +138,13 @@ def _program(found: _core.Specialization, profile: _core.Profile, lines: list[An
     for value, line in zip(moved, lines, strict=True):
         if line is not None and code[value].position is None:
             places.setdefault(value, line)
-    products = {}
+    products: dict[frozenset[int], Any] = {}
     for value, instruction in enumerate(found.traced.instructions()):
         if instruction.op == "mul":
             products.setdefault(frozenset(moved[v] for v in instruction.operands), lines[value])
-    seconds = [f + b for f, b in zip(profile.forward_seconds, profile.backward_seconds, strict=True)]
+    seconds = [
+        f + b for f, b in zip(profile.forward_seconds, profile.backward_seconds, strict=True)
+    ]
     return Program(code, found.plan.steps(), slots, places, products, seconds)
 
 
@@ -171,7 +175,7 @@ def _times(program: Program, profile: Any) -> list[StepTimes]:
     kinds: dict[str, Any] = {}
     tiled = any(step.lanes for step in program.steps)
     for k, step in enumerate(program.steps):
-        kind = step.op if step.kind in ("ops", "extreme") else step.kind
+        kind = step.op or "" if step.kind in ("ops", "extreme") else step.kind
         kind = f"chain of {step.op}" if step.kind == "chain" else kind
         kind += "" if step.lanes or not tiled else ", once a call"
         sums = kinds.setdefault(kind, [0, 0, 0.0, 0.0])
@@ -194,8 +198,8 @@ def _table(times: list[StepTimes], profile: Any) -> list[str]:
     if not profile.backward:
         ways = "no gradient is wanted"
     lines = [
-        f"A run of the steps takes {1e6 * total:,.1f} us: {ways} (the best of {profile.n_runs} runs "
-        f"for each step, one thread, {_core.kernel_variant()} kernels)",
+        f"A run of the steps takes {1e6 * total:,.1f} us: {ways} (the best of {profile.n_runs} "
+        f"runs for each step, one thread, {_core.kernel_variant()} kernels)",
         f"  {'kind of step':<24}{'steps':>8}{'results':>10}{'us forward':>12}{'us backward':>13}"
         f"{'share':>8}",
     ]
@@ -208,9 +212,8 @@ def _table(times: list[StepTimes], profile: Any) -> list[str]:
     for t in shown:
         share = (t.forward + t.backward) / total if total else 0.0
         counts = f"{t.steps:>8,}{t.results:>10,}" if t.steps else " " * 18
-        lines.append(
-            f"  {t.kind:<24}{counts}{1e6 * t.forward:>12,.2f}{1e6 * t.backward:>13,.2f}{share:>8.0%}"
-        )
+        seconds = f"{1e6 * t.forward:>12,.2f}{1e6 * t.backward:>13,.2f}"
+        lines.append(f"  {t.kind:<24}{counts}{seconds}{share:>8.0%}")
     return lines
 
 

@@ -1,8 +1,8 @@
 """What stands out in a compiled program: the remarks of `f.explain(...)`, each with the user's line
 that it comes from.
 
-Every remark is about steps that do less at a time than others of their kind: a dot that is no row of a
-matrix, an op on one number, a copy. It says why the plan (src/plan/) could do no better.
+Every remark is about steps that do less at a time than others of their kind: a dot that is no row
+of a matrix, an op on one number, a copy. It says why the plan (src/plan/) could do no better.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ class Program:
         self.code, self.steps, self.lines, self.products = code, steps, lines, products
         self.seconds = seconds
         self.values = {slot: value for value, slot in enumerate(slots)}
+        # Of a dot of several kinds of products, which is several dots, one is the bias of the next.
+        self.goes_on = {i.operands[0]: v for v, i in enumerate(code) if _has_bias(i)}
 
     def results(self, step: _core.PlanStep) -> list[int]:
         """The values that a step computes. Copies are none."""
@@ -62,6 +64,8 @@ class Program:
     def line(self, step: _core.PlanStep) -> tuple[str, int]:
         """That made the last of a step's results of which that is known."""
         for value in reversed(self.results(step)):
+            while value not in self.lines and value in self.goes_on:
+                value = self.goes_on[value]
             if value in self.lines:
                 return self.lines[value]
         return "", 0
@@ -76,6 +80,10 @@ class Program:
         """All factors of a dot but its numbers, which many sums share."""
         factors = {v for pair in self.pairs(value) for v in pair}
         return {v for v in factors if self.code[v].op != "number"}
+
+
+def _has_bias(instruction: _core.Instruction) -> bool:
+    return instruction.op == "dot" and len(instruction.operands) % 2 == 1
 
 
 def of_program(program: Program) -> list[Remark]:
@@ -165,13 +173,16 @@ def _reason(program: Program, k: int) -> tuple[int, str]:
     """(products, why a dot is no row of a matrix)"""
     step = program.steps[k]
     n, value = step.sizes["products"], program.results(step)[-1]
-    own = program.factors(value)
-    best, shape = _sibling(program, k, own)
+    own, step_value = program.factors(value), value
+    best, shared, shape = _sibling(program, k, own)
     if best < 0:
         if step.lanes and all(slot >= 0 for slot in step.operands["w"]):
             return n, "both factors of its products depend on the sample, so they are no weights"
         return n, ALONE
-    odd = _odd_terms(program, value, best)
+    odd = _odd_terms(program, value, best, shared)
+    while value not in program.lines and value in program.goes_on:
+        value = program.goes_on[value]
+        odd += program.pairs(value)
     others = f"sums like it are a matrix of {shape}" if shape else "other sums share its factors"
     if odd and len(odd) <= n // 2:
         term = "a term" if len(odd) == 1 else f"{len(odd)} terms"
@@ -179,42 +190,57 @@ def _reason(program: Program, k: int) -> tuple[int, str]:
     fewer = len(program.pairs(best)) - n
     if fewer > 0:
         return n, f"{others}, but it has {fewer} {'term' if fewer == 1 else 'terms'} fewer"
+    depths = _depths(program.code)
+    if depths[step_value] != depths[best]:
+        return n, f"{others}, but another number of ops lies between it and a result"
     return n, (
         f"{others}, but its weights do not stand at the same distances in memory: parameters of a "
         "layer that are made one after the other do"
     )
 
 
-def _sibling(program: Program, k: int, own: set[int]) -> tuple[int, str]:
-    """The dot that shares most factors with those of step k, and the matrix it is of, in words;
-    (-1, "") where none shares half of them. A matrix goes before a single dot."""
-    best, found = 0, (-1, "")
+def _depths(code: list[_core.Instruction]) -> list[int]:
+    """By value how many ops at most lie between it and a result: the steps of a plan are made of
+    values of one depth."""
+    depths = [0] * len(code)
+    for value in range(len(code) - 1, -1, -1):
+        for operand in code[value].operands:
+            depths[operand] = max(depths[operand], depths[value] + 1)
+    return depths
+
+
+def _sibling(program: Program, k: int, own: set[int]) -> tuple[int, set[int], str]:
+    """The dot that shares most factors with those of step k, these factors, and the matrix that it
+    is of in words; (-1, ...) where none shares half of them. A matrix goes before a single dot."""
+    found: tuple[int, set[int], str] = (-1, set(), "")
     kinds = [s for s in program.steps if s.kind == "matrix"][:MAX_COMPARED]
     kinds += [s for s in program.steps if s.kind == "dot"][:MAX_COMPARED]
     for step in kinds:
         if step is program.steps[k] or step.lanes != program.steps[k].lanes:
             continue
-        value = program.results(step)[0]
-        shared = len(own & program.factors(value))
-        if found[1] and step.kind == "dot":
+        if found[2] and step.kind == "dot":
             break
-        if shared > best and shared >= max(2, len(program.pairs(value)) // 2):
+        rows = program.results(step)[:2]
+        shared = own.intersection(*map(program.factors, rows))  # a matrix's weights are not
+        if len(shared) > len(found[1]) and len(shared) >= max(2, len(program.pairs(rows[0])) // 2):
             sizes = step.sizes
             shape = f"{sizes['rows']} x {sizes['columns']}" if step.kind == "matrix" else ""
-            best, found = shared, (value, shape)
+            found = rows[0], shared, shape
     return found
 
 
-def _odd_terms(program: Program, value: int, sibling: int) -> list[tuple[int, int]]:
-    """The products of a dot that have no counterpart, over the same factor, in another one."""
-    theirs = Counter(v for pair in program.pairs(sibling) for v in pair)
+def _odd_terms(
+    program: Program, value: int, sibling: int, shared: set[int]
+) -> list[tuple[int, int]]:
+    """The products of a dot that have no counterpart, over the same shared factor, in another."""
+    theirs = Counter(v for pair in program.pairs(sibling) for v in pair if v in shared)
     odd = []
     for pair in program.pairs(value):
-        shared = next((v for v in pair if theirs[v] and program.code[v].op != "number"), None)
-        if shared is None:
+        factor = next((v for v in pair if theirs[v]), None)
+        if factor is None:
             odd.append(pair)
         else:
-            theirs[shared] -= 1
+            theirs[factor] -= 1
     return odd
 
 
@@ -288,7 +314,7 @@ def _levels(code: list[_core.Instruction]) -> list[int]:
 
 
 def _copies(program: Program) -> list[Remark]:
-    """Values that are copied side by side for a matrix, with the line of the sums that need them."""
+    """Values that are copied side by side for a matrix, with the line of its sums."""
     users: dict[int, int] = {}
     for k, step in enumerate(program.steps):
         if step.kind == "matrix":
