@@ -130,13 +130,13 @@ def _program(found: _core.Specialization, profile: _core.Profile, lines: list[An
     program, moved = found.traced, list(range(len(found.traced)))
     for rewrite in _core.PASSES:
         program, values = rewrite.moved(program)
-        moved = [values[v] for v in moved]
+        moved = [values[v] if v >= 0 else v for v in moved]  # below 0: no value of its own any more
     program, values, slots = _core.placed_values(found.plan, found.signature.plan_kinds())
-    moved = [values[v] for v in moved]
+    moved = [values[v] if v >= 0 else v for v in moved]
     code = program.instructions()
     places: dict[int, Any] = {}
     for value, line in zip(moved, lines, strict=True):
-        if line is not None and code[value].position is None:
+        if line is not None and value >= 0 and code[value].position is None:
             places.setdefault(value, line)
     products: dict[frozenset[int], Any] = {}
     for value, instruction in enumerate(found.traced.instructions()):

@@ -267,7 +267,7 @@ MUTANTS = [
     ("no-flush", "replay.h", "adjoints are not flushed to zero",
      "const unsigned before = @{mf_flush_on()}@;\n    mf_seed_tile(r);", "_mm_getcsr()"),
     ("first-tile", "replay.h", "each tile sets the adjoints of weights",
-     "k++, @{r.is_first = 0}@)", "0"),
+     "k++, @{r->is_first = 0}@)", "0"),
     ("adjoints-start", "replay.h", "adjoints of numbers do not start from zero",
      "for (int32_t k = 0; @{job->backward}@ && k < p->n_summed_uniforms; k++)", "0"),
     ("unreached-weights", "replay.h", "weights that nothing reaches keep what stood there",

@@ -1,5 +1,5 @@
-# What explain() is made from: the time that each step of a call takes, and which values of the program
-# a step computes. No other call comes here.
+# What explain() is made from: the time that each step of a call takes, and which values of the
+# program a step computes. No other call comes here.
 
 from libc.stdlib cimport free
 

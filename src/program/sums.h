@@ -155,8 +155,10 @@ static void mf_factors_of(mf_rewriting *r, const mf_sums *s, int32_t v, int32_t 
     int32_t base = v, product, scale;
     while (mf_is_scaled(s, base, &product, &scale)) base = product;
     const mf_instruction *i = &s->code[base];
-    const int x_is_given = mf_is_scale(s, i->x), y_is_given = mf_is_scale(s, i->y);
-    if (base == v || i->op != MF_MUL || x_is_given == y_is_given) {
+    const int is_scaled = base != v; /* then it is a product of two values */
+    const int x_is_given = is_scaled && mf_is_scale(s, i->x);
+    const int y_is_given = is_scaled && mf_is_scale(s, i->y);
+    if (x_is_given == y_is_given) {
         i = &s->code[v];
         factors[0] = r->moved[i->x];
         factors[1] = i->op == MF_MUL ? r->moved[i->y] : r->moved[i->x];
