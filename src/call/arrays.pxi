@@ -70,7 +70,10 @@ cdef object new_array(tuple shape, double **numbers):
     cdef Py_buffer view
     if ndarray_type is None:
         know_numpy()
-    array = empty_array(shape)   # a third faster than an array over memory of our own
+    try:
+        array = empty_array(shape)   # a third faster than an array over memory of our own
+    except ValueError:   # NumPy's, of what no memory can hold
+        raise MemoryError(f"no room for an array of shape {shape}") from None
     PyObject_GetBuffer(array, &view, PyBUF_WRITABLE)
     numbers[0] = <double *>view.buf
     PyBuffer_Release(&view)

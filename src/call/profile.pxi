@@ -14,7 +14,7 @@ Profile = namedtuple("Profile", "n_samples n_tiles n_runs outputs backward forwa
 Profile.__doc__ = """The runs of a call on a clock.
 
 n_samples, n_tiles: of the call. n_runs: how often it was run; 0: of no samples.
-outputs: the results' float64 numbers, sample by sample; a bytearray.
+outputs: the results' float64 numbers, sample by sample; bytes.
 backward: whether a gradient was computed, of the sum of all results.
 forward_seconds, backward_seconds: of each step the least over the runs; last, what is no step."""
 
@@ -26,12 +26,15 @@ cdef class ProfiledCall:
     cdef plan_run run
     cdef bytearray outputs
     cdef Block seeds
+    cdef bint ready
 
     def __init__(self, Specialization specialization not None, tuple args not None,
                  dict kwargs not None):
         cdef const mf_plan *p = &specialization.plan.plan
         cdef int32_t k
         cdef double one = 1.0
+        if self.specialization is not None:   # runs write where its job says
+            raise TypeError("a ProfiledCall is made once")
         self.specialization = specialization
         self.arguments = specialization.read(args, kwargs, True)
         if self.arguments is None:
@@ -57,6 +60,7 @@ cdef class ProfiledCall:
             job.backward = job.backward or p.steps[k].wants_gradient
         point_columns(self.arguments, m.columns, job.n_samples, NULL, NULL)
         job.columns = m.columns
+        self.ready = True
         return 0
 
     cdef int take_time(self, list forward, list backward) except -1:
@@ -90,9 +94,14 @@ cdef class ProfiledCall:
     def profile(self, double seconds, int max_runs) -> Profile:
         """The Profile of runs that take about so many seconds together: at least one."""
         cdef int n_runs = 0
-        cdef Py_ssize_t n_samples = self.arguments.n_samples
-        cdef const mf_plan *p = &self.specialization.plan.plan
-        cdef list forward = [float("inf")] * (p.n_steps + 1), backward = list(forward)
+        cdef Py_ssize_t n_samples
+        cdef const mf_plan *p
+        cdef list forward, backward
+        if not self.ready:
+            raise TypeError("this ProfiledCall was not made")
+        n_samples, p = self.arguments.n_samples, &self.specialization.plan.plan
+        forward = [float("inf")] * (p.n_steps + 1)
+        backward = list(forward)
         end = time.perf_counter() + seconds
         while n_samples and n_runs < max_runs and (not n_runs or time.perf_counter() < end):
             self.take_time(forward, backward)
@@ -100,7 +109,7 @@ cdef class ProfiledCall:
         if n_runs == 0:
             forward = backward = [0.0] * len(forward)
         return Profile(n_samples, executor.n_tiles(p, n_samples) if n_samples else 0, n_runs,
-                       self.outputs, bool(self.run.job.backward), forward, backward)
+                       bytes(self.outputs), bool(self.run.job.backward), forward, backward)
 
 
 def placed_values(Plan plan not None, list kinds not None) -> tuple:

@@ -15,8 +15,9 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 ALLOWED = {
     "unsigned long Py_TPFLAGS_HEAPTYPE",
     "bint PyType_HasFeature(PyTypeObject *type, unsigned long feature)",
-    "return <double>(<const long *>data)[k]",
-    "return <double>(<const long long *>data)[k]",
+    "MF_TABLE_READER(long_double, long double)",
+    "else if (*format == 'g' && size == sizeof(long double) && !e->swapped)",
+    "long double x;",
     "from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact",
 }
 
