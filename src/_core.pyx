@@ -48,6 +48,7 @@ include "call/call_memory.pxi"    # the memory of a call: one block, carved in o
 include "call/arguments.pxi"      # the arguments that one call took
 include "call/signature.pxi"      # what a call's arguments look like: a kind for each
 include "call/dependence.pxi"     # which operands the gradient of each result reaches
+include "call/reached.pxi"        # backward over what some results reach
 include "call/specialization.pxi"  # a trace for one signature, and its plan
 include "call/run.pxi"            # one run of a plan
 include "call/seeds.pxi"          # what results count for in a backward()

@@ -48,9 +48,17 @@ cdef object values_of(Specialization specialization, Arguments arguments, Gradie
         values = [result_value(gradient, gradient.operands(0), outputs[0], 0, -1, 1.0)]
     else:
         pullbacks = new_pullbacks(gradient)
-        values = [result_value(gradient, [pullbacks[gradient.group(k)]], outputs[k], k, -1, 1.0)
-                  for k in range(n_outputs)]
+        values = [result_value(gradient, operands_under(gradient, pullbacks, k), outputs[k], k, -1,
+                               1.0) for k in range(n_outputs)]
     return values[0] if specialization.rebuild is None else specialization.rebuild(values)
+
+
+cdef list operands_under(Gradient gradient, list pullbacks, int32_t output):
+    """Of the node of a result."""
+    cdef int32_t group = gradient.group(output)
+    if pullbacks[group] is not None:
+        return [pullbacks[group]]
+    return gradient.operands_of(gradient.group_reached(group))
 
 
 cdef object results_as(int wanted, Specialization specialization, Arguments arguments,

@@ -20,6 +20,7 @@ cdef class Dependence:
     cdef list captured   # the captured Values that have a step
     cdef list groups     # a Reached each
     cdef list group_of   # by output
+    cdef list sizes      # by group: of how many outputs it is
 
     cdef inline Reached of(self, int32_t output):
         return <Reached>self.groups[<int32_t>self.group_of[output]]
@@ -50,12 +51,14 @@ cdef Dependence dependence_of(Program program, tuple captured, list with_steps, 
     for array, first, width in batch_inputs:
         items += [(2, (array, k), first + k) for k in range(width)]
     found.captured = with_steps
-    found.groups, found.group_of = [], []
+    found.groups, found.group_of, found.sizes = [], [], []
     for mask in masks_of(&program.p, captured, items):
         if mask not in places:
             places[mask] = len(found.groups)
             found.groups.append(reached_by(mask, items))
+            found.sizes.append(0)
         found.group_of.append(places[mask])
+        found.sizes[places[mask]] += 1
     return found
 
 

@@ -4,7 +4,8 @@
 # computed together with the value, while the tile is in cache: the call is fused. Its results add
 # them to the graph, times their grad. Otherwise results stand over a pullback: backward runs their
 # steps first, each of which adds its grad to seeds; then the pullback's, which runs the plan once
-# more (results.pxi has these steps).
+# more (results.pxi has these steps). A call without lanes runs no more than the steps that are
+# reached (reached.pxi), and a result that depends on what no other does needs no pullback there.
 
 from base.eval cimport MF_LEAF
 
@@ -118,11 +119,42 @@ cdef class Gradient:
         cdef Seeds seeds = taken_seeds(walk, self)
         if seeds is None or self.n_samples() == 0:
             return 0
+        if self.is_without_lanes():
+            return self.run_reached(seeds)
         self.arguments.check_seals()
-        if seeds.each is NULL:
-            return self.run_alike(seeds.alike, walk)
+        if seeds.are_alike():
+            return self.run_alike(seeds.alike, walk) if seeds.alike is not NULL else 0
         seeds.join()
         return self.run_seeded(seeds, walk)
+
+    cdef inline bint is_without_lanes(self) noexcept:
+        """Whether its results can be told apart: the call is over one sample, uniform numbers."""
+        return (not self.arguments.batched and self.arguments.upstream is None
+                and mf_is_without_lanes(&self.specialization.plan.plan))
+
+    cdef bint stands_alone(self, int32_t output) except -1:
+        """Whether a result needs no pullback: no other of the call's depends on the same."""
+        if self.fused or not self.is_without_lanes():
+            return False
+        return self.settled().sizes[self.group(output)] == 1
+
+    cdef int pull_back_one(self, int32_t output, double seed) except -1:
+        """As a pullback would, for one result of a call without lanes."""
+        cdef Reaching reaching = self.specialization.reaching_of()
+        reaching.seed(output, seed)
+        reaching.pull_back(self.arguments.memory.uniforms, self.arguments.values)
+        return 0
+
+    cdef int run_reached(self, Seeds seeds) except -1:
+        """The steps that the seeds reach run backward, over the numbers of the call's own run."""
+        cdef Reaching reaching = self.specialization.reaching_of()
+        cdef int32_t k
+        for k in range(seeds.n_few()):
+            reaching.seed(seeds.entries()[k].output, seeds.entries()[k].seed)
+        for k in range(seeds.n_outputs if seeds.each is not NULL else 0):
+            reaching.seed(k, seeds.each[k])
+        reaching.pull_back(self.arguments.memory.uniforms, self.arguments.values)
+        return 0
 
     cdef int run_alike(self, const double *seeds, Walk walk) except -1:
         """All samples run, with the same seeds."""
@@ -152,7 +184,7 @@ cdef class Gradient:
         cdef call_memory m
         cdef Py_ssize_t n
         memset(&sizes, 0, sizeof(sizes))
-        sizes.picked = self.n_samples()
+        sizes.picked = seeds.most_samples()
         allot(&m, &sizes)
         try:
             n = seeds.pick(m.picked)
@@ -229,7 +261,6 @@ cdef class Gradient:
             samples = numbers_of(upstream.samples)
             seeds = seeds_in(walk, upstream.gradient, upstream.gradient.n_samples(),
                              upstream.gradient.n_outputs())
-            seeds.make_each()
             a = &self.arguments.memory.arrays[k]
             for b in range(n):
                 g = column_grads + n * a.first_lane + b * a.width
@@ -237,5 +268,5 @@ cdef class Gradient:
                 if samples is not NULL:
                     sample = samples[sample]
                 for j in range(a.width):
-                    seeds.each[sample * a.width + j] += g[j]
+                    seeds.add_one(sample, j, g[j])
         return 0

@@ -23,6 +23,8 @@ cdef class ResultStep(Step):
             return 0
         if self.sample < 0 and self.samples is None and self.gradient.fused:
             return self.gradient.accumulate_fused(g)
+        if self.gradient.stands_alone(self.output):
+            return self.gradient.pull_back_one(self.output, g)
         if walk is None:
             return self.run_by_hand(g)
         return self.gradient.add_seed(walk, self.sample, self.samples, self.output, g)
@@ -79,11 +81,15 @@ cdef Value stepped(double data, list operands, Step step):
 
 
 cdef list new_pullbacks(Gradient gradient):
-    """A node for each group of outputs that depend on the same."""
+    """A node for each group of outputs that depend on the same; None where an output is alone."""
     cdef list found = []
     cdef Pullback step
     cdef int32_t group
+    cdef bint apart = gradient.is_without_lanes()
     for group in range(<int32_t>len(gradient.settled().groups)):
+        if apart and gradient.settled().sizes[group] == 1:
+            found.append(None)
+            continue
         step = Pullback.__new__(Pullback)
         step.gradient = gradient
         found.append(stepped(0.0, gradient.operands_of(gradient.group_reached(group)), step))

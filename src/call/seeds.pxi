@@ -1,15 +1,34 @@
-# Seeds: what the outputs of a call count for in one backward().
+# Seeds: what the outputs of a call count for in one backward(). While they are few, each is an
+# entry of a list: those of one sample of many, or of one output, do not cost what all would.
 #
 # They belong to the walk in which results added them, not to the call: one that an exception ends,
 # in a custom step on its way, takes its own along, and those of a walk inside a custom step, or in
 # another thread, are no business of anybody else's.
 
 
+cdef struct seed_entry:
+    Py_ssize_t sample
+    int32_t output
+    double seed
+
+cdef enum:
+    FEW = 8   # entries are few up to so many, and up to one in so many of all that could be
+
+
+cdef int compare_entries(const void *pa, const void *pb) noexcept nogil:
+    cdef const seed_entry *a = <const seed_entry *>pa
+    cdef const seed_entry *b = <const seed_entry *>pb
+    if a.sample != b.sample:
+        return (a.sample > b.sample) - (a.sample < b.sample)
+    return (a.output > b.output) - (a.output < b.output)
+
+
 @cython.internal
 @cython.freelist(8)
 cdef class Seeds:
     """Of one call."""
-    cdef double *each    # per sample and output, or NULL
+    cdef Block few       # seed_entry each, or None
+    cdef double *each    # per sample and output, or NULL: what were few once is here
     cdef double *alike   # per output, for all samples, or NULL
     cdef Py_ssize_t n_samples
     cdef int32_t n_outputs
@@ -23,38 +42,82 @@ cdef class Seeds:
         cdef const Py_ssize_t *number = numbers_of(samples)
         cdef Py_ssize_t k
         if number is not NULL:
-            self.make_each()
             for k in range(len(samples) // <Py_ssize_t>sizeof(Py_ssize_t)):
-                self.each[number[k] * self.n_outputs + output] += seed
-            return 0
-        if sample >= 0:
-            self.make_each()
-            self.each[sample * self.n_outputs + output] += seed
-            return 0
-        if self.alike is NULL:
-            self.alike = zeros(self.n_outputs)
-        self.alike[output] += seed
+                self.add_one(number[k], output, seed)
+        elif sample >= 0 or self.n_samples == 1:
+            self.add_one(max(sample, 0), output, seed)
+        else:
+            if self.alike is NULL:
+                self.alike = zeros(self.n_outputs)
+            self.alike[output] += seed
         return 0
 
-    cdef int make_each(self) except -1:
-        if self.each is NULL:
-            self.each = zeros(<uint64_t>self.n_samples * self.n_outputs)
+    cdef int add_one(self, Py_ssize_t sample, int32_t output, double seed) except -1:
+        cdef seed_entry entry
+        if seed == 0.0:   # which reaches nothing
+            return 0
+        if self.each is NULL and self.n_few() >= FEW:
+            if <int64_t>self.n_few() * FEW >= <int64_t>self.n_samples * self.n_outputs:
+                self.make_each()
+        if self.each is not NULL:
+            self.each[sample * self.n_outputs + output] += seed
+            return 0
+        if self.few is None:
+            self.few = Block(sizeof(seed_entry))
+        entry.sample, entry.output, entry.seed = sample, output, seed
+        self.few.add(&entry)
         return 0
+
+    cdef inline int32_t n_few(self) noexcept:
+        return self.few.n if self.few is not None else 0
+
+    cdef inline const seed_entry *entries(self) noexcept:
+        return <const seed_entry *>self.few.data
+
+    cdef int make_each(self) except -1:
+        """A number for each sample and output, in place of the entries."""
+        cdef int32_t k
+        cdef double *each
+        if self.each is NULL:
+            each = zeros(<uint64_t>self.n_samples * self.n_outputs)
+            for k in range(self.n_few()):
+                each[self.entries()[k].sample * self.n_outputs
+                     + self.entries()[k].output] += self.entries()[k].seed
+            self.each, self.few = each, None
+        return 0
+
+    cdef bint are_alike(self) noexcept:
+        """Whether there are those of all samples and no others."""
+        return self.each is NULL and self.n_few() == 0
 
     cdef int join(self) except -1:
         """Those of all samples are added to each one's."""
         cdef Py_ssize_t b
         cdef int32_t k
-        for b in range(self.n_samples if self.alike is not NULL else 0):
+        if self.alike is NULL:
+            return 0
+        self.make_each()
+        for b in range(self.n_samples):
             for k in range(self.n_outputs):
                 self.each[b * self.n_outputs + k] += self.alike[k]
         return 0
 
-    cdef Py_ssize_t pick(self, Py_ssize_t *picked) noexcept:
-        """Finds the samples that have a seed, moves their seeds to the front and counts them."""
-        cdef Py_ssize_t b, n = 0
+    cdef Py_ssize_t most_samples(self) noexcept:
+        """No more than so many have seeds."""
+        return self.n_samples if self.each is not NULL else min(self.n_samples, self.n_few())
+
+    cdef Py_ssize_t pick(self, Py_ssize_t *picked) except -1:
+        """Finds the samples that have a seed, moves their seeds to the front of `each` and counts
+        them; picked has room for most_samples()."""
+        cdef Py_ssize_t b, n_rows, n = 0
         cdef size_t k, n_outputs = self.n_outputs
-        for b in range(self.n_samples):
+        if self.each is NULL:
+            n_rows = self.make_rows(picked)
+        else:
+            n_rows = self.n_samples
+            for b in range(n_rows):
+                picked[b] = b
+        for b in range(n_rows):
             for k in range(n_outputs):
                 if self.each[b * n_outputs + k] != 0.0:
                     break
@@ -62,8 +125,24 @@ cdef class Seeds:
                 continue
             if n < b:
                 memcpy(self.each + n * n_outputs, self.each + b * n_outputs, 8 * n_outputs)
-            picked[n] = b
+            picked[n] = picked[b]
             n += 1
+        return n
+
+    cdef Py_ssize_t make_rows(self, Py_ssize_t *picked) except -1:
+        """`each` of the samples that entries name alone, which picked says; their number."""
+        cdef const seed_entry *entry
+        cdef Py_ssize_t n = 0
+        cdef int32_t k
+        self.few.sort(compare_entries)
+        self.each = zeros(<uint64_t>self.n_few() * self.n_outputs)
+        for k in range(self.n_few()):
+            entry = self.entries() + k
+            if n == 0 or picked[n - 1] != entry.sample:
+                picked[n] = entry.sample
+                n += 1
+            self.each[(n - 1) * self.n_outputs + entry.output] += entry.seed
+        self.few = None
         return n
 
 

@@ -92,6 +92,7 @@ cdef class Specialization:
     cdef Deferral deferral           # whose gradients runs may defer; None: nobody's
     cdef PlanMemory memory
     cdef object param_gradient       # a ParamGradient: the last that was asked for; or None
+    cdef Reaching reaching           # see reaching_of
     cdef list value_inputs           # per Value argument that is used its input
     cdef Dependence dependence       # see depends
     cdef int64_t depends_at          # n_hooks_set when it was made
@@ -152,6 +153,15 @@ cdef class Specialization:
                     self.signature.inputs.batches)
             self.depends_at = n_hooks_set
         return self.dependence
+
+    cdef Reaching reaching_of(self):
+        """For backward from some results; made when it is first asked for."""
+        cdef Reaching made
+        if self.reaching is None:
+            made = Reaching.__new__(Reaching)
+            made.begin(self.plan, self.reads, self.value_inputs)
+            self.reaching = made
+        return self.reaching
 
     cdef Arguments read(self, tuple args, dict kwargs, bint differentiable):
         """The arguments of a call, read; None where they do not fit the signature.

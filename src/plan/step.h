@@ -27,8 +27,9 @@ typedef enum {
     MF_N_STEP_KINDS
 } mf_step_kind;
 /* A new kind is also: its struct below, in step.pxd too; mf_row_fields; who makes it (layout.h,
- * grouping.h); four switches in run/replay.h; mf_visit_operands and mf_step_fits in verify.h; its text
- * and data in call/plan.pxi, in this order; what it reads in tests/helpers/plan_model.py. */
+ * grouping.h); four switches in run/replay.h; mf_cut in run/reached.h; mf_visit_operands and
+ * mf_step_fits in verify.h; its text and data in call/plan.pxi, in this order; what it reads in
+ * tests/helpers/plan_model.py. */
 
 typedef struct {
     int32_t op;
