@@ -161,7 +161,7 @@ static void mf_reached_step(mf_reached *t, const mf_run *r, int32_t k) {
 static void mf_reached_run(mf_reached *t, const mf_kernels *kernels, double *uniforms) {
     const mf_job job = {.n_samples = 1};
     const mf_workspace ws = {.uniforms = uniforms, .uniform_grads = t->grads};
-    const mf_run r = {t->check.plan, kernels, &job, ws, 1, MF_LANE_BLOCK, 0, 0};
+    const mf_run r = {t->check.plan, kernels, &job, ws, 1, MF_LANE_BLOCK, 0, 0, 0};
     const unsigned before = mf_flush_on();
     for (int32_t word = mf_n_words(t->check.plan) - 1; word >= 0; word--)
         while (t->pending[word] != 0) {
