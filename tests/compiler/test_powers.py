@@ -155,8 +155,10 @@ def test_powers_of_one_base_are_right(variant, base):
 
 # ---- in formulas ----
 
+# None whose adjoints fade out below the normal numbers, where gradients are 0.
+COEFFICIENTS = st.floats(-3, 3).map(lambda c: c if abs(c) > 1e-250 else 0.0)
 TERMS = st.lists(
-    st.tuples(st.floats(-3, 3), st.sampled_from([*HALVES, 1.7, -0.3])), min_size=1, max_size=6
+    st.tuples(COEFFICIENTS, st.sampled_from([*HALVES, 1.7, -0.3])), min_size=1, max_size=6
 )
 
 
