@@ -152,15 +152,41 @@ static mf_shared *mf_find_shared(const mf_rewriting *r, const mf_instruction *i,
     return &table[place];
 }
 
+/* Whether an old instruction has an operand that is the same as no other and that nothing else uses: it
+ * is the same as no other then. The weights of a network make most of its ops so. */
+static int mf_is_alone(const mf_program *p, const mf_instruction *i, const int32_t *uses,
+                       const uint8_t *alone) {
+    if (i->op == MF_INPUT || i->op == MF_CAPTURED) return 1; /* each is there once */
+    for (int32_t j = 0; j < mf_n_operands(i); j++) {
+        const int32_t v = mf_operand(p, i, j);
+        if (alone[v] && uses[v] == 1) return 1;
+    }
+    return 0;
+}
+
+/* Marks what is alone; how many others there are. */
+static uint32_t mf_find_alone(const mf_program *p, const int32_t *uses, uint8_t *alone) {
+    uint32_t n_others = 0;
+    for (int32_t k = 0; k < p->code.n; k++) {
+        alone[k] = (uint8_t)mf_is_alone(p, &p->code.items[k], uses, alone);
+        n_others += !alone[k];
+    }
+    return n_others;
+}
+
 /* An op on the same operands is computed once; so is the same number. */
 static void mf_share_common(mf_rewriting *r) {
+    const int32_t *uses = mf_use_counts(r->old, &r->scratch);
+    uint8_t *alone = (uint8_t *)mf_taken(&r->scratch, (uint64_t)r->old->code.n, 1);
     uint32_t n_places = 64;
-    while (n_places < 2 * (uint32_t)r->old->code.n) n_places *= 2;
+    if (mf_has_failed(r)) return;
+    const uint32_t n_others = mf_find_alone(r->old, uses, alone);
+    while (n_places < 2 * n_others) n_places *= 2;
     mf_shared *table = (mf_shared *)mf_taken(&r->scratch, n_places, sizeof *table);
     for (uint32_t k = 0; table != NULL && k < n_places; k++) table[k].value = MF_NO_VALUE;
     for (int32_t k = 0; !mf_has_failed(r) && k < r->old->code.n; k++) {
         const mf_instruction *i = &r->old->code.items[k];
-        if (i->op == MF_INPUT || i->op == MF_CAPTURED) { /* each is there once */
+        if (alone[k]) {
             r->moved[k] = mf_copy(r, k);
             continue;
         }

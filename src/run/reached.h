@@ -136,9 +136,8 @@ static mf_step mf_cut(const mf_step *step, mf_range stretch) {
         s.ops.x -= stretch.first * s.ops.x_move;
         if (s.ops.y != MF_NO_SLOT) s.ops.y -= stretch.first * s.ops.y_move;
         break;
-    case MF_STEP_GATHER: s.gather.args += stretch.first; break;
     case MF_STEP_MATRIX: mf_cut_matrix(&s, stretch); return s;
-    default: return s; /* one result, or a chain, of which others use the last */
+    default: return s; /* of one result, or used as a whole: chains, what is gathered for a sum */
     }
     s.z -= stretch.first;
     s.count = stretch.n;

@@ -6,6 +6,7 @@ Values are computed from the instructions in Python, and by a plan over one call
 import math
 import random
 
+import numpy as np
 import pytest
 from traces import FUNCTIONS, P, close, replayed, run, shared_terms, traced
 
@@ -248,6 +249,42 @@ def test_share_common_finds_equal_ops_among_many():
     xs = [0.001 * k for k in range(3000)]
     program = PASSES["share_common"](traced(lambda x: [x * k for k in xs + xs], 1)[0])
     assert program.counts() == {"input": 1, "mul": 3000, "number": 3000}
+
+
+def numbering(program):
+    """How many values there are where equal ones count once, by a dictionary of what they are."""
+    known, value_of = {}, []
+    for instruction in program.instructions():
+        operands = [value_of[v] for v in instruction.operands]
+        if instruction.op in ("add", "mul"):
+            operands.sort()
+        number = None if instruction.number is None else np.float64(instruction.number).tobytes()
+        what = instruction.op, tuple(operands), instruction.position, number
+        value_of.append(known.setdefault(what, len(known)))
+    return len(known)
+
+
+def test_share_common_leaves_no_two_equal_ops():
+    """Among steps that are drawn twice as often as not over the same few values, some used once."""
+    for seed in range(200):
+        rng = random.Random(seed)
+        steps = [
+            (rng.randrange(3), rng.random(), rng.random()) for _ in range(rng.randrange(2, 12))
+        ]
+        leaves = [Value(float(k)) for k in range(6)]
+
+        def function(x, y, steps=steps, leaves=leaves):
+            values, found = [x, y, *leaves], []
+            for op, a, b in steps + steps:
+                one, other = (values[int(r * len(values))] for r in (a, b))
+                made = (one + other, one * other, one.tanh())[op]
+                values = [*values[-8:], made]
+                found.append(made)
+            return [sum(found, x), *[(v * y).exp() for v in found[::3]]]
+
+        program, _ = traced(function, 2)
+        shared = PASSES["share_common"](PASSES["drop_dead"](program))
+        assert len(shared) == numbering(shared) == numbering(PASSES["drop_dead"](program))
 
 
 def test_drop_dead_drops_what_no_output_needs_and_keeps_the_interface():
