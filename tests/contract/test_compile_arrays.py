@@ -4,6 +4,7 @@ Read in C from the second call on, which is seen by taking away the way through 
 
 import numpy as np
 import pytest
+from inputs import read_only, unaligned
 
 import micrograd_fast as mg
 from micrograd_fast import arguments
@@ -16,19 +17,6 @@ DTYPES += [d.newbyteorder() for d in DTYPES if d.itemsize > 1 and d.char != "g"]
 NUMBERS = np.array(
     [[0.0, 1.0, 2.0], [3.0, 100.0, 5.0], [6.0, 7.0, 8.0], [90.0, 10.0, 11.0], [1.0, 13.0, 14.0]]
 )
-
-
-def unaligned(x):
-    room = np.zeros(x.nbytes + 1, np.uint8)
-    out = room[1:].view(x.dtype).reshape(x.shape)
-    out[...] = x
-    return out
-
-
-def read_only(x):
-    x = x.copy()
-    x.flags.writeable = False
-    return x
 
 
 LAYOUTS = {

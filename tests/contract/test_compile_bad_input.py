@@ -9,7 +9,7 @@ import gc
 
 import numpy as np
 import pytest
-from inputs import X3
+from inputs import X3, read_only, unaligned
 
 import micrograd_fast as mg
 from micrograd_fast import _core, nn
@@ -194,19 +194,6 @@ def test_a_generator_function_is_refused():
 
 
 # ---- arrays of every make ----
-
-
-def unaligned(x):
-    raw = np.zeros(x.nbytes + 1, dtype=np.uint8)
-    view = raw[1:].view(np.float64).reshape(x.shape)
-    view[...] = x
-    return view
-
-
-def read_only(x):
-    x = x.copy()
-    x.flags.writeable = False
-    return x
 
 
 MAKES = {

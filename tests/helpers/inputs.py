@@ -8,6 +8,20 @@ X = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5], [1.0, 1.0], [0.1, -0.2]])
 X3 = np.array([[0.5, -1.0, 2.0], [2.0, 0.25, -3.0], [-0.75, 1.5, 0.125], [1.0, 1.0, 1.0]])
 
 
+def unaligned(x):
+    """The same array where no number of its kind would stand."""
+    room = np.zeros(x.nbytes + 1, np.uint8)
+    out = room[1:].view(x.dtype).reshape(x.shape)
+    out[...] = x
+    return out
+
+
+def read_only(x):
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
 def grads(*values):
     """The grads, set back to 0."""
     found = [v.grad for v in values]
