@@ -9,8 +9,10 @@ far two honest evaluations may lie apart: tolerances are measured, not guessed.
 What the documentation leaves open is computed in both ways (`zeros`), or marked as `wild`.
 """
 
+from functools import reduce
+
 import numpy as np
-from rounding import S, fits, grid, rounded
+from rounding import S, at_kinks, fits, grid, rounded
 
 
 def both(*wilds):
@@ -357,6 +359,8 @@ def _unary(name, forward, derivative, trouble, fixed=(), chooses=False, grid_of=
             for point in fixed:  # exp(0) is 1 in every arithmetic
                 moved = np.where(x._data == point, z, moved)
             z = moved
+        if chooses:
+            z = at_kinks(z, forward, x._data)
         mag = x.mag if chooses else np.abs(z)
 
         def slope():
@@ -406,9 +410,11 @@ _unary("abs", np.abs, lambda x, z: np.sign(x), None, chooses=True, grid_of=_same
 def _extreme(*values, choose):
     """Of any number of values: equal ones share the gradient evenly."""
     values = [lift(v) for v in values]
-    z = values[0]._data
-    for v in values[1:]:
-        z = choose(z, v._data)
+    z = at_kinks(
+        reduce(choose, [v._data for v in values]),
+        lambda *data: reduce(choose, data),
+        *[v._data for v in values],
+    )
     grids = [v.grid for v in values]
     grid = None
     if all(grids):

@@ -47,6 +47,15 @@ def rounded(z, magnitude, times=1.0):
     return out
 
 
+def at_kinks(z, choose, *data):
+    """z = choose(*data) where the noise counts in both directions: what was drawn may leave all
+    replicas on one side of a kink, and the computed number on the other."""
+    if S.replicas == 1:
+        return z
+    turned = choose(*[2 * d[:1] - d for d in data])
+    return np.where(np.abs(turned - z[:1]) > np.abs(z - z[:1]), turned, z)
+
+
 def grid(a):
     """(bits, bound) where all numbers are small multiples of 2**-bits: sums of such are exact."""
     finite = a[np.isfinite(a)]
