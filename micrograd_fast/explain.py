@@ -64,22 +64,22 @@ def explain(function: CompiledFunction, args: Any, kwargs: Any) -> Explanation:
 
 class _Lines:
     """Sees which line of the user makes each node of a trace, while it is entered, by Python's
-    tracing hook. Where a program has set that hook itself, a debugger, it is left alone."""
+    tracing hook. A debugger's or a measurement's is set aside meanwhile."""
 
     def __init__(self, trace: _core.Trace) -> None:
         self.trace = trace
         self.starts: list[int] = []  # nodes made before each place
         self.places: list[tuple[str, int]] = []
-        self.hook: Any = None
+        self.hook = self.event
+        self.set_aside: Any = None
 
     def __enter__(self) -> None:
-        if sys.gettrace() is None:
-            self.hook = self.event
-            sys.settrace(self.hook)
+        self.set_aside = sys.gettrace()
+        sys.settrace(self.hook)
 
     def __exit__(self, *exc: object) -> None:
-        if self.hook is not None and sys.gettrace() is self.hook:
-            sys.settrace(None)
+        if sys.gettrace() is self.hook:  # unless the function has set another
+            sys.settrace(self.set_aside)
 
     def event(self, frame: FrameType, event: str, arg: Any) -> Any:
         if event == "return":
@@ -116,8 +116,6 @@ def _lines(function: CompiledFunction, found: _core.Specialization) -> tuple[lis
     values: list[Any] = []
     arguments.flatten(result, values, function.__name__)
     program, _ = trace.program(values)
-    if lines.hook is None:
-        return [None] * len(found.traced), "a debugger or another tool has set sys.settrace"
     if program.__reduce__() != found.traced.__reduce__():
         return [None] * len(
             found.traced

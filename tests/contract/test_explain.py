@@ -309,7 +309,7 @@ def test_a_function_of_numpy_s_and_of_the_package_is_the_caller_s_line():
     assert f"({HERE}:{line_with('numpy')})" in text
 
 
-def test_under_a_debugger_there_are_no_lines():
+def test_a_debugger_is_set_aside_and_back_afterwards():
     seen = []
     before = sys.gettrace()
 
@@ -324,8 +324,24 @@ def test_under_a_debugger_there_are_no_lines():
     finally:
         sys.settrace(before)
     assert seen
-    assert "No lines: a debugger or another tool has set sys.settrace." in text
-    assert "matrices: 4 x 4\n" in text
+    assert f"matrices: 4 x 4 ({HERE}:{line_with('method')})" in text
+
+
+def test_a_debugger_that_the_function_sets_stays():
+    before = sys.gettrace()
+
+    def debugger(frame, event, arg):
+        return None
+
+    def f(x):
+        sys.settrace(debugger)
+        return x * 2.0
+
+    try:
+        mg.compile(f).explain(1.0)
+        assert sys.gettrace() is debugger
+    finally:
+        sys.settrace(before)
 
 
 def test_a_function_that_changes_has_no_lines():
