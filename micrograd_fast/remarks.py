@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter, namedtuple
 
+from micrograd_fast import _core
+
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
-
-    from micrograd_fast import _core
 
 __all__: list[str] = []
 
@@ -260,7 +260,8 @@ def _single_ops(program: Program) -> list[Remark]:
     found = [
         (step.op, k)
         for k, step in enumerate(program.steps)
-        if step.kind == "ops" and not step.lanes and step.op in LIBM and len(step.results) == 1
+        if step.kind == "ops" and not step.lanes and len(step.results) == 1
+        if step.op in LIBM and not _is_products(program, step)
     ]
 
     def text(op: str, steps: list[int]) -> str:
@@ -272,6 +273,14 @@ def _single_ops(program: Program) -> list[Remark]:
         )
 
     return _gathered(program, found, text)
+
+
+def _is_products(program: Program, step: _core.PlanStep) -> bool:
+    """Whether a step is a power that takes no function."""
+    if step.op not in ("pow", "vpow"):
+        return False
+    exponent = program.code[program.values[step.operands["y"][0]]].number
+    return exponent is not None and _core.is_made_of_products(exponent)
 
 
 def _is_slow(program: Program, steps: list[int], share: float = 0.1) -> bool:

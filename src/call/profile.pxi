@@ -7,7 +7,7 @@ from base.memory cimport mf_resized
 from plan.plan cimport mf_slots_of_values
 from plan.step cimport mf_plan
 from run.executor cimport MF_REPLAY_INDEX
-from run.profile cimport mf_profile, mf_profile_run
+from run.profile cimport mf_is_small_exponent, mf_profile, mf_profile_run
 
 Profile = namedtuple("Profile", "n_samples n_tiles n_runs outputs backward forward_seconds "
                      "backward_seconds", module="micrograd_fast._core")
@@ -110,6 +110,11 @@ cdef class ProfiledCall:
             forward = backward = [0.0] * len(forward)
         return Profile(n_samples, executor.n_tiles(p, n_samples) if n_samples else 0, n_runs,
                        bytes(self.outputs), bool(self.run.job.backward), forward, backward)
+
+
+def is_made_of_products(double exponent) -> bool:
+    """Whether a power with that number as exponent is products and roots, and no call of pow."""
+    return mf_is_small_exponent(exponent)
 
 
 def placed_values(Plan plan not None, list kinds not None) -> tuple:

@@ -9,3 +9,4 @@ cdef extern from "run/profile.h" nogil:
         double *backward
     int mf_profile_run(const mf_plan *p, const mf_kernels *kernels, const mf_workspace *ws,
                        const mf_job *job, mf_profile *t)
+    bint mf_is_small_exponent(double k)

@@ -237,6 +237,20 @@ def test_functions_of_one_number_after_another():
     assert (found.file, found.line) == (str(HERE), line_with("libm"))
 
 
+@pytest.mark.parametrize(("k", "calls"), [(4, False), (-2.5, False), (17, True), (1.7, True)])
+def test_powers_that_are_products_call_no_library(k, calls):
+    w = weights(1, 2)[0]
+
+    def f():
+        state = w[0]
+        for _ in range(6):
+            state = (state * w[1]) ** k
+        return state
+
+    texts = [r.text for r in mg.compile(f).explain().remarks]
+    assert any("6 pow of one number each" in text for text in texts) == calls
+
+
 def test_functions_of_adjacent_numbers_do_not_stand_out():
     w = weights(1, 12)[0]
     text = mg.compile(lambda: [v.exp() for v in w]).explain()
