@@ -429,3 +429,19 @@ def test_the_example_of_the_docs_is_what_is_printed():
     names = {"mg": mg, "np": np, "__name__": "readings"}
     exec(compile(code, "page.py", "exec"), names)
     assert masked(names["readings"].explain(np.ones((5000, 6)))) == masked(shown)
+
+
+def test_the_slowest_remark_comes_first():
+    w, v = weights(2, 6)
+
+    def f():
+        state = sum(a * b for a, b in zip(w, v, strict=True))
+        for _ in range(400):
+            state = (state * w[1]).tanh()
+        return state
+
+    found = mg.compile(f).explain()
+    assert len(found.remarks) >= 2
+    assert "400 tanh" in found.remarks[0].text
+    seconds = [r.seconds for r in found.remarks]
+    assert seconds == sorted(seconds, reverse=True)
