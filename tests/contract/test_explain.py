@@ -4,12 +4,13 @@ import re
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import micrograd_fast as mg
-from micrograd_fast import _core, nn
+from micrograd_fast import _core, nn, remarks
 from micrograd_fast.engine import Value
 
 HERE = Path(__file__)
@@ -296,7 +297,14 @@ def test_takes_copies_and_chains():
     assert remark(text, "a chain of 7 mul").line == line_with("chain")
 
 
-def test_small_tiles_and_few_samples():
+def test_few_samples():
+    f = mg.compile(lambda x: x * 1.5, batch=True)
+    assert "2 of 8 lanes are in use" in f.explain(np.ones(2))
+    assert "lanes are in use" not in f.explain(np.ones(8))
+
+
+@pytest.mark.slow
+def test_small_tiles():
     def f(x):
         for _ in range(300_000):
             x = x * 1.5 + 0.5
@@ -304,8 +312,20 @@ def test_small_tiles_and_few_samples():
 
     text = mg.compile(f, batch=True).explain(np.ones(2))
     assert "a tile has 8 lanes, the fewest there are" in text
-    assert "2 of 8 lanes are in use" in text
     assert "second cache level" in text
+
+
+@pytest.mark.parametrize(
+    ("tile", "size", "words"), [(8, 9_000_000, 2), (16, 9_000_000, 1), (8, 9000, 1), (16, 9000, 0)]
+)
+def test_tiles_and_memory_that_stand_out(tile, size, words):
+    """Of a plan that would take seconds to make: test_small_tiles makes one."""
+    sizes = {"lane steps": 3, "tile": tile, "rows": 300_000, "workspace bytes": size}
+    plan = SimpleNamespace(describe=lambda: sizes)
+    found = remarks.of_tiles(plan, SimpleNamespace(n_samples=100))
+    assert len(found) == words
+    assert any("a tile has 8 lanes" in r.text for r in found) == (tile == 8)
+    assert any("9,000,000 bytes" in r.text for r in found) == (size > 9000)
 
 
 # ---- lines ----

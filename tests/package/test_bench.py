@@ -7,6 +7,7 @@ import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -260,7 +261,16 @@ def test_what_budgets_measure_themselves_runs(budgets, monkeypatch, capsys):
             call()
         return [1e-9] * len(calls)
 
+    def small(name):
+        workload = registry.load_workload(name)
+        return SimpleNamespace(make=workload.make, FULL=workload.TOY)
+
+    def all_alike(calls):
+        return dict.fromkeys(calls, (1.0, 1e-9))
+
     monkeypatch.setattr(budgets, "in_turns", once)
+    monkeypatch.setattr(budgets, "load_workload", small)
+    monkeypatch.setattr(budgets.styles, "over_best", all_alike)
     monkeypatch.setattr(budgets, "ROWS", 5000)
     for measure in budgets.MEASURED:
         if measure not in (budgets.trace_cost, budgets.memory, budgets.custom_ops.moons):
