@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Batch = _core.Batch
 ARRAYS = (_core.ArrayKind, _core.BatchKind)
+# Lists in lists. The interpreter's own limit cannot be relied upon: people raise it, and CPython
+# 3.13.0 does not count calls that leave out an argument.
+DEEPEST = 256
 
 
 class Wanted:
@@ -58,8 +61,11 @@ class Reader:
         signature = _core.Signature(tuple(kinds), tuple(words), self.batch)
         return signature, tuple([a for _, a in read]), {w: a for w, (_, a) in named.items()}
 
-    def read(self, arg: Any, name: str, wants: bool = False) -> tuple[_core.Kind, Any]:
-        """(kind, plain argument). wants: this one's gradient is asked for.
+    def read(
+        self, arg: Any, name: str, wants: bool = False, depth: int = 0
+    ) -> tuple[_core.Kind, Any]:
+        """(kind, plain argument). wants: this one's gradient is asked for. depth: how many lists,
+        tuples and dicts it stands in.
 
         Raises TypeError or ValueError naming the argument.
         """
@@ -72,15 +78,17 @@ class Reader:
             return _core.StaticKind(arg), arg
         if isinstance(arg, type):  # what a class method gets since Python 3.13
             return _core.ClassKind(arg), arg
+        if kind in (list, tuple, dict):
+            check_depth(depth, name)
         if kind in (list, tuple):
-            read = [self.read(a, f"{name}[{k}]") for k, a in enumerate(arg)]
+            read = [self.read(a, f"{name}[{k}]", False, depth + 1) for k, a in enumerate(arg)]
             make = _core.ListKind if kind is list else _core.TupleKind
             nested = make(tuple([k for k, _ in read]))
             if _core.numbers_only(nested):
                 self.lists.append((name, len(read)))
             return nested, kind(a for _, a in read)
         if kind is dict:
-            return self._dict(list(arg.items()), name)
+            return self._dict(list(arg.items()), name, depth)
         if isinstance(arg, Batch):
             return self._batch(arg, name)
         if is_array(arg):
@@ -107,14 +115,14 @@ class Reader:
                     "the same in all samples"
                 )
 
-    def _dict(self, items: list[tuple[Any, Any]], name: str) -> tuple[_core.Kind, Any]:
+    def _dict(self, items: list[tuple[Any, Any]], name: str, depth: int) -> tuple[_core.Kind, Any]:
         for word, _ in items:
             if type(word) not in (str, int):
                 raise TypeError(
                     f"{name} has the key {word!r}: a dict for a compiled function has keys of str "
                     "or int"
                 )
-        read = [(word, self.read(a, f"{name}[{word!r}]")) for word, a in items]
+        read = [(word, self.read(a, f"{name}[{word!r}]", False, depth + 1)) for word, a in items]
         kinds = tuple([k for _, (k, _) in read])
         words = tuple([word for word, _ in read])
         return _core.DictKind(kinds, words), {word: a for word, (_, a) in read}
@@ -149,6 +157,15 @@ class Reader:
                 f"{name} has {n_samples} samples, the arrays before it have {self.n_samples}"
             )
         self.n_samples = n_samples
+
+
+def check_depth(depth: int, name: str) -> None:
+    """Raises ValueError for a list, tuple or dict that stands in too many others."""
+    if depth >= DEEPEST:
+        outermost = name.partition("[")[0]
+        raise ValueError(
+            f"{outermost} nests lists, tuples or dicts over {DEEPEST} deep: does one hold itself?"
+        )
 
 
 def plain_float(number: float) -> float:
@@ -202,17 +219,19 @@ def _is_plain(array: Any) -> bool:
 # ---- inside a trace ----
 
 
-def inlined(arg: Any, batch: bool, name: str) -> Any:
+def inlined(arg: Any, batch: bool, name: str, depth: int = 0) -> Any:
     """What a compiled function that is called inside a trace sees for an argument: numbers are
     Values there too, constants of the trace. What is no number stays what it is."""
     if isinstance(arg, Value):
         return arg
     if isinstance(arg, float):
         return Value(plain_float(arg))
+    if type(arg) in (list, tuple, dict):
+        check_depth(depth, name)
     if type(arg) in (list, tuple):
-        return type(arg)(inlined(a, batch, f"{name}[{k}]") for k, a in enumerate(arg))
+        return type(arg)([inlined(a, batch, f"{name}[{k}]", depth + 1) for k, a in enumerate(arg)])
     if type(arg) is dict:
-        return {word: inlined(a, batch, f"{name}[{word!r}]") for word, a in arg.items()}
+        return {w: inlined(a, batch, f"{name}[{w!r}]", depth + 1) for w, a in arg.items()}
     if isinstance(arg, Batch):
         _core.check_not_tracing("a Batch as argument")
     if not is_array(arg) or getattr(getattr(arg, "dtype", None), "kind", "") == "O":
@@ -243,15 +262,18 @@ def hint(signature: _core.Signature) -> str:
 # ---- results ----
 
 
-def flatten(result: Any, values: list[Value], name: str) -> Any:
+def flatten(result: Any, values: list[Value], name: str, depth: int = 0) -> Any:
     """The structure of what the function returned; its Values are collected."""
     if isinstance(result, Value):
         values.append(result)
         return Value
+    if isinstance(result, (list, tuple, dict)):
+        check_depth(depth, f"the result of {name}")
     if isinstance(result, (list, tuple)):
-        return (type(result), [flatten(r, values, name) for r in result])
+        return (type(result), [flatten(r, values, name, depth + 1) for r in result])
     if type(result) is dict and all(isinstance(k, (str, int, float, type(None))) for k in result):
-        return (dict, [flatten(r, values, name) for r in result.values()], tuple(result))
+        items = result.values()
+        return (dict, [flatten(r, values, name, depth + 1) for r in items], tuple(result))
     if result is None or isinstance(result, (int, float, str)):
         return ("static", result)
     advice = ": give its tolist()" if hasattr(result, "tolist") else ""

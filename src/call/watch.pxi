@@ -49,6 +49,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     WHOLE_ARRAY = 65536     # bytes; of a larger one a part is compared
+    DEEPEST_LEAF = 32       # of tuples in tuples; what goes deeper is walked
 
 
 cdef frozenset LEAF_TYPES = frozenset((type(None), bool, int, float, complex, str, bytes, type(...),
@@ -63,7 +64,7 @@ cdef frozenset NOT_CALLED = frozenset(
 cdef frozenset CONSTRUCTING = frozenset(("__init__", "__new__", "__post_init__"))
 
 
-cdef bint is_leaf(object o) except -1:
+cdef bint is_leaf(object o, int depth=0) except -1:
     """What may be held: it refers to nothing that could be in a cycle with the function. Asks no
     object of a user anything: that would run code."""
     if type(o) is Value or type(o) is float or type(o) in LEAF_TYPES:
@@ -71,8 +72,10 @@ cdef bint is_leaf(object o) except -1:
     if isinstance(o, Value) or isinstance(o, type):
         return True
     if type(o) is tuple or type(o) is frozenset:
+        if depth == DEEPEST_LEAF:
+            return False
         for item in o:
-            if not is_leaf(item):
+            if not is_leaf(item, depth + 1):
                 return False
         return True
     # What has no hash may change in place, as arrays do.
@@ -112,10 +115,14 @@ cdef str shown(object o):
 
 cdef str told(tuple label):
     """Where something stands: (words before the name, name, label of what it is in)."""
-    cdef str words = f"{label[0]}{label[1]!r}" if type(label[1]) is str else f"{label[0]}{label[1]}"
-    if label[2] is None:
-        return words
-    return f"{words} of {label[2] if type(label[2]) is str else told(label[2])}"
+    cdef list words = []
+    within = label
+    while type(within) is tuple:   # as long as a chain of objects is: nothing recurses
+        before, name, within = within
+        words.append(f"{before}{name!r}" if type(name) is str else f"{before}{name}")
+    if within is not None:
+        words.append(within)
+    return " of ".join(words)
 
 
 cdef object change(str what, object old, object new):

@@ -1,6 +1,7 @@
 """How many traces a compiled function keeps, who hears of it, and what a trace costs."""
 
 import gc
+import sys
 import threading
 import tracemalloc
 import warnings
@@ -372,11 +373,37 @@ def test_lists_in_lists_as_deep_as_one_likes_find_their_trace(depth):
     assert len(runs) == 2
 
 
-def test_a_list_that_holds_itself_is_refused_at_every_call():
+def holds_itself(kind):
+    itself = kind()
+    for _ in range(2):  # directly, and beside something else
+        if kind is dict:
+            itself[len(itself)] = itself
+        else:
+            itself.append(itself)
+    return itself
+
+
+# Where people raise the limit, and in CPython 3.13.0 for some calls, Python counts no recursion.
+@pytest.mark.parametrize("limit", [1000, 10**6])
+@pytest.mark.parametrize("kind", [list, dict])
+def test_what_holds_itself_is_refused_at_every_call(kind, limit):
+    itself = holds_itself(kind)
     f = mg.compile(lambda x: x * 2)
-    itself = []
-    itself.append(itself)
-    for _ in range(2):
-        with pytest.raises(RecursionError):
-            f(itself)
-        assert f(1.0).data == 2.0
+    inside = mg.compile(lambda x: f(itself) + x)
+    words = mg.compile(lambda word: word * 2)
+    returns = mg.compile(lambda x: [x, itself])
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit)
+    try:
+        for _ in range(2):
+            with pytest.raises(ValueError, match=r"^argument 0 nests .* hold itself"):
+                f(itself)
+            with pytest.raises(ValueError, match=r"^argument 0 nests .* hold itself"):
+                inside(1.0)
+            with pytest.raises(ValueError, match=r"^argument 'word' nests .* hold itself"):
+                words(word=itself)
+            with pytest.raises(ValueError, match=r"^the result of <lambda> nests .* hold itself"):
+                returns(1.0)
+            assert f(1.0).data == 2.0
+    finally:
+        sys.setrecursionlimit(before)

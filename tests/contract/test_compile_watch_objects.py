@@ -7,6 +7,7 @@ import types
 import weakref
 
 import pytest
+from conftest import run_fresh
 from test_compile_watch import program
 
 import micrograd_fast as mg
@@ -115,6 +116,67 @@ def test_more_than_can_be_watched_is_told():
     )
     with pytest.warns(mg.TraceWarning, match="can reach more than .* objects and lists"):
         assert mg.compile(names["f"])(1.0).data == 3.0
+
+
+@pytest.mark.parametrize("depth", [1, 31, 32, 33, 100])
+def test_the_innermost_item_of_tuples_in_tuples_is_watched(depth):
+    weight = [2.0]
+    nested = (weight,)
+    for _ in range(depth):
+        nested = (nested,)
+
+    def f(x):
+        inner = nested
+        for _ in range(depth):
+            inner = inner[0]
+        return x * inner[0][0]
+
+    compiled = mg.compile(f)
+    assert compiled(1.0).data == 2.0
+    weight[0] = 3.0
+    assert compiled(1.0).data == 3.0
+
+
+def test_what_is_read_may_be_nested_as_deep_as_one_likes():
+    """In an interpreter and a thread of their own, with a small stack: recursion would end them."""
+    run_fresh("""
+        import threading
+        import micrograd_fast as mg
+
+        def read_tuples():
+            nested = ()
+            for _ in range(1_000_000):
+                nested = (nested,)
+            f = mg.compile(lambda x: x * 2 if nested is not None else x)
+            assert f(1.0).data == f(1.0).data == 2.0
+            done.append("tuples")
+
+        def read_lists():
+            innermost = nested = [2.0]
+            for _ in range(5_000):
+                nested = [nested]
+
+            def f(x):
+                inner = nested
+                while type(inner[0]) is list:
+                    inner = inner[0]
+                return x * inner[0]
+
+            f = mg.compile(f)
+            assert f(1.0).data == 2.0
+            innermost[0] = 3.0
+            assert f(1.0).data == 3.0
+            assert str(f.program(1.0)).count("item 0 of item 0 of") == 2_500
+            done.append("lists")
+
+        done = []
+        threading.stack_size(256 * 1024)
+        for read in (read_tuples, read_lists):
+            thread = threading.Thread(target=read)
+            thread.start()
+            thread.join()
+        assert done == ["tuples", "lists"], done
+    """)
 
 
 # ---- what installed and nameless code is ----
