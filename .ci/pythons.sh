@@ -45,19 +45,16 @@ make_debian() {
   copy_tree "$debian/tree"
 }
 
-# Version $1's interpreter in its environment, with the arguments that follow, in an empty folder. With
-# a limit to its memory: what grows without one is a MemoryError of a test with a name, not a machine
-# that kills whatever it likes.
-run_python() (
-  version=$1
+# Version $1's interpreter in its environment, with the arguments that follow, in an empty folder.
+run_python() {
+  local version=$1
   shift
-  ulimit -v 12000000
   if [ -d "$scratch/py$version" ]; then
-    cd "$scratch/empty" && "$scratch/py$version/bin/python" "$@"
+    (cd "$scratch/empty" && "$scratch/py$version/bin/python" "$@")
   else
     chroot "$debian" /usr/bin/env -C /empty TMPDIR=/tmp "/py$version/bin/python" "$@"
   fi
-)
+}
 
 # An environment with the sdist and its tests for each version, one after another.
 prepare_pythons() {
