@@ -67,10 +67,27 @@ static MF_TARGET void MF_ISA(exp_forward)(ptrdiff_t n, const double *x, double *
     }
 }
 
+/* x**y of one number x, in blocks: the general power only where a result is near the ends of the range. */
+static MF_TARGET void MF_ISA(power_of_number)(ptrdiff_t n, double x, const double *y, double *z) {
+    const ptrdiff_t step = MF_FAR_BLOCK;
+    const int is_usual = x >= DBL_MIN && x < INFINITY && x != 1.0;
+    double lo = 0.0;
+    const double log_x = is_usual ? MF_ISA(vlog_pair)(x, &lo) : 0.0;
+    for (; n > 0; n -= step, y += step, z += step) {
+        const ptrdiff_t m = n < step ? n : step;
+        if (is_usual && !MF_ISA(reaches)(m, 700.0 / fabs(log_x), y))
+            MF_ISA(usual_power_of_number)(m, log_x, lo, y, z);
+        else
+            MF_ISA(op_forward)(MF_VPOW, 0, 1, m, &x, y, z);
+    }
+}
+
 static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, ptrdiff_t n, const double *px,
                                       const double *py, double *pz) {
     if (mf_is_small_power(op, xs, ys, py))
         MF_ISA(small_power)(n, px, *py, pz);
+    else if (op == MF_VPOW && !xs && ys)
+        MF_ISA(power_of_number)(n, *px, py, pz);
     else if (op == MF_EXP && xs)
         MF_ISA(exp_forward)(n, px, pz);
     else

@@ -228,6 +228,20 @@ static MF_TARGET void MF_ISA(small_power_backward)(ptrdiff_t n, const double *x,
         MF_ISA(power_dx_of_x)(n < step ? n : step, x, k, g, d);
 }
 
+/* x**y of one number x, whose logarithm is taken once: see vpower, of which the cases at the ends of
+ * the range are left out. */
+static MF_TARGET void MF_ISA(usual_power_of_number)(ptrdiff_t n, double log_x, double log_lo,
+                                                    const double *restrict y, double *restrict z) {
+    MF_LANES {
+        const double p = y[l] * log_x;
+        const double p_lo = MF_PRODUCT_ERROR(y[l], log_x, p) + y[l] * log_lo;
+        uint64_t k;
+        const double part = MF_ISA(vexpm1_part)(p, &k);
+        const double e = 1.0 + (part + MF_FMA(p_lo, part, p_lo));
+        z[l] = MF_SELECT(y[l] != y[l], y[l], e * mf_from_bits((k + 1023u) << 52));
+    }
+}
+
 /* Whether y * z / x and z * log(x) are as good as powers of their own: x and z far from the ends of
  * float64's range. */
 static MF_TARGET int MF_ISA(are_usual)(ptrdiff_t n, int xs, const double *restrict x,

@@ -143,14 +143,28 @@ def test_an_exponent_that_is_a_parameter_may_be_small(variant, k):
     assert p.grad == pytest.approx(float(by_exponent), rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("base", [2.0, 0.3, 1.0, 0.0, -2.0, 1e-310, 1e300, math.inf])
+BASES = [2.0, 0.3, 1.0, 1 + 2.0**-52, 0.0, -2.0, 1e-310, 1e300, math.inf, math.nan]
+
+
+@pytest.mark.parametrize("base", BASES)
 def test_powers_of_one_base_are_right(variant, base):
-    b, k = Value(base), np.array([0.0, 0.5, 1.0, 2.0, -1.5, 400.0, 700.0, -400.0] * 9)
+    usual = [0.0, 0.5, 1.0, 2.0, -1.5, -0.0, 1 / 3, -2.0]  # blocks of them, and others
+    far = [400.0, 700.0, -400.0, 1100.0, -1100.0, 1e300, -1e300, math.inf, -math.inf, math.nan]
+    b, k = Value(base), np.array([*usual * 8, *far, *usual * 3, math.nan, *usual * 6])
     f = mg.compile(lambda k: b**k, batch=True)
     values, slopes = f.value_and_grad(k)
     bases = np.full_like(k, base)
     assert_right(values, exact_power(bases, k), 1e-311, k)
     assert_right(slopes, exact_slope_by_exponent(bases, k), SMALLEST, k)
+
+
+@pytest.mark.parametrize("base", [2.0, 10.0, 0.3, 1 + 2.0**-52, 1e300, 1e-300])
+def test_powers_of_one_base_lose_no_digits_to_its_logarithm(variant, base):
+    """exp(k * log(base)) would be off by k * log(base) roundings, up to 700."""
+    k = np.random.default_rng(3).uniform(-690, 690, 400) / abs(math.log(base))
+    found = mg.compile(lambda k: base**k, batch=True).values(k)
+    exact = exact_power(np.full_like(k, base), k)
+    assert np.abs(found / exact - 1).max() < 4 * 2.0**-53
 
 
 # ---- in formulas ----
