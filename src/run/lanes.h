@@ -95,13 +95,24 @@ static MF_TARGET void MF_ISA(forward)(int op, int xs, int ys, ptrdiff_t n, const
 }
 
 /* One partial times g, added to a row or summed into a uniform operand's adjoint: see reach.h. */
-#define MF_PARTIAL(code, d_, is_row, load)                                       \
-    if (is_row) { MF_LANES { load; const double z = pz[l]; (void)x, (void)y, (void)z; d[l] += mf_contribution(code, d_, g[l]); } } \
-    else {                                                                       \
-        double s = 0.0;                                                          \
-        MF_SIMD_SUM(s)                                                           \
-        MF_LANES { load; const double z = pz[l]; (void)x, (void)y, (void)z; s += mf_contribution(code, d_, g[l]); } \
-        d[0] += s;                                                               \
+#define MF_PARTIAL(code, d_, is_row, load)              \
+    if (is_row) {                                       \
+        MF_LANES {                                      \
+            load;                                       \
+            const double z = pz[l];                     \
+            (void)x, (void)y, (void)z;                  \
+            d[l] += mf_contribution(code, d_, g[l]);    \
+        }                                               \
+    } else {                                            \
+        double s = 0.0;                                 \
+        MF_SIMD_SUM(s)                                  \
+        MF_LANES {                                      \
+            load;                                       \
+            const double z = pz[l];                     \
+            (void)x, (void)y, (void)z;                  \
+            s += mf_contribution(code, d_, g[l]);       \
+        }                                               \
+        d[0] += s;                                      \
     }
 
 #define MF_ROWS const double x = px[l], y = py[l]
