@@ -111,8 +111,12 @@ def _lines(function: CompiledFunction, found: _core.Specialization) -> tuple[lis
     trace = _core.Trace(True)
     args, kwargs = found.signature.placeholders(trace)
     lines = _Lines(trace)
-    with trace, lines:
-        result = function.__wrapped__(*args, **kwargs)
+    try:
+        with trace, lines:
+            result = function.__wrapped__(*args, **kwargs)
+    finally:  # as in observe.run
+        trace.close()
+        lines.__exit__()
     values: list[Any] = []
     arguments.flatten(result, values, function.__name__)
     program, _ = trace.program(values)

@@ -33,8 +33,12 @@ def run(
     sources = watched.sources
     calls = _Calls(sources)
     before = _random_states(sources)
-    with trace, calls if sources else _NOTHING:
-        result = function(*args, **kwargs)
+    try:
+        with trace, calls if sources else _NOTHING:
+            result = function(*args, **kwargs)
+    finally:  # no more than a rest, see close()
+        trace.close()
+        calls.__exit__()
     if not calls.found and _random_states(sources) != before:
         places = watch.lines_that_draw(watched.codes) or [_place(function)]
         calls.found = dict.fromkeys(places, "random numbers")

@@ -59,9 +59,16 @@ cdef class Trace:
         return self
 
     def __exit__(self, *exc):
-        global mf_n_modes, mf_trace_depth, mf_no_grad_depth, mf_log_here
         if not self.running:
             raise RuntimeError("this trace is not running")
+        self.close()
+
+    def close(self):
+        """Ends it if it is running: for a finally, because from CPython 3.14 on an interruption
+        can come between __enter__ and what a with statement protects."""
+        global mf_n_modes, mf_trace_depth, mf_no_grad_depth, mf_log_here
+        if not self.running:
+            return
         self.running = False
         mf_log_here = NULL
         self.rest.end()

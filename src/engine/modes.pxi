@@ -1,11 +1,16 @@
 # The modes in which ops do not record as usual: no_grad, and tracing, which trace.pxi enters.
 
+from cpython.pythread cimport PyThread_get_thread_ident
+
 from engine.modes cimport mf_n_modes, mf_no_grad_depth, mf_tracing_here
+from engine.unwinding cimport mf_look_at_dealloc, mf_unwinds
 
 
 cdef class NoGrad:
     """From __enter__ to __exit__ ops of this thread record nothing; nests. In C, so that an
     interruption comes before or after, and the count is right either way."""
+    cdef int entered            # more often than left
+    cdef unsigned long thread   # the last to enter it
 
     def __enter__(self):
         global mf_n_modes, mf_no_grad_depth
@@ -13,6 +18,8 @@ cdef class NoGrad:
             raise_trace_error("no_grad")
         mf_no_grad_depth += 1
         mf_n_modes += 1
+        self.entered += 1
+        self.thread = PyThread_get_thread_ident()
         return self
 
     def __exit__(self, *exc):
@@ -21,6 +28,19 @@ cdef class NoGrad:
             raise RuntimeError("no_grad was left more often than it was entered")
         mf_no_grad_depth -= 1
         mf_n_modes -= 1
+        if self.entered > 0:
+            self.entered -= 1
+
+    def __dealloc__(self):
+        """Entered by hand, `no_grad().__enter__()`, it stays; interrupted on the way into a with
+        statement it ends, see unwinding.h."""
+        global mf_n_modes, mf_no_grad_depth
+        if self.entered > 0 and mf_unwinds and self.thread == PyThread_get_thread_ident():
+            mf_no_grad_depth -= self.entered
+            mf_n_modes -= self.entered
+
+
+mf_look_at_dealloc(<PyTypeObject *>NoGrad)
 
 
 def tracing() -> bool:

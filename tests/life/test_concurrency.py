@@ -4,6 +4,7 @@ What is promised stands in docs/promises.md: calls are atomic under the interpre
 be shared, a forked child has a copy of everything.
 """
 
+import gc
 import os
 import signal
 import subprocess
@@ -347,8 +348,6 @@ def test_a_second_interpreter_is_refused_clearly_or_works():
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers")
 def test_an_interruption_leaves_a_usable_state(gc_off):
-    import gc
-
     gc.collect()
     before = live_nodes()
     x, model = Value(1.5), nn.MLP(2, [4, 1])
@@ -389,6 +388,53 @@ def test_an_interruption_leaves_a_usable_state(gc_off):
     x = model = optimizer = None
     gc.collect()
     assert live_nodes() == before
+
+
+INTERRUPTED = {
+    "a block": "with mg.no_grad(): pass",
+    "a function": "nothing()",
+    "a trace": "mg.compile(lambda x: x * 2)(1.0)",
+}
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers")
+@pytest.mark.parametrize("work", INTERRUPTED)
+def test_an_interruption_at_any_moment_leaves_no_mode_on(work):
+    """From 3.14 on CPython can be interrupted between __enter__ and the block. What comes while it
+    runs a finalizer or a callback is not raised: the timer goes on."""
+    run_fresh(f"""
+        import signal, sys
+        import micrograd_fast as mg
+
+        def interrupt(number, frame):
+            raise KeyboardInterrupt
+
+        @mg.no_grad()
+        def nothing():
+            pass
+
+        x = Value(1.0)
+        signal.signal(signal.SIGALRM, interrupt)
+        for k in range(300):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0003 + 1e-6 * (k % 100), 0.2)
+                while True:
+                    {INTERRUPTED[work]}
+            except KeyboardInterrupt:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            assert not _core.tracing()
+            assert (x * 2)._prev, "no_grad was left on"
+            assert sys.getprofile() is None
+        assert not [c for c in gc.callbacks if type(c).__name__ == "Rest"]  # a trace's
+    """, timeout=100)  # fmt: skip
+
+
+def test_no_grad_that_is_entered_by_hand_stays_until_it_is_left():
+    x = Value(1.0)
+    mg.no_grad().__enter__()
+    assert not (x * 2)._prev
+    mg.no_grad().__exit__()
+    assert (x * 2)._prev
 
 
 def test_an_interruption_on_the_way_into_or_out_of_no_grad_does_not_leave_it_on():
