@@ -329,7 +329,7 @@ MUTANTS = [
     ("finite-odd", "matrix.h", "an infinity in every other vector is not seen",
      "+ @{MF_VSUM(odd)}@ == 0.0;", "0.0"),
     ("reach-sum", "lanes.h", "zero times infinity in a number's adjoint",
-     "s += @{mf_contribution(code, d_, g[l])}@; } \\", "(d_) * g[l]"),
+     "s += @{mf_contribution(code, d_, g[l])}@;", "(d_) * g[l]"),
     ("tanh-far", "lanes.h", "tanh's derivative loses its digits far out",
      "op == MF_TANH ? @{3.0}@ : 6.0", "1e9"),
     ("sigmoid-near", "lanes.h", "sigmoid's derivative is another",

@@ -1,7 +1,5 @@
 # The modes in which ops do not record as usual: no_grad, and tracing, which trace.pxi enters.
 
-from cpython.pythread cimport PyThread_get_thread_ident
-
 from engine.modes cimport mf_n_modes, mf_no_grad_depth, mf_tracing_here
 from engine.unwinding cimport mf_look_at_dealloc, mf_unwinds
 
@@ -9,8 +7,8 @@ from engine.unwinding cimport mf_look_at_dealloc, mf_unwinds
 cdef class NoGrad:
     """From __enter__ to __exit__ ops of this thread record nothing; nests. In C, so that an
     interruption comes before or after, and the count is right either way."""
-    cdef int entered            # more often than left
-    cdef unsigned long thread   # the last to enter it
+    cdef int entered  # more often than left
+    cdef int *depth   # of the thread that entered it last
 
     def __enter__(self):
         global mf_n_modes, mf_no_grad_depth
@@ -19,7 +17,7 @@ cdef class NoGrad:
         mf_no_grad_depth += 1
         mf_n_modes += 1
         self.entered += 1
-        self.thread = PyThread_get_thread_ident()
+        self.depth = &mf_no_grad_depth
         return self
 
     def __exit__(self, *exc):
@@ -35,9 +33,10 @@ cdef class NoGrad:
         """Entered by hand, `no_grad().__enter__()`, it stays; interrupted on the way into a with
         statement it ends, see unwinding.h."""
         global mf_n_modes, mf_no_grad_depth
-        if self.entered > 0 and mf_unwinds and self.thread == PyThread_get_thread_ident():
-            mf_no_grad_depth -= self.entered
-            mf_n_modes -= self.entered
+        cdef int n = min(self.entered, mf_no_grad_depth)
+        if mf_unwinds and n > 0 and self.depth == &mf_no_grad_depth:
+            mf_no_grad_depth -= n
+            mf_n_modes -= n
 
 
 mf_look_at_dealloc(<PyTypeObject *>NoGrad)
