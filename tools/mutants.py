@@ -176,8 +176,6 @@ MUTANTS = [
      "(@{!mf_has_y(i->op)}@ || mf_is_value(i->y, k))", "1"),
     ("verify-given", "program.h", "an input may be read twice",
      "if (@{*flag}@) return 0;", "0"),
-    ("verify-output", "program.pxi", "an output may be one too far",
-     "or not @{0 <= v < p.code.n}@:", "0 <= v <= p.code.n"),
     ("verify-args", "program.h", "a list of args may end too far",
      "if (i->x < 0 || @{i->x > p->args.n - n}@) return 0;", "0"),
     # ---- plans for values alone ----

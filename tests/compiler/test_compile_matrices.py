@@ -402,6 +402,39 @@ def test_matrices_of_an_older_and_a_younger_model_agree_with_eager(made_last_fir
     assert_same_gradients(applied, [p for m in models for p in m.parameters()], X)
 
 
+@pytest.mark.parametrize(
+    "starts", [(0, 4, 8), (0, 4, 9), (0, 5, 9), (0, 4, 12), (0, 2, 4), (8, 4, 0)]
+)
+@pytest.mark.parametrize("ends", [(2, 2, 2), (2, 2, 3), (2, 3, 4)])
+def test_matrices_over_parts_of_a_vector_wherever_they_lie_agree_with_eager(starts, ends):
+    """Each part times the first row of W and one that may be another for each."""
+    W = [[Value(1 + k + j / 7) for k in range(4)] for j in range(5)]
+
+    def products(x):
+        return functional.sum(
+            functional.dot(row, x[start : start + 4]) * (1.0 + start)
+            for start, end in zip(starts, ends, strict=True)
+            for row in [*W[: end - 1], W[end]]
+        )
+
+    X = np.random.default_rng(1).normal(size=(9, 16))
+    assert_same_gradients(products, [w for row in W for w in row], X)
+
+
+def test_one_matrix_over_parameters_and_over_an_input_agrees_with_eager():
+    """The gradient goes to the parameters alone."""
+    W, x = np.arange(16.0).reshape(4, 4) + 1, np.array([3.0, -1.0, 2.0, 0.5])
+    p = [Value(k + 0.25) for k in range(4)]
+
+    def products(W, x):
+        return [functional.dot(row, part) for part in (p, x) for row in W]
+
+    results = mg.compile(products)(W, x)
+    assert [r.data for r in results] == [*(W @ [v.data for v in p]), *(W @ x)]
+    functional.sum(r * k for k, r in enumerate(results)).backward()
+    assert [v.grad for v in p] == (np.arange(4.0) @ W).tolist()
+
+
 @pytest.mark.parametrize("n_rows", [5, 700])
 def test_weights_of_an_unused_result_have_no_gradient(n_rows):
     """A matrix alone with its weights sets their adjoints: to 0 where nothing reaches it."""

@@ -81,6 +81,15 @@ def with_instruction(state, k, **fields):
     return [*state[:4], bytes(code), *state[5:]]
 
 
+def using_itself(state):
+    """The state with an instruction that has arguments, of which one is its own result."""
+    code, args = state[4], bytearray(state[5])
+    instructions = [INSTRUCTION.unpack_from(code, at) for at in range(0, len(code), 16)]
+    k, start = next((k, x) for k, (_, x, _, n) in enumerate(instructions) if n > 0)
+    struct.pack_into("i", args, 4 * start, k)
+    return [*state[:5], bytes(args), state[6]]
+
+
 def test_the_state_that_the_hostile_ones_come_from_is_good():
     rebuild, state = state_of()
     rebuild(*state).verify()
@@ -97,6 +106,7 @@ HOSTILE = {
     "half an argument": lambda s: [*s[:5], s[5][:-1], s[6]],
     "arguments missing": lambda s: [*s[:5], s[5][:-4], s[6]],
     "no arguments": lambda s: [*s[:5], b"", s[6]],
+    "an instruction that uses itself": using_itself,
     "half a number": lambda s: [*s[:6], bytes(3)],
     "text for instructions": lambda s: [*s[:4], "x" * 16, *s[5:]],
     "None for instructions": lambda s: [*s[:4], None, *s[5:]],
