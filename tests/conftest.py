@@ -22,6 +22,7 @@ from micrograd_fast._core import live_nodes
 settings.register_profile("dev", max_examples=100, deadline=None, derandomize=False)
 settings.register_profile("ci", max_examples=500, deadline=None, derandomize=False, print_blob=True)
 settings.register_profile("repeat", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("few", max_examples=20, deadline=None, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 ENGINES = ("micrograd", "micrograd_fast")
