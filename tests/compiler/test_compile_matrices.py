@@ -402,37 +402,45 @@ def test_matrices_of_an_older_and_a_younger_model_agree_with_eager(made_last_fir
     assert_same_gradients(applied, [p for m in models for p in m.parameters()], X)
 
 
-@pytest.mark.parametrize(
-    "starts", [(0, 4, 8), (0, 4, 9), (0, 5, 9), (0, 4, 12), (0, 2, 4), (8, 4, 0)]
-)
-@pytest.mark.parametrize("ends", [(2, 2, 2), (2, 2, 3), (2, 3, 4)])
-def test_matrices_over_parts_of_a_vector_wherever_they_lie_agree_with_eager(starts, ends):
-    """Each part times the first row of W and one that may be another for each."""
-    W = [[Value(1 + k + j / 7) for k in range(4)] for j in range(5)]
+@pytest.mark.parametrize("starts", [(0, 4, 8), (0, 4, 6), (0, 5, 9), (0, 2, 4), (8, 4, 0)])
+@pytest.mark.parametrize("strides", [(1, 1, 1), (1, 2, 1), (1, 1, 2), (2, 1, 1)])
+def test_matrices_over_parts_of_a_vector_wherever_they_lie_agree_with_eager(starts, strides):
+    """Each part times four rows of W: side by side, or every second one."""
+    W = [[Value((1 + k + 3 * j) / 29) for k in range(4)] for j in range(7)]
 
     def products(x):
-        return functional.sum(
-            functional.dot(row, x[start : start + 4]) * (1.0 + start)
-            for start, end in zip(starts, ends, strict=True)
-            for row in [*W[: end - 1], W[end]]
-        )
+        used = [functional.sum(row).tanh() for row in W]  # first, so that W lies in this order
+        for start, stride in zip(starts, strides, strict=True):
+            part = x[start : start + 4]  # tanh: a bare dot would be terms of the sum
+            used += [functional.dot(W[k * stride], part).tanh() for k in range(4)]
+        return functional.sum(used)
 
     X = np.random.default_rng(1).normal(size=(9, 16))
     assert_same_gradients(products, [w for row in W for w in row], X)
 
 
-def test_one_matrix_over_parameters_and_over_an_input_agrees_with_eager():
+@pytest.mark.parametrize("of_parameters", [[True, False], [False, True], [True, False, False]])
+def test_one_matrix_over_parameters_and_over_inputs_agrees_with_eager(of_parameters):
     """The gradient goes to the parameters alone."""
-    W, x = np.arange(16.0).reshape(4, 4) + 1, np.array([3.0, -1.0, 2.0, 0.5])
-    p = [Value(k + 0.25) for k in range(4)]
+    rng = np.random.default_rng(5)
+    n = len(of_parameters)
+    W, X = rng.normal(size=(4, 4)), rng.normal(size=(n, 4))
+    P = [[Value(k + 4.25 * j) for k in range(4)] for j in range(n)]
 
-    def products(W, x):
-        return [functional.dot(row, part) for part in (p, x) for row in W]
+    def products(W, X):
+        parts = [P[k] if of_p else X[k] for k, of_p in enumerate(of_parameters)]
+        return [functional.dot(row, part) for part in parts for row in W]
 
-    results = mg.compile(products)(W, x)
-    assert [r.data for r in results] == [*(W @ [v.data for v in p]), *(W @ x)]
+    inputs = np.array([[v.data for v in row] for row in P])
+    inputs = np.where(np.array(of_parameters)[:, None], inputs, X)
+    f = mg.compile(products)
+    results = f(W, X)
+    assert [s.gradient for s in f.program(W, X).steps()] == [False, True]  # matrices both
+    assert [r.data for r in results] == pytest.approx((inputs @ W.T).ravel().tolist(), rel=1e-13)
     functional.sum(r * k for k, r in enumerate(results)).backward()
-    assert [v.grad for v in p] == (np.arange(4.0) @ W).tolist()
+    grads = np.arange(4.0 * n).reshape(n, 4) @ W
+    for row, grad, of_p in zip(P, grads, of_parameters, strict=True):
+        assert [v.grad for v in row] == pytest.approx(grad.tolist() if of_p else [0.0] * 4)
 
 
 @pytest.mark.parametrize("n_rows", [5, 700])
