@@ -22,7 +22,6 @@ from micrograd_fast._core import live_nodes
 settings.register_profile("dev", max_examples=100, deadline=None, derandomize=False)
 settings.register_profile("ci", max_examples=500, deadline=None, derandomize=False, print_blob=True)
 settings.register_profile("repeat", max_examples=100, deadline=None, derandomize=True)
-settings.register_profile("few", max_examples=20, deadline=None, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 ENGINES = ("micrograd", "micrograd_fast")
@@ -45,8 +44,8 @@ def pytest_configure(config):
 
 
 def freeze():
-    """Takes what there is out of later collections: thousands of tests collect garbage, and all that
-    pytest keeps of the tests before made that take a third of a second each time."""
+    """Takes what there is out of later collections: thousands of tests collect garbage, and what
+    pytest keeps of those before made that take a third of a second each time."""
     gc.collect()
     gc.freeze()
 
