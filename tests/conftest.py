@@ -43,6 +43,12 @@ def pytest_configure(config):
         config.stash[FRAGMENTS] = fragments(40_000)
 
 
+@settings(database=None)
+@given(strategies.none())
+def start_hypothesis(_):
+    """Hypothesis makes its generator at the first example, and warns where all is frozen before."""
+
+
 def freeze():
     """Takes what there is out of later collections: thousands of tests collect garbage, and what
     pytest keeps of those before made that take a third of a second each time."""
@@ -51,6 +57,7 @@ def freeze():
 
 
 def pytest_collection_finish():
+    start_hypothesis()
     freeze()
 
 
@@ -134,16 +141,9 @@ def live_nodes_unchanged():
     assert live_nodes() == before
 
 
-@settings(database=None)
-@given(strategies.none())
-def start_hypothesis(_):
-    """Hypothesis makes its generator at the first example, and misses it where all is frozen."""
-
-
 @pytest.fixture
 def gc_off():
     """No garbage collection but what the test asks for; that one skips older objects: quick."""
-    start_hypothesis()
     gc.collect()
     gc.freeze()
     gc.disable()
