@@ -23,6 +23,9 @@ __all__ = [
     "compile",
     "functional",
     "get_num_threads",
+    "grad",
+    "gradients",
+    "jvp",
     "maximum",
     "minimum",
     "nn",
@@ -30,17 +33,20 @@ __all__ = [
     "optim",
     "set_num_threads",
     "take",
+    "value_and_grad",
+    "vjp",
 ]
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
     from micrograd_fast import viz as viz
+    from micrograd_fast.derivatives import grad, gradients, jvp, value_and_grad, vjp
 
+# Modules that are imported when one of their names is asked for: they cost more than the package.
+LATER = dict.fromkeys(["grad", "gradients", "jvp", "value_and_grad", "vjp"], "derivatives")
 
 # What people know from other libraries, and what it is here.
 ELSEWHERE = {
-    "grad": "mg.compile(f).value_and_grad(x) gives f and its gradient, y.backward() fills v.grad",
-    "value_and_grad": "with f = compile(function), it is f.value_and_grad(x)",
     "jit": "it is mg.compile",
     "vmap": "it is mg.compile(f, batch=True)",
     "where": "mg.take(values, index) chooses, as do mg.maximum, mg.minimum and v.relu()",
@@ -54,11 +60,12 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    """viz on its first use, for its imports cost more than the package; else where a name is."""
-    if name == "viz":
+    """What is imported on its first use; else where a name is."""
+    if name == "viz" or name in LATER:
         from importlib import import_module
 
-        return import_module("micrograd_fast.viz")
+        module = import_module(f"micrograd_fast.{LATER.get(name, name)}")
+        return module if name == "viz" else getattr(module, name)
     text = f"module 'micrograd_fast' has no attribute {name!r}"
     for module in (nn, optim, functional):
         if name in dir(module):

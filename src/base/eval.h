@@ -58,17 +58,18 @@ typedef struct {
     double lo, hi;
     const char *value, *dx, *dy; /* the text of z and of the partials, as the row has it */
     const char *doc;
+    const char *rules[2]; /* for the partials, "" where their text is one */
 } mf_op_info;
 
-#define MF_NO_OP(name, label) {name, label, 0, 0.0, 0.0, "", "", "", ""}
+#define MF_NO_OP(name, label) {name, label, 0, 0.0, 0.0, "", "", "", "", {"", ""}}
 static const mf_op_info mf_ops[MF_N_OPS] = {
     MF_NO_OP("free", ""),       MF_NO_OP("leaf", ""),
     MF_NO_OP("custom", ""),     MF_NO_OP("link", ""),
     MF_NO_OP("input", ""),      MF_NO_OP("detach", "detach"),
     MF_NO_OP("take", "take"),   MF_NO_OP("largest", "max"),
     MF_NO_OP("smallest", "min"), MF_NO_OP("call", "call"),
-#define OP(code, name, label, kind, z_, dx_, dy_, f_, bf_, partials, libm, lo, hi, doc) \
-    {name, label, kind, lo, hi, #z_, #dx_, #dy_, doc},
+#define OP(code, name, label, kind, z_, dx_, dy_, f_, bf_, p_, libm, lo, hi, doc, rule_x, rule_y) \
+    {name, label, kind, lo, hi, #z_, #dx_, #dy_, doc, {rule_x, rule_y}},
 #include "ops.h"
 #undef OP
 };

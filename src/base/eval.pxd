@@ -25,6 +25,7 @@ cdef extern from "base/eval.h" nogil:
         MF_POW
         MF_VPOW
         MF_ABS
+        MF_COMPARE
         MF_N_EAGER_OPS
         MF_N_OPS
         MF_NUMBER
@@ -40,6 +41,7 @@ cdef extern from "base/eval.h" nogil:
         const char *dx
         const char *dy
         const char *doc
+        const char *rules[2]
     const mf_op_info mf_ops[]
     double mf_libm_beyond(int op)
     int mf_forward(int op, double x, double y, double *out)

@@ -49,6 +49,9 @@ cdef class ResultStep(Step):
                 found += (<Gradient>at[0]).leaves_with_steps(<int32_t>at[1], todo)
         return found
 
+    cdef list ids_read(self):
+        return ids_of_call(self.gradient)
+
 
 @cython.internal
 cdef class Pullback(Step):
@@ -67,6 +70,9 @@ cdef class Pullback(Step):
         for other in found:   # by hand: a custom step in its place calls it at its turn
             self.gradient.pull_back(other)
         return 0
+
+    cdef list ids_read(self):
+        return ids_of_call(self.gradient)
 
 
 cdef Value stepped(double data, list operands, Step step):
@@ -123,16 +129,14 @@ cdef set ids_under(int32_t root):
             used.add(store.nodes[order.ids[k]].x)
             used.add(store.nodes[order.ids[k]].y)
             if store.nodes[order.ids[k]].op == MF_CALL:
-                used.update(leaves_of_call((<NodeState>value_of(order.ids[k]).state).hook))
+                used.update((<Step?>(<NodeState>value_of(order.ids[k]).state).hook).ids_read())
     finally:
         mf_order_free(&order)
     return used
 
 
-cdef list leaves_of_call(object step):
-    """Ids of what the call of a result or a pullback read."""
-    cdef Gradient gradient = ((<ResultStep>step).gradient if isinstance(step, ResultStep)
-                              else (<Pullback?>step).gradient)
+cdef list ids_of_call(Gradient gradient):
+    """Ids of what a call read."""
     return (gradient.specialization.reads.ids()
             + [(<Value>v).id for v in (gradient.arguments.values or ())])
 

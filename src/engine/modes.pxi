@@ -42,6 +42,20 @@ cdef class NoGrad:
 mf_look_at_dealloc(<PyTypeObject *>NoGrad)
 
 
+def recorded(function, args, dict kwargs not None):
+    """function(*args, **kwargs), whose ops record whether or not this thread is in no_grad. In C:
+    an interruption cannot leave it half done."""
+    global mf_n_modes, mf_no_grad_depth
+    cdef int depth = mf_no_grad_depth
+    mf_no_grad_depth = 0
+    mf_n_modes -= depth
+    try:
+        return function(*args, **kwargs)
+    finally:
+        mf_no_grad_depth += depth
+        mf_n_modes += depth
+
+
 def tracing() -> bool:
     """True while this thread traces a function."""
     return mf_tracing_here()

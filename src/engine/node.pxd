@@ -20,3 +20,4 @@ cdef extern from "engine/node.h" nogil:
         MF_F_UNFILLED
         MF_F_BYPASSED
         MF_F_ABOVE
+    int mf_is_number(const mf_node *n)

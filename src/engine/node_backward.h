@@ -45,6 +45,18 @@ static inline int mf_node_backward(const mf_node *nodes, const double *data, dou
     default: return MF_OK; /* leaf, link: nothing of their own */
     }
 }
+
+/* The error that stands in the way of the partials of x and y, z being the result. */
+static inline int mf_partials_fail(int op, double x, double y, double z) {
+    (void)x, (void)y, (void)z;
+    switch (op) {
+#define OP(code, n_, l_, k_, z_, dx_, dy_, f_, bfails, ...) \
+    case MF_##code: return (bfails);
+#include "ops.h"
+#undef OP
+    default: return MF_OK;
+    }
+}
 #undef PROGRAM_OP
 #undef MF_LOAD_MF_UNARY
 #undef MF_LOAD_MF_BINARY

@@ -60,10 +60,10 @@ static int mf_add_method(PyTypeObject *type, PyMethodDef *method) {
 
 /* Gives the type a method for each row that has a docstring; -1 with an exception set. */
 static int mf_add_op_methods(PyTypeObject *type) {
-#define OP(code, name, l_, kind, z_, dx_, dy_, f_, bf_, p_, libm_, lo_, hi_, doc)   \
-    {                                                                               \
-        static PyMethodDef method = MF_ROW_##kind(code, name, doc);                 \
-        if (sizeof(doc) > 1 && mf_add_method(type, &method) < 0) return -1;         \
+#define OP(code, name, l_, kind, z_, dx_, dy_, f_, bf_, p_, libm_, lo_, hi_, doc, ...) \
+    {                                                                                  \
+        static PyMethodDef method = MF_ROW_##kind(code, name, doc);                    \
+        if (sizeof(doc) > 1 && mf_add_method(type, &method) < 0) return -1;            \
     }
 #include "ops.h"
 #undef OP

@@ -12,12 +12,13 @@ cdef class Op:
 
     value and partials, one an operand, are C expressions in x, y and the result z. finite_partials:
     whatever the numbers are; is_choice: a partial of 0 says that the operand was not chosen.
+    rules: the partials as expressions over x, y, z and ops, which derivatives are built by.
     libm_beyond: beyond which |x| compiled functions leave the op to libm.
     """
     cdef readonly str name, label, kind, doc, value
     cdef readonly int arity
     cdef readonly double lo, hi, libm_beyond
-    cdef readonly tuple partials
+    cdef readonly tuple partials, rules
     cdef readonly bint finite_partials, is_choice
 
     def __repr__(self):
@@ -36,6 +37,7 @@ cdef Op op_row(int code):
     op.doc = mf_ops[code].doc.decode()
     op.value = mf_ops[code].value.decode()
     op.partials = (mf_ops[code].dx.decode(), mf_ops[code].dy.decode())[:op.arity]
+    op.rules = tuple([mf_ops[code].rules[k].decode() or text for k, text in enumerate(op.partials)])
     op.finite_partials = mf_has_finite_partials(code)
     op.is_choice = mf_is_choice(code)
     op.libm_beyond = mf_libm_beyond(code)

@@ -70,6 +70,10 @@ cdef class Step:
         looked at before, and need not be again."""
         return []
 
+    cdef list ids_read(self):
+        """The nodes that it may pass gradient on to beside those under its own node."""
+        return []
+
     def __call__(self):
         self.run(None)
 

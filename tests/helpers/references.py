@@ -259,4 +259,11 @@ REFERENCES = {
         exact=min,
         exact_slopes=(lambda x, y: int(x < y), lambda x, y: int(y < x)),
     ),
+    "compare": Reference(
+        python=lambda x, y: float((x > y) - (x < y)),
+        numpy=lambda x, y: np.where(x > y, x.dtype.type(1), np.where(x < y, -1, 0)).astype(x.dtype),
+        slopes=(lambda x, y, z: 0 * z, lambda x, y, z: 0 * z),
+        exact=lambda x, y: mpmath.sign(x - y),
+        exact_slopes=(lambda x, y: 0, lambda x, y: 0),
+    ),
 }

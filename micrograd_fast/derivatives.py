@@ -1,0 +1,271 @@
+"""Derivatives as graphs: Values like any other, differentiable again.
+
+gradients() walks back from a Value; grad(), value_and_grad(), jvp() and vjp() are of functions,
+with JAX's names and argument orders. They work on Values and on lists, tuples and dicts of them,
+inside a compiled function and on each other. No `.grad` is read or written.
+"""
+
+from __future__ import annotations
+
+import operator
+
+from micrograd_fast import _core, rules
+from micrograd_fast.arguments import check_depth, filled, flatten, is_array, plain_array, unflatten
+from micrograd_fast.engine import Value
+
+TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+__all__ = ["grad", "gradients", "jvp", "value_and_grad", "vjp"]
+
+rules.read_table()
+
+
+def gradients(y: Value, xs: Any) -> Any:
+    """The partial derivatives dy/dx as Values, for a Value x or lists, tuples and dicts of them.
+
+    Each is a graph over the nodes of y, built by reverse mode: it can be drawn, differentiated
+    again and traced. 0 where y does not depend on x. An x that depends on another one counts for
+    both: the derivatives are total. Under no_grad the results are numbers without a graph.
+
+    Raises TypeError for what is no Value, and where a custom node stands between y and xs whose
+    `_backward` is Python; what y.backward() raises where a derivative does not exist.
+    """
+    if not isinstance(y, Value):
+        raise TypeError(f"y must be a Value, not {type(y).__name__!r}")
+    values: list[Value] = []
+    tree = _values_of(xs, values, "xs")
+    return unflatten(tree, iter(_core.pullback([y], [1.0], values)))
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """A function that takes what f takes and returns f's gradient: of the argument argnums, in its
+    structure, or of several, as a tuple. f returns one Value.
+
+    An argument may be a Value, a float, an array, or lists, tuples and dicts of these; the gradient
+    has a Value for each number, arrays become lists. It is a graph over the Values that were given.
+
+    Raises TypeError for integers to be differentiated by and for an f that returns anything else,
+    IndexError for an argnums that there is no argument for.
+    """
+    with_value = value_and_grad(f, argnums)
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        return with_value(*args, **kwargs)[1]
+
+    _name_it(gradient, f, "gradient")
+    return gradient
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0
+) -> Callable[..., tuple[Value, Any]]:
+    """A function that takes what f takes and returns (f's result, its gradient): see grad()."""
+    function = _function(f)
+    wanted = _argnums(argnums)
+
+    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Value, Any]:
+        places = [_place(k, len(args)) for k in wanted]
+        given, leaves, trees = list(args), [], []
+        for k in places:
+            values: list[Value] = []
+            trees.append(_lifted(args[k], values, f"argument {k}"))
+            given[k] = unflatten(trees[-1], iter(values))
+            leaves.append(values)
+        y = _one_result(_core.recorded(function, given, kwargs), function)
+        flat = [v for values in leaves for v in values]
+        found = iter(_core.pullback([y], [1.0], flat))
+        parts = tuple([unflatten(tree, found) for tree in trees])
+        return _settled(y), parts[0] if isinstance(argnums, int) else parts
+
+    _name_it(value_and_gradient, f, "value and gradient")
+    return value_and_gradient
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """(f(*primals), its derivative in the direction tangents), by forward mode.
+
+    primals, tangents: lists or tuples of one structure, an argument of f each; the tangents are
+    numbers or Values. Both results have the structure of what f returns.
+    """
+    function = _function(f)
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, (list, tuple)):
+            raise TypeError(
+                f"{name} must be a list or tuple, an item for each argument, "
+                f"not {type(given).__name__!r}"
+            )
+    xs: list[Value] = []
+    tree = _lifted(tuple(primals), xs, "primals")
+    seeds = _seeds(tree, tuple(tangents), "tangents", "primals")
+    ys: list[Value] = []
+    made = _core.recorded(function, unflatten(tree, iter(xs)), {})
+    out = flatten(_as_values(made, function), ys, _name(function))
+    slopes = _core.pushforward(xs, seeds, ys)
+    return unflatten(out, iter([_settled(y) for y in ys])), unflatten(out, iter(slopes))
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """(f(*primals), pullback): pullback(w) is the gradient of the sum of w times f's results, a
+    tuple with an item for each of the primals, by reverse mode. w has the structure of the result,
+    its items are numbers or Values."""
+    function = _function(f)
+    xs: list[Value] = []
+    tree = _lifted(primals, xs, "primals")
+    ys: list[Value] = []
+    made = _core.recorded(function, unflatten(tree, iter(xs)), {})
+    out = flatten(_as_values(made, function), ys, _name(function))
+
+    def pullback(w: Any) -> tuple[Any, ...]:
+        seeds = _seeds(out, w, "w", f"the result of {_name(function)}")
+        found: tuple[Any, ...] = unflatten(tree, iter(_core.pullback(ys, seeds, xs)))
+        return found
+
+    return unflatten(out, iter([_settled(y) for y in ys])), pullback
+
+
+# ---- functions ----
+
+
+def _function(f: Any) -> Callable[..., Any]:
+    """The function of Values that is to be differentiated."""
+    from micrograd_fast.compiler import CompiledFunction
+
+    if isinstance(f, CompiledFunction):
+        if f._batch:
+            raise TypeError(
+                f"{f.__name__} is batched: differentiate the function of one sample, and compile "
+                "the derivative with batch=True"
+            )
+        wrapped: Callable[..., Any] = f.__wrapped__
+        return wrapped
+    if not callable(f):
+        raise TypeError(f"f must be a function, not {type(f).__name__!r}")
+    return f  # type: ignore[no-any-return]
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _name_it(made: Any, f: Any, what: str) -> None:
+    made.__name__ = made.__qualname__ = f"{_name(f)}_{what.replace(' ', '_')}"
+    made.__doc__ = f"The {what} of {_name(f)}."
+
+
+def _argnums(argnums: Any) -> list[int]:
+    items = argnums if isinstance(argnums, (list, tuple)) else [argnums]
+    if not items:
+        raise ValueError("argnums must name at least one argument")
+    found = []
+    for k in items:
+        if isinstance(k, bool) or not hasattr(type(k), "__index__"):
+            raise TypeError(f"argnums must be an int or ints, not {type(k).__name__!r}")
+        found.append(operator.index(k))
+    return found
+
+
+def _place(k: int, n_args: int) -> int:
+    if not -n_args <= k < n_args:
+        raise IndexError(f"argnums is {k}, but {n_args} arguments were given by place")
+    return k % n_args
+
+
+def _one_result(result: Any, function: Any) -> Value:
+    if isinstance(result, Value):
+        return result
+    if isinstance(result, float):
+        return Value(result)
+    raise TypeError(
+        f"{_name(function)} returned {type(result).__name__!r}: what has a gradient is one Value; "
+        "for more of them there are jvp() and vjp()"
+    )
+
+
+def _as_values(result: Any, function: Any) -> Any:
+    """A function's result, whose floats, which depend on nothing, are Values too."""
+    if isinstance(result, float):
+        return Value(result)
+    if isinstance(result, (list, tuple)):
+        items = [_as_values(r, function) for r in result]
+        return items if type(result) is list else filled((type(result), items), items)
+    if type(result) is dict:
+        return {word: _as_values(r, function) for word, r in result.items()}
+    if isinstance(result, Value):
+        return result
+    raise TypeError(
+        f"{_name(function)} returned {type(result).__name__!r}: a function that is differentiated "
+        "returns Values and lists, tuples or dicts of them"
+    )
+
+
+def _settled(y: Value) -> Value:
+    """A result as this thread wants it: without a graph under no_grad."""
+    return y if _core.grad_enabled() else y.detach()
+
+
+# ---- structures ----
+
+
+def _values_of(xs: Any, values: list[Value], name: str, depth: int = 0) -> Any:
+    """The structure of lists, tuples and dicts of Values, which are collected."""
+    if isinstance(xs, Value):
+        values.append(xs)
+        return Value
+    if type(xs) is dict or isinstance(xs, (list, tuple)):
+        check_depth(depth, name)
+        named = xs.items() if type(xs) is dict else enumerate(xs)
+        parts = [_values_of(x, values, f"{name}[{k!r}]", depth + 1) for k, x in named]
+        return (dict, parts, tuple(xs)) if type(xs) is dict else (type(xs), parts)
+    raise TypeError(f"{name} must be a Value, not {type(xs).__name__!r}")
+
+
+def _lifted(arg: Any, values: list[Value], name: str, depth: int = 0) -> Any:
+    """The structure of an argument that is differentiated by, and a Value of its own for each
+    number in it: f may know the Values that were given by another way, which is not asked for."""
+    if isinstance(arg, Value):
+        values.append(_core.recorded(operator.mul, (arg, 1.0), {}))
+        return Value
+    if isinstance(arg, float):
+        values.append(Value(arg))
+        return Value
+    if type(arg) is dict or isinstance(arg, (list, tuple)):
+        check_depth(depth, name)
+        named = arg.items() if type(arg) is dict else enumerate(arg)
+        parts = [_lifted(a, values, f"{name}[{k!r}]", depth + 1) for k, a in named]
+        return (dict, parts, tuple(arg)) if type(arg) is dict else (type(arg), parts)
+    if is_array(arg) and getattr(getattr(arg, "dtype", None), "kind", "f") == "f":
+        array = plain_array(arg, name)
+        return _lifted(array.tolist(), values, name, depth)
+    kind = getattr(arg, "dtype", None) or type(arg).__name__
+    raise TypeError(
+        f"{name} is {str(kind)!r}, which has no derivative: give floats, Values, arrays of floats, "
+        "or lists, tuples and dicts of them"
+    )
+
+
+def _seeds(tree: Any, given: Any, name: str, like: str) -> list[Any]:
+    """A number or Value for each Value of a structure, of one that is the same."""
+    if tree is Value:
+        if isinstance(given, Value):
+            return [given]
+        if getattr(given, "shape", ()) == () and hasattr(type(given), "__float__"):
+            return [float(given)]
+        raise TypeError(f"{name} must be a number or a Value, not {type(given).__name__!r}")
+    if is_array(given):
+        given = plain_array(given, name).tolist()
+    words = tree[2] if tree[0] is dict else range(len(tree[1]))
+    if tree[0] is dict:
+        fits = type(given) is dict and set(given) == set(words)
+    else:
+        fits = isinstance(given, (list, tuple)) and len(given) == len(words)
+    if not fits:
+        had = f"keys {list(words)}" if tree[0] is dict else f"{len(words)} items"
+        has = f" of {len(given)}" if hasattr(given, "__len__") else ""
+        raise ValueError(f"{name} must have {had} as {like} has, not {type(given).__name__}{has}")
+    found = []
+    for word, part in zip(words, tree[1], strict=True):
+        found += _seeds(part, given[word], f"{name}[{word!r}]", f"{like}[{word!r}]")
+    return found

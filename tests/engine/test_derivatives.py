@@ -1,0 +1,502 @@
+"""Derivatives as graphs: right to the third order, and what stands around them is left alone."""
+
+import gc
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from references import REFERENCES, apply
+
+import micrograd_fast as mg
+from micrograd_fast import _core, rules
+from micrograd_fast._core import OPS, live_nodes
+from micrograd_fast.engine import Value
+
+EVERY_OP = pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+
+
+def numbers_for(op, n, seed):
+    """Operands of n calls, from the row's domain; a row's number is one of some that matter."""
+    rng = np.random.default_rng(seed)
+    columns = [rng.uniform(op.lo, op.hi, n)]
+    if op.kind == "binary":
+        columns.append(rng.uniform(op.lo, op.hi, n))
+    if op.kind == "param":
+        columns.append(rng.choice([2.0, 3.0, -1.0, 0.5, 1.0, 0.0, -2.5], n))
+    return np.stack(columns, axis=1).tolist()
+
+
+def nodes_under(v, seen=None):
+    seen = {} if seen is None else seen
+    if v not in seen:
+        seen[v] = v.grad
+        for child in v._prev:
+            nodes_under(child, seen)
+    return seen
+
+
+# ---- every op ----
+
+
+@EVERY_OP
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_derivatives_up_to_the_third_against_mpmath(op, compiled):
+    """In the direction (1, 0.7) of both operands, so that mixed ones are in it."""
+    mpmath.mp.dps = 40
+    exact = REFERENCES[op.name].exact
+    way = (1.0, 0.7) if op.kind == "binary" else (1.0,)
+
+    def along(t, *at):
+        operands = [a + t * d for a, d in zip(at, way, strict=False)]
+        return apply(op.name, *operands, *at[len(way) :])
+
+    derivatives = [along]
+    for _ in range(3):
+        derivatives.append(mg.grad(derivatives[-1]))
+    for numbers in numbers_for(op, 4, 5):
+        fixed = [mpmath.mpf(n) for n in numbers]
+        true = mpmath.taylor(
+            lambda t, at=fixed: exact(
+                *[a + t * d for a, d in zip(at, way, strict=False)], *at[len(way) :]
+            ),
+            0,
+            3,
+        )
+        for order in (1, 2, 3):
+            f = derivatives[order]
+            if compiled:
+                bound = mg.compile(lambda t, f=f, at=numbers: f(t, *at))
+                found = bound(0.0).data
+            else:
+                found = f(0.0, *numbers).data
+            want = float(true[order] * math.factorial(order))
+            assert found == pytest.approx(want, rel=1e-10, abs=1e-9), (order, numbers)
+
+
+@EVERY_OP
+def test_a_rule_says_what_the_partial_says(op):
+    """Over special numbers too: what the engine's own backward() adds."""
+    special = [0.0, 1.0, -1.0, 2.5, -2.5, 1e-3, 30.0, -30.0]
+    pairs = [(x, y) for x in special for y in special] if op.arity == 2 else None
+    if op.kind == "param":
+        pairs = [(x, y) for x in special for y in (2.0, 3.0, -1.0, 0.5, 1.0, 0.0, -2.5, 4.0)]
+    for numbers in pairs or [(x,) for x in special]:
+        operands = [Value(x) for x in numbers[: op.arity]]
+        try:
+            z = apply(op.name, *operands, *numbers[op.arity :])
+        except (ArithmeticError, ValueError):
+            continue
+        try:
+            z.backward()
+        except (ArithmeticError, ValueError) as error:
+            with pytest.raises(type(error), match="in the derivative of"):
+                mg.gradients(z, operands)
+            continue
+        found = [v.data for v in mg.gradients(z, operands)]
+        assert found == pytest.approx([v.grad for v in operands], rel=1e-14, abs=0, nan_ok=True)
+
+
+@pytest.mark.parametrize("x", [18.0, -18.0, 25.0, -25.0, 300.0, -300.0])
+def test_tails_keep_their_digits(x):
+    mpmath.mp.dps = 600
+    a = mpmath.mpf(x)
+    (tanh,) = mg.gradients((v := Value(x)).tanh(), [v])
+    (sigmoid,) = mg.gradients((v := Value(x)).sigmoid(), [v])
+    assert tanh.data == pytest.approx(float(mpmath.sech(a) ** 2), rel=1e-14)
+    e = mpmath.exp(-abs(a))
+    assert sigmoid.data == pytest.approx(float(e / (1 + e) ** 2), rel=1e-14)
+
+
+def test_kinks_follow_the_table():
+    x = Value(0.0)
+    for y in (x.relu(), abs(x), x.compare(0)):
+        (d,) = mg.gradients(y, [x])
+        assert (d.data, mg.gradients(d, [x])[0].data) == (0.0, 0.0)
+    a, b = Value(1.0), Value(1.0)
+    assert [d.data for d in mg.gradients(a.maximum(b), [a, b])] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("extreme", [mg.maximum, mg.minimum])
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0]), min_size=1, max_size=6))
+def test_ties_of_many_share_evenly(extreme, compiled, numbers):
+    values = [Value(x) for x in numbers]
+    extreme(*values).backward()
+    f = mg.grad(lambda vs: extreme(*vs) ** 2)
+    found = mg.compile(f)(values) if compiled else f(values)
+    z = max(numbers) if extreme is mg.maximum else min(numbers)
+    assert [d.data for d in found] == pytest.approx([2 * z * v.grad for v in values])
+    y, tangent = mg.jvp(lambda vs: extreme(*vs), (values,), ([3.0] * len(values),))
+    assert (y.data, tangent.data) == (z, pytest.approx(3.0))
+
+
+def test_what_is_taken_has_its_derivative():
+    f = mg.compile(mg.grad(lambda vs, k: mg.take(vs, k) ** 3))
+    assert [d.data for d in f([1.0, 2.0, 3.0], np.int64(1))] == [0.0, 12.0, 0.0]
+    g = mg.compile(lambda vs, k: mg.jvp(lambda *v: mg.take(v, k), vs, [1.0, 2.0, vs[0]])[1])
+    assert [g([5.0, 2.0, 3.0], np.int64(k)).data for k in range(3)] == [1.0, 2.0, 5.0]
+
+
+# ---- graphs ----
+
+UNARY = ["tanh", "sigmoid", "relu", "sin", "cos", "abs"]
+BINARY = ["add", "mul", "maximum", "minimum", "compare"]
+
+
+@st.composite
+def graphs(draw):
+    """Steps of a random program over three leaves: (op, operands)."""
+    steps = []
+    for n in range(draw(st.integers(1, 12))):
+        op = draw(st.sampled_from([*UNARY, *BINARY, "square", "scaled"]))
+        n_operands = 2 if op in BINARY else 1
+        steps.append((op, [draw(st.integers(0, n + 2)) for _ in range(n_operands)]))
+    return steps
+
+
+def run(steps, leaves):
+    values = list(leaves)
+    for op, operands in steps:
+        xs = [values[k] for k in operands]
+        if op == "square":
+            values.append(xs[0] ** 2)
+        elif op == "scaled":
+            values.append(-xs[0] / 3 + 0.25)
+        else:
+            values.append(apply(op, *xs))
+    return sum(values[3:])
+
+
+LEAVES = st.lists(st.floats(-2, 2).map(lambda x: round(x, 3)), min_size=3, max_size=3)
+
+
+@given(graphs(), LEAVES)
+def test_gradients_of_random_graphs(steps, numbers):
+    """What backward() says; the directional derivatives agree; second ones are symmetric."""
+    leaves = [Value(x) for x in numbers]
+    y = run(steps, leaves)
+    before = {v: v.grad for v in nodes_under(y)}
+    slopes = mg.gradients(y, leaves)
+    assert {v: v.grad for v in before} == before and set(nodes_under(y)) == set(before)
+    y.backward()
+    scale = max(1.0, *[abs(v.grad) for v in leaves])
+    assert [d.data for d in slopes] == pytest.approx([v.grad for v in leaves], abs=1e-12 * scale)
+
+    def f(*xs):
+        return run(steps, xs)
+
+    for k in range(3):
+        way = [float(k == j) for j in range(3)]
+        value, tangent = mg.jvp(f, numbers, way)
+        assert value.data == y.data
+        assert tangent.data == pytest.approx(slopes[k].data, abs=1e-11 * scale)
+    rows = [[d.data for d in mg.gradients(s, leaves)] for s in slopes]
+    size = max(1.0, *[abs(h) for row in rows for h in row])
+    for j in range(3):
+        # Forward over reverse, another way to the same number.
+        _, column = mg.jvp(mg.grad(f, [0, 1, 2]), numbers, [float(j == k) for k in range(3)])
+        for k in range(3):
+            assert rows[j][k] == pytest.approx(rows[k][j], abs=1e-10 * size)
+            assert column[k].data == pytest.approx(rows[k][j], abs=1e-10 * size)
+
+
+@given(graphs(), LEAVES)
+def test_second_derivatives_of_random_graphs_compiled(steps, numbers):
+    def second(*xs):
+        (row,) = [mg.gradients(run(steps, xs), xs)]
+        return [mg.gradients(d, xs) for d in row]
+
+    eager = [[h.data for h in row] for row in second(*[Value(x) for x in numbers])]
+    compiled = mg.compile(second).values(*numbers)
+    size = max(1.0, np.abs(eager).max())
+    np.testing.assert_allclose(compiled, eager, rtol=0, atol=1e-11 * size)
+
+
+def test_a_derivative_is_simplified():
+    x, y = Value(3.0), Value(4.0)
+    (dx,) = mg.gradients(x * y, [x])
+    assert dx is y
+    (dx,) = mg.gradients(x + y, [x])
+    assert dx.data == 1.0 and not dx._prev
+    (dx,) = mg.gradients(x - y * 0 + 5, [y])
+    assert dx.data == 0.0 and not dx._prev
+    (dx,) = mg.gradients(-(x * -1), [x])
+    assert dx.data == 1.0 and not dx._prev
+    (dx,) = mg.gradients(x**2, [x])
+    assert dx._op == "*" and {v.data for v in dx._prev} == {3.0, 2.0} and x in dx._prev
+    (dx,) = mg.gradients(2.0**x, [x])  # the logarithm is a number
+    assert dx._op == "*" and math.log(2) in {v.data for v in dx._prev}
+
+
+def test_derivatives_are_total_and_stop_at_nothing():
+    x = Value(2.0)
+    a = x * 1.0
+    y = a * a
+    assert [d.data for d in mg.gradients(y, [x, a])] == [4.0, 4.0]
+    (da,) = mg.gradients(y, [a])
+    assert [d.data for d in mg.gradients(da, [x, a])] == [2.0, 2.0]
+    # A factor of one that is asked for is not passed over.
+    b = x * -1
+    (d,) = mg.gradients((b * -1).exp(), [b])
+    assert mg.gradients(d, [b])[0].data == pytest.approx(math.exp(2.0))
+
+
+def test_of_itself_twice_and_of_a_leaf():
+    x = Value(2.0)
+    assert [d.data for d in mg.gradients(x, [x, x])] == [1.0, 1.0]
+    assert mg.gradients(x * 3, {"a": [x], "b": (x,)})["b"][0].data == 3.0
+    assert mg.gradients(x * 3, []) == []
+    assert mg.gradients(Value(1.0), x).data == 0.0
+
+
+def test_a_deep_graph():
+    x = Value(1.0)
+    y = x
+    for _ in range(100_000):
+        y = y * 1.00001
+    (d,) = mg.gradients(y, [x])
+    assert d.data == pytest.approx(1.00001**100_000)
+
+
+def test_nothing_is_left_behind(live_nodes_unchanged):
+    x = Value(0.5)
+    y = (x.tanh() * x.exp()).log()
+    mg.gradients(mg.gradients(y, [x])[0], [x])
+    z = x.sqrt()
+    x.data = 0.0
+    z.data = 0.0
+    with pytest.raises(ZeroDivisionError):
+        mg.gradients(z * y, [x])
+
+
+def test_detached_parts_do_not_count():
+    x = Value(3.0)
+    assert mg.gradients(x * x.detach(), [x])[0].data == 3.0
+    f = mg.compile(mg.grad(lambda x: x * x.detach()))
+    assert f(3.0).data == 3.0
+
+
+# ---- functions ----
+
+
+def test_perturbations_are_not_confused():
+    def f(x):
+        return x * mg.grad(lambda y: x + y)(1.0)
+
+    assert mg.grad(f)(5.0).data == 1.0
+    x = Value(3.0)
+    assert mg.grad(lambda a: a * x)(x).data == 3.0
+    assert mg.grad(lambda x: x * mg.grad(lambda y: x * y)(x))(x).data == 6.0
+    assert mg.grad(lambda a, b: a * b, [0, 1])(x, x)[0].data == 3.0
+
+
+def test_argument_numbers_and_structures():
+    def f(w, x, scale=1.0):
+        return scale * (w["a"] * x[0] + w["b"][0] * x[1] ** 2)
+
+    w, x = {"a": 2.0, "b": [3.0]}, (5.0, 7.0)
+    d = mg.grad(f)(w, x)
+    assert (d["a"].data, d["b"][0].data) == (5.0, 49.0)
+    d = mg.grad(f, 1)(w, x, scale=2.0)
+    assert type(d) is tuple and [v.data for v in d] == [4.0, 84.0]
+    y, (dx, dw) = mg.value_and_grad(f, (-1, 0))(w, x)
+    assert y.data == 157.0 and dx[1].data == 42.0 and dw["a"].data == 5.0
+    (only,) = mg.grad(f, [1])(w, np.array(x))
+    assert [v.data for v in only] == [2.0, 42.0]
+    assert mg.grad(lambda x: 3.0)(1.0).data == 0.0
+
+
+def test_jvp_and_vjp():
+    def f(x, ys):
+        return {"s": x * ys[0], "t": [ys[1].exp(), x]}
+
+    out, tangent = mg.jvp(f, (2.0, [3.0, 0.0]), (1.0, [10.0, Value(4.0)]))
+    assert (out["s"].data, out["t"][0].data, out["t"][1].data) == (6.0, 1.0, 2.0)
+    assert (tangent["s"].data, tangent["t"][0].data, tangent["t"][1].data) == (23.0, 4.0, 1.0)
+    out, pull = mg.vjp(f, 2.0, [3.0, 0.0])
+    dx, dys = pull({"s": 1.0, "t": [5.0, 7.0]})
+    assert (dx.data, dys[0].data, dys[1].data) == (10.0, 2.0, 5.0)
+    w = Value(2.0)
+    dx, _ = pull({"s": w, "t": [0.0, 0.0]})
+    assert mg.gradients(dx, w).data == 3.0
+    out, tangent = mg.jvp(lambda x: [x, 1.0], [2.0], [3.0])
+    assert [t.data for t in tangent] == [3.0, 0.0]
+
+
+def test_a_compiled_function_and_a_method():
+    class Model:
+        w = Value(3.0)
+
+        @mg.compile
+        def loss(self, x):
+            return (self.w * x) ** 2
+
+    model = Model()
+    assert mg.grad(model.loss)(2.0).data == 36.0
+    assert mg.gradients(mg.grad(model.loss)(2.0), model.w).data == 24.0
+    with pytest.raises(TypeError, match="has its gradient by backward"):
+        mg.gradients(model.loss(2.0), model.w)
+    x = Value(2.0)
+    assert mg.gradients(model.loss(2.0) * x, x).data == 36.0  # which the call did not read
+    with pytest.raises(TypeError, match="has its gradient by backward"):
+        mg.gradients(model.loss(x) * x, x)
+
+
+def test_gradient_by_captured_leaves_compiles():
+    w = Value(3.0)
+
+    @mg.compile(batch=True)
+    def slopes(x):
+        y = (w * x).sin()
+        return [mg.gradients(y, w), mg.gradients(mg.gradients(y, x), x)]
+
+    xs = np.array([0.5, 1.0, 2.0])
+    want = np.stack([xs * np.cos(3 * xs), -9 * np.sin(3 * xs)], axis=1)
+    np.testing.assert_allclose(slopes(xs).data, want, rtol=1e-12)
+    w.data = 1.0
+    np.testing.assert_allclose(slopes(xs).data[:, 1], -np.sin(xs), rtol=1e-12)
+    sum([b[1] for b in slopes(xs)]).backward()
+    assert w.grad == pytest.approx(np.sum(-2 * np.sin(xs) - xs * np.cos(xs)))
+
+
+def test_a_loss_with_a_second_derivative_trains():
+    """u'' in the loss: its gradient by the weights is the third order."""
+    w = [Value(0.3), Value(-0.7)]
+
+    @mg.compile(batch=True)
+    def residual(t):
+        u = lambda t: (w[0] * t).tanh() * w[1]  # noqa: E731
+        return (mg.grad(mg.grad(u))(t) + u(t)) ** 2
+
+    ts = np.linspace(-1, 1, 9)
+    residual(ts).mean().backward()
+    step, found = 1e-5, [v.grad for v in w]
+    for v, g in zip(w, found, strict=True):
+        at = v.data
+        v.data = at + step
+        up = residual(ts).data.mean()
+        v.data = at - step
+        down = residual(ts).data.mean()
+        v.data = at
+        assert g == pytest.approx((up - down) / (2 * step), rel=1e-7)
+
+
+# ---- custom nodes ----
+
+
+def test_local_gradients_are_constants_of_first_order():
+    x = Value(3.0)
+    y = Value(9.0, (x,), (6.0,))
+    (d,) = mg.gradients(y * x, [x])
+    assert d.data == 27.0
+    assert mg.gradients(d, [x])[0].data == 12.0  # 6 and 6; that 6 is 2x nobody knows
+    _, tangent = mg.jvp(lambda x: Value(9.0, (x,), (6.0,)), [3.0], [2.0])
+    assert tangent.data == 12.0
+
+
+def test_steps_in_python_are_refused():
+    x = Value(3.0)
+    y = Value(9.0, (x,), "square")
+    y._backward = lambda: None
+    with pytest.raises(TypeError, match="_backward in Python"):
+        mg.gradients(y + x, [x])
+    assert mg.gradients(y + x * 2, [z := Value(1.0)])[0].data == 0.0 and z.grad == 0.0
+    clipped = x * 2
+    clipped._backward = lambda: None
+    with pytest.raises(TypeError, match="_backward in Python"):
+        mg.gradients(clipped * 3, [x])
+    x._backward = lambda: None  # of a leaf: nothing is asked of it
+    assert mg.gradients(x * 2, [x])[0].data == 2.0
+
+
+# ---- no_grad ----
+
+
+def test_under_no_grad():
+    x = Value(3.0)
+    y = x * x
+    with mg.no_grad():
+        d = mg.gradients(y, x)
+        assert d.data == 6.0 and not d._prev
+        value, g = mg.value_and_grad(lambda x: x**3)(x)
+        assert (value.data, g.data) == (27.0, 27.0) and not value._prev and not g._prev
+        assert mg.grad(mg.grad(lambda x: x**3))(2.0).data == 12.0
+        out, tangent = mg.jvp(lambda x: x.exp(), [x], [1.0])
+        assert not out._prev and not tangent._prev and tangent.data == math.exp(3.0)
+        with pytest.raises(KeyError):
+            mg.grad({}.__getitem__)(2.0)
+        assert not (x * x)._prev
+    assert (x * x)._prev
+
+
+# ---- bad input ----
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda x: mg.gradients(3.0, x), TypeError, "y must be a Value"),
+        (lambda x: mg.gradients(x, 3.0), TypeError, "xs must be a Value"),
+        (lambda x: mg.gradients(x, [x, [2]]), TypeError, r"xs\[1\]\[0\] must be a Value"),
+        (lambda x: mg.grad(3.0), TypeError, "f must be a function"),
+        (lambda x: mg.grad(abs, "a"), TypeError, "argnums must be an int"),
+        (lambda x: mg.grad(abs, True), TypeError, "argnums must be an int"),
+        (lambda x: mg.grad(abs, []), ValueError, "argnums must name"),
+        (lambda x: mg.grad(abs, 1)(x), IndexError, "argnums is 1, but 1 argument"),
+        (lambda x: mg.grad(abs, -2)(x), IndexError, "argnums is -2"),
+        (lambda x: mg.grad(abs)(2), TypeError, "argument 0 is 'int', which has no derivative"),
+        (lambda x: mg.grad(sum)([x, 2]), TypeError, r"argument 0\[1\] is 'int'"),
+        (lambda x: mg.grad(sum)(np.arange(3)), TypeError, "argument 0 is 'int64'"),
+        (lambda x: mg.grad(sum)(["a"]), TypeError, r"argument 0\[0\] is 'str'"),
+        (lambda x: mg.grad(list)([x]), TypeError, "list returned 'list'"),
+        (lambda x: mg.grad(lambda x: None)(x), TypeError, "returned 'NoneType'"),
+        (lambda x: mg.grad(mg.compile(abs, batch=True)), TypeError, "is batched"),
+        (lambda x: mg.jvp(abs, x, (1.0,)), TypeError, "primals must be a list or tuple"),
+        (lambda x: mg.jvp(abs, (x,), 1.0), TypeError, "tangents must be a list or tuple"),
+        (lambda x: mg.jvp(abs, (x,), (1.0, 2.0)), ValueError, "tangents must have 1 items"),
+        (lambda x: mg.jvp(sum, ([x],), (1.0,)), ValueError, r"tangents\[0\] must have 1 items"),
+        (lambda x: mg.jvp(abs, (x,), ("a",)), TypeError, r"tangents\[0\] must be a number"),
+        (lambda x: mg.jvp(lambda x: "a", (x,), (1.0,)), TypeError, "returned 'str'"),
+        (lambda x: mg.vjp(abs, x)[1]([1.0]), TypeError, "w must be a number or a Value"),
+        (lambda x: mg.vjp(list, [x])[1]([1.0, 2.0]), ValueError, "w must have 1 items"),
+        (lambda x: mg.vjp(dict, {"a": x})[1]({"b": 1.0}), ValueError, r"w must have keys \['a'\]"),
+    ],
+)
+def test_bad_input(call, error, words):
+    x = Value(2.0)
+    gc.collect()
+    before = live_nodes()
+    with pytest.raises(error, match=words):
+        call(x)
+    gc.collect()
+    assert (live_nodes(), x.grad, x.data) == (before, 0.0, 2.0)
+
+
+def test_a_structure_that_holds_itself():
+    items = [Value(1.0)]
+    items.append(items)
+    with pytest.raises(ValueError, match="over 256 deep"):
+        mg.grad(sum)(items)
+    with pytest.raises(ValueError, match="over 256 deep"):
+        mg.gradients(items[0], items)
+
+
+# ---- rules ----
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mf_pow_dx(x, y)", "(double)(z > 0.0)", "x < y", "x % y", "+x", "w", "exp(x, y)", "'a'"],
+)
+def test_what_is_no_rule_is_refused(text):
+    with pytest.raises(ValueError, match="a partial of new cannot be built of ops"):
+        rules.steps_of(text, "new")
+
+
+def test_rules_are_of_some_length():
+    steps = [("x", 0, 0, 0.0)] * 25
+    with pytest.raises(ValueError, match="over 24 steps"):
+        _core.set_rules([[steps]])
