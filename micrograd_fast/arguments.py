@@ -39,26 +39,32 @@ class Reader:
     """Reads the arguments of a call: the kind of each, and the argument in the plain form that the
     core reads: a float, a Value, a contiguous float64 array.
 
-    wanted: of Wanted.
+    wanted: of Wanted. per_sample: of a batched call, whether the rows of argument k's arrays are
+    samples; else they are the same in all.
     """
 
-    def __init__(self, batch: bool, wanted: int) -> None:
+    def __init__(self, batch: bool, wanted: int, per_sample: Any = None) -> None:
         self.batch = batch
         self.wanted = wanted
+        self.per_sample = per_sample
+        self.shared = False  # the argument that is being read
         self.n_samples = -1
         self.lists: list[tuple[str, int]] = []  # those that hold nothing but plain numbers
 
     def read_all(self, args: Any, kwargs: Any, function: str) -> tuple[_core.Signature, Any, Any]:
         """(signature, plain arguments, plain ones by their words)"""
-        read = [
-            self.read(a, f"argument {k}", k == 0 and self.wanted == Wanted.ARRAYS)
-            for k, a in enumerate(args)
-        ]
+        read = []
+        for k, a in enumerate(args):
+            self.shared = self.per_sample is not None and not self.per_sample(k)
+            read.append(self.read(a, f"argument {k}", k == 0 and self.wanted == Wanted.ARRAYS))
+        self.shared = self.per_sample is not None and not self.per_sample(len(args))
         named = {w: self.read(kwargs[w], f"argument {w!r}") for w in sorted(kwargs)}
         self.check(function)
         kinds = [kind for kind, _ in read]
         words = [(w, kind) for w, (kind, _) in named.items()]
-        signature = _core.Signature(tuple(kinds), tuple(words), self.batch)
+        signature = _core.Signature(
+            tuple(kinds), tuple(words), self.batch, self.per_sample is not None
+        )
         return signature, tuple([a for _, a in read]), {w: a for w, (_, a) in named.items()}
 
     def read(
@@ -108,7 +114,7 @@ class Reader:
                 text += f", and {self.lists[0][0]} is a list: give numpy.asarray of it"
             raise ValueError(text)
         for name, n in self.lists:
-            if n == self.n_samples > 1:
+            if n == self.n_samples > 1 and self.per_sample is None:
                 raise TypeError(
                     f"{name} is a list of {n} numbers beside {n} samples: give numpy.asarray of it "
                     "for one a sample, or a list of Values (constants by functools.partial) for "
@@ -146,6 +152,8 @@ class Reader:
             return _core.NumberKind(), float(array)
         wants = wants or (self.batch and self.wanted == Wanted.ARRAYS)
         shape = array.shape
+        if self.batch and self.shared:
+            return _core.ArrayKind(shape, False, True), array
         if self.batch:
             self._count(len(array), name)
             shape = shape[1:]

@@ -15,10 +15,12 @@ from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Sequence
+    from typing import Any, Literal, TypeAlias
 
     from micrograd_fast.explain import Explanation
+
+    Argnums: TypeAlias = int | Sequence[int] | None
 
 __all__ = ["Batch", "CompiledFunction", "TraceError", "TraceWarning", "compile"]
 
@@ -82,6 +84,9 @@ def _specialization(
 class CompiledFunction(_core.Dispatcher):
     """What compile() returns: call it like the function it was made from."""
 
+    # Of a derivative: whether the rows of argument k's arrays are samples; else they are shared.
+    _per_sample: Callable[[int], bool] | None = None
+
     def __init__(self, function: Callable[..., Any], batch: bool, check: bool = False) -> None:
         if not callable(function) and not isinstance(function, classmethod):
             raise TypeError(f"compile() takes a function, not {type(function).__name__!r}")
@@ -128,7 +133,7 @@ class CompiledFunction(_core.Dispatcher):
         first = args[0] if args else None
         if wanted == Wanted.ARRAYS and not self._batch and not getattr(first, "shape", ()):
             raise TypeError("value_and_grad needs params=, or an array as first argument")
-        reader = arguments.Reader(self._batch, wanted)
+        reader = arguments.Reader(self._batch, wanted, self._per_sample)
         signature, plain, named = reader.read_all(args, kwargs, self.__name__)
         found = self._traces.get(signature)
         reason = "" if found is None else found.change()
@@ -171,6 +176,71 @@ class CompiledFunction(_core.Dispatcher):
     # Named here too for the reference, which shows what a class has of its own.
     values = _core.Dispatcher.values
     value_and_grad = _core.Dispatcher.value_and_grad
+
+    def grad(self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any) -> Any:
+        """The gradient that value_and_grad() gives beside the value."""
+        from micrograd_fast import directions
+
+        return directions.grad(self, args, kwargs, argnums, params)
+
+    def jacobian(
+        self,
+        *args: Any,
+        argnums: Argnums = None,
+        params: Any = None,
+        mode: Literal["forward", "reverse"] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The derivatives of all results by an argument, the first one unless argnums says which,
+        or by params, leaf Values: an array of the shape of the results and that of the argument,
+        [results] + [argument]; with several argnums a tuple of these. Of a batched function one a
+        sample, samples first.
+
+        mode: 'forward' or 'reverse'; by default the one with fewer directions.
+
+        Raises TypeError for an argument that has no floats and for results that are no lists of
+        Values of one shape, IndexError for an argnums that there is no argument for.
+        """
+        from micrograd_fast import directions
+
+        return directions.jacobian(self, args, kwargs, argnums, params, mode)
+
+    def hessian(
+        self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any
+    ) -> Any:
+        """The second derivatives of the one result: an array of shape [argument] + [argument]; with
+        several argnums a tuple of tuples of these. Of a batched function one a sample. Raises as
+        jacobian(), and ValueError for a function of several results."""
+        from micrograd_fast import directions
+
+        return directions.hessian(self, args, kwargs, argnums, params)
+
+    def jvp(self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any) -> Any:
+        """jvp(x, v, ...): the derivative of the results in the direction v, the Jacobian times v;
+        v has the shape of x. With several argnums it is a tuple; with params there is no x to come
+        before it: jvp(v, ..., params=params)."""
+        from micrograd_fast import directions
+
+        return directions.jvp(self, args, kwargs, argnums, params)
+
+    def vjp(self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any) -> Any:
+        """vjp(x, w, ...): the gradient of the sum of w times the results, the transposed Jacobian
+        times w; w has the shape of the results. vjp(w, ..., params=params)."""
+        from micrograd_fast import directions
+
+        return directions.vjp(self, args, kwargs, argnums, params)
+
+    def hvp(self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any) -> Any:
+        """hvp(x, v, ...): the Hessian times v, without the Hessian; v has the shape of x. With
+        params hvp(v, ..., params=params); of a batched function it is that of the mean then."""
+        from micrograd_fast import directions
+
+        return directions.hvp(self, args, kwargs, argnums, params)
+
+    def _by_arguments(self, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
+        from micrograd_fast import directions
+
+        return directions.value_and_grad(self, args, kwargs, argnums, params)
 
     def program(self, *args: Any, **kwargs: Any) -> ProgramText:
         """How a call with these arguments is computed: sizes, counts per op and the listing. The

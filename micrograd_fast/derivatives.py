@@ -67,7 +67,7 @@ def value_and_grad(
     wanted = _argnums(argnums)
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Value, Any]:
-        places = [_place(k, len(args)) for k in wanted]
+        places = _places(wanted, len(args))
         given, leaves, trees = list(args), [], []
         for k in places:
             values: list[Value] = []
@@ -167,10 +167,16 @@ def _argnums(argnums: Any) -> list[int]:
     return found
 
 
-def _place(k: int, n_args: int) -> int:
-    if not -n_args <= k < n_args:
-        raise IndexError(f"argnums is {k}, but {n_args} arguments were given by place")
-    return k % n_args
+def _places(argnums: list[int], n_args: int) -> list[int]:
+    """Which arguments are meant, from the left."""
+    found: list[int] = []
+    for k in argnums:
+        if not -n_args <= k < n_args:
+            raise IndexError(f"argnums is {k}, but {n_args} arguments were given by place")
+        if k % n_args in found:
+            raise ValueError(f"argnums names argument {k % n_args} twice")
+        found.append(k % n_args)
+    return found
 
 
 def _one_result(result: Any, function: Any) -> Value:

@@ -26,7 +26,9 @@ _ANY_NAME = {"vars", "dir", "__dict__", "attrgetter", "methodcaller", "__getattr
 _OPAQUE = {"micrograd_fast", "numpy"}
 _STANDARD = sys.stdlib_module_names - {"__main__"}
 _INSTALLED = {"site-packages", "dist-packages"}
-_OWN_LAYERS = "micrograd_fast.nn"
+# Of this package: layers are what users make them, derivatives run their functions. What these
+# modules have as globals is no setting, and not looked at.
+WALKED_INTO = {"micrograd_fast.nn", "micrograd_fast.derivatives", "micrograd_fast.directions"}
 _SOURCES = {"random", "_random", "numpy.random", "time", "datetime", "secrets", "uuid"}
 _COMPARED = {"builtins.set", "builtins.bytearray", "collections.deque", "array.array"}
 _CLOCKS = {
@@ -54,7 +56,7 @@ def is_opaque(module: Any) -> bool:
         return True
     top = module.partition(".")[0]
     opaque = top in _OPAQUE or top in _STANDARD
-    if module == _OWN_LAYERS:  # users make them what they are, wherever the package is installed
+    if module in WALKED_INTO:  # wherever the package is installed
         opaque = False
     elif not opaque:
         file = getattr(sys.modules.get(module), "__file__", None)

@@ -33,6 +33,7 @@ cdef class Traces:
     cdef readonly list in_a_row   # signatures of those made with no hit in between
     cdef readonly int64_t hits, misses
     cdef public bint warned       # of too many
+    cdef readonly dict derived    # compiled derivatives of the function, by what they are
     cdef int64_t hits_before      # at the last miss
     cdef int64_t clock            # goes on at each use
     cdef object __weakref__
@@ -43,7 +44,7 @@ cdef class Traces:
     def clear(self) -> None:
         """Forgets all traces and counts."""
         self.latest = [None] * N_WANTED
-        self.by_look, self.by_signature, self.in_a_row = {}, {}, []
+        self.by_look, self.by_signature, self.in_a_row, self.derived = {}, {}, [], {}
         self.hits = self.misses = self.hits_before = 0
         self.warned = False
 
@@ -166,13 +167,14 @@ cdef class Dispatcher:
         return self.run(WANTED_NUMBERS, args, kwargs, None, False)
 
     @cython.embedsignature(True)
-    def value_and_grad(self, *args, params=None, **kwargs):
+    def value_and_grad(self, *args, argnums=None, params=None, **kwargs):
         """Value and gradient as plain NumPy results; no graph is built, no grad is changed.
 
         Of a function that is not batched: its one result, a float, and the gradient of the first
-        argument, an array, in its shape: what scipy.optimize.minimize(f.value_and_grad, x0,
-        jac=True) wants. Of a batched one: the results, shape (B,), and sample by sample the
-        gradient of each array argument in its shape: one array, or a tuple where there are several.
+        argument, an array, in its shape, or a float: what scipy.optimize.minimize(
+        f.value_and_grad, x0, jac=True) wants. Of a batched one: the results, shape (B,), and sample
+        by sample the gradient of each array argument in its shape: one array, or a tuple where
+        there are several. With argnums, an int or ints: the gradient of those arguments.
 
         With params, leaf Values: the result (batched: its mean over the samples), a float, and its
         gradient, shape (len(params),), 0 where the function does not use one. A param may be an
@@ -183,6 +185,9 @@ cdef class Dispatcher:
         uses through one: value_and_grad does not follow the eager graph.
         """
         check_not_tracing("value_and_grad")
+        if argnums is not None or params is None and args and (
+                type(args[0]) is float or type(args[0]) in number_types):
+            return self._by_arguments(args, kwargs, argnums, params)
         if params is None:
             return self.run(WANTED_ARRAYS, args, kwargs, None, False)
         return self.run(WANTED_PARAMS, args, kwargs, listed(params), False)

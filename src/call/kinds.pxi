@@ -104,16 +104,18 @@ cdef class ClassKind(Kind):
 @cython.final
 cdef class ArrayKind(Kind):
     """An array of real numbers, each an input; in a batched call a row a sample, and the shape is
-    that of a sample. wants: its gradient is asked for."""
+    that of a sample. wants: its gradient is asked for. shared: in a batched call too it is the same
+    for all samples."""
     cdef readonly tuple shape
-    cdef readonly bint wants
+    cdef readonly bint wants, shared
     cdef int64_t size
 
-    def __cinit__(self, tuple shape not None=(), bint wants=False):
+    def __cinit__(self, tuple shape not None=(), bint wants=False, bint shared=False):
         self.size = size_of(shape)
         self.shape = shape
         self.wants = wants
-        self.identity = (shape, wants)
+        self.shared = shared
+        self.identity = (shape, wants, shared)
 
     cdef bint take(self, Arguments arguments, object arg) except -1:
         cdef Py_buffer view
@@ -124,7 +126,7 @@ cdef class ArrayKind(Kind):
         try:
             if not self.fits(arguments, &view):
                 return False
-            if arguments.batched:
+            if arguments.batched and not self.shared:
                 taken = True   # the view is theirs
                 arguments.take_array(&view, &elements, view.shape[0], self.size, self.wants)
             else:
@@ -136,7 +138,7 @@ cdef class ArrayKind(Kind):
 
     cdef bint fits(self, Arguments arguments, const Py_buffer *view) except -1:
         """Whether an array is of this shape, in a batched call as long as those before it."""
-        cdef int k, n_axes = 1 if arguments.batched else 0
+        cdef int k, n_axes = 1 if arguments.batched and not self.shared else 0
         if view.ndim != len(self.shape) + n_axes:
             return False
         for k in range(view.ndim - n_axes):
@@ -147,7 +149,7 @@ cdef class ArrayKind(Kind):
     cdef int count(self, Inputs inputs) except -1:
         if self.wants:
             inputs.wanted.append(self.shape)
-        if inputs.batch:
+        if inputs.batch and not self.shared:
             return inputs.add_array(self.size, self.wants)
         return inputs.add_uniform(self.size, self.wants)
 

@@ -211,7 +211,7 @@ cdef class Watch(Watched):
         names, attributes, any_name, only_added, modules = watching.reads(code)
         self.take_names(attributes, any_name)
         self.walk_closure(function, f, code.co_freevars, only_added)
-        if function.__module__ != "micrograd_fast.nn":   # which has no settings of its own
+        if function.__module__ not in watching.WALKED_INTO:
             self.walk_globals(<dict>f.func_globals, names)
         for module in modules:
             self.visit(sys.modules.get(module), ("module ", module, None))

@@ -74,14 +74,16 @@ cdef class Inputs:
 cdef class Signature:
     """The kinds of a call's arguments: args, and (word, kind) of those that have a name.
 
-    batch: whether the rows of arrays are samples.
+    batch: whether the rows of arrays are samples. lists: whether a list of as many numbers as there
+    are samples is taken for the same ones in all.
     """
     cdef readonly tuple args
     cdef readonly tuple kwargs
     cdef readonly bint batch
     cdef Inputs inputs
 
-    def __cinit__(self, tuple args not None=(), tuple kwargs not None=(), bint batch=False):
+    def __cinit__(self, tuple args not None=(), tuple kwargs not None=(), bint batch=False,
+                  bint lists=False):
         self.args = args
         self.kwargs = tuple([(<str?>word, <Kind?>kind) for word, kind in kwargs])
         self.batch = batch
@@ -91,6 +93,8 @@ cdef class Signature:
             (<Kind?>kind).count(self.inputs)
         for _, kind in kwargs:
             (<Kind>kind).count(self.inputs)
+        if lists:
+            self.inputs.lists = None
 
     def __eq__(self, other):
         return (type(other) is Signature and self.args == (<Signature>other).args

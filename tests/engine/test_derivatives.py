@@ -447,6 +447,7 @@ def test_under_no_grad():
         (lambda x: mg.grad(abs, []), ValueError, "argnums must name"),
         (lambda x: mg.grad(abs, 1)(x), IndexError, "argnums is 1, but 1 argument"),
         (lambda x: mg.grad(abs, -2)(x), IndexError, "argnums is -2"),
+        (lambda x: mg.grad(max, (0, -2))(x, x), ValueError, "argnums names argument 0 twice"),
         (lambda x: mg.grad(abs)(2), TypeError, "argument 0 is 'int', which has no derivative"),
         (lambda x: mg.grad(sum)([x, 2]), TypeError, r"argument 0\[1\] is 'int'"),
         (lambda x: mg.grad(sum)(np.arange(3)), TypeError, "argument 0 is 'int64'"),
@@ -500,3 +501,19 @@ def test_rules_are_of_some_length():
     steps = [("x", 0, 0, 0.0)] * 25
     with pytest.raises(ValueError, match="over 24 steps"):
         _core.set_rules([[steps]])
+
+
+def test_a_compiled_derivative_follows_what_its_function_reads():
+    power = [2]
+
+    def f(x):
+        return x ** power[0]
+
+    slope, curve = mg.compile(mg.grad(f)), mg.compile(mg.grad(mg.grad(f)))
+    assert (slope(3.0).data, curve(3.0).data) == (6.0, 2.0)
+    power[0] = 3
+    assert (slope(3.0).data, curve(3.0).data) == (27.0, 18.0)
+    inside = mg.compile(lambda x: mg.jvp(f, [x], [1.0])[1])
+    assert inside(3.0).data == 27.0
+    power[0] = 2
+    assert inside(3.0).data == 6.0
