@@ -189,6 +189,7 @@ class CompiledFunction(_core.Dispatcher):
         argnums: Argnums = None,
         params: Any = None,
         mode: Literal["forward", "reverse"] | None = None,
+        sparse: bool = False,
         **kwargs: Any,
     ) -> Any:
         """The derivatives of all results by an argument, the first one unless argnums says which,
@@ -196,24 +197,39 @@ class CompiledFunction(_core.Dispatcher):
         [results] + [argument]; with several argnums a tuple of these. Of a batched function one a
         sample, samples first.
 
-        mode: 'forward' or 'reverse'; by default the one with fewer directions.
+        mode: 'forward' or 'reverse'; by default the one with fewer directions. sparse=True: a
+        csr_array of SciPy, shape (results, numbers of the argument), whose structure is that of
+        what is not 0 for good, and the same object from call to call.
 
         Raises TypeError for an argument that has no floats and for results that are no lists of
         Values of one shape, IndexError for an argnums that there is no argument for.
         """
         from micrograd_fast import directions
 
-        return directions.jacobian(self, args, kwargs, argnums, params, mode)
+        return directions.jacobian(self, args, kwargs, argnums, params, mode, sparse)
 
     def hessian(
-        self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any
+        self,
+        *args: Any,
+        argnums: Argnums = None,
+        params: Any = None,
+        sparse: bool = False,
+        **kwargs: Any,
     ) -> Any:
         """The second derivatives of the one result: an array of shape [argument] + [argument]; with
-        several argnums a tuple of tuples of these. Of a batched function one a sample. Raises as
-        jacobian(), and ValueError for a function of several results."""
+        several argnums a tuple of tuples of these. Of a batched function one a sample. sparse: as
+        for jacobian(). Raises as that, and ValueError for a function of several results."""
         from micrograd_fast import directions
 
-        return directions.hessian(self, args, kwargs, argnums, params)
+        return directions.hessian(self, args, kwargs, argnums, params, sparse)
+
+    def sparsity(
+        self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any
+    ) -> Any:
+        """Where the Jacobian is not 0 for good, whatever the numbers are: a csr_array of True."""
+        from micrograd_fast import directions
+
+        return directions.sparsity(self, args, kwargs, argnums, params)
 
     def jvp(self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any) -> Any:
         """jvp(x, v, ...): the derivative of the results in the direction v, the Jacobian times v;

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from math import prod
 
-from micrograd_fast import _core, derivatives
+from micrograd_fast import _core, derivatives, patterns
 from micrograd_fast.arguments import flatten, is_array, plain_array, regular, unflatten
 from micrograd_fast.compiler import CompiledFunction
 from micrograd_fast.engine import Value
@@ -22,12 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_DERIVED = 64  # derivatives of one function that are kept, of other params or arguments
-WRITTEN_OUT = 4000  # nodes up to which all entries are written out
-WRITTEN_OUT_SHARE = 3  # or so many times the nodes of what is differentiated
-
-
-class TooLong(Exception):
-    """Entry by entry a derivative would be long."""
+WRITTEN_OUT = 4000  # entries, of all rows on the way too, up to which a program has each
+WRITTEN_OUT_SHARE = 3  # or so many for each node of what is differentiated
 
 
 class Layout:
@@ -76,12 +72,16 @@ class Request:
                 )
             if p._prev:
                 raise ValueError(f"{self.what}: params[{k}] is not a leaf but the result of an op")
+        if len(set(items)) < len(items):
+            raise ValueError(f"{self.what}: a Value is among the params twice")
         return items
 
     def floats(self, arg: Any, name: str) -> Any:
         """An argument that is differentiated by, as an array of float64."""
         import numpy as np
 
+        if type(arg) is np.ndarray and arg.dtype == np.float64:
+            return arg
         if isinstance(arg, _core.Batch):
             arg = arg.data
         if isinstance(arg, (list, tuple)):
@@ -224,32 +224,56 @@ def second_tangent_of(function: Any, places: Any, params: Any, bound: bool) -> A
     return second_tangent
 
 
-def entries_of(hessian: bool, forward: bool, checked: bool) -> Any:
-    """The maker of a function whose results are all entries, row by row. checked: raises TooLong
-    where they are many nodes."""
+def rows_of(hessian: bool, limited: bool, batch: bool) -> Any:
+    """The maker of a function whose results are the entries that are not 0 for good, row by row, of
+    a Hessian the lower half, and a text that says where they stand. limited: raises TooManyEntries
+    where they are a long program. batch: all entries, no text."""
 
     def make(function: Any, places: Any, params: Any, bound: bool) -> Any:
-        def entries(*args: Any, **kwargs: Any) -> list[Value]:
-            before = _core.live_nodes()
+        def rows(*args: Any, **kwargs: Any) -> Any:
             xs, ys, tree = run(function, args, kwargs, places, params, bound)
             if hessian:
                 ys = _core.pullback([one_result(ys, tree, function)], [1.0], xs)
-            most = max(WRITTEN_OUT, WRITTEN_OUT_SHARE * (_core.live_nodes() - before))
-            rows: list[list[Value]] = []
-            begin = _core.nodes_made()
-            for k, of in enumerate(xs if forward else ys):
-                above = [rows[j][k] for j in range(k)] if hessian else []
-                if forward:
-                    rows.append(above + _core.pushforward([of], [1.0], ys[len(above) :]))
-                else:
-                    rows.append(_core.pullback([of], [1.0], xs))
-                if checked and _core.nodes_made() - begin > most:
-                    raise TooLong
-            if forward:
-                return [row[j] for j in range(len(ys)) for row in rows]
-            return [entry for row in rows for entry in row]
+            few, share = (WRITTEN_OUT, WRITTEN_OUT_SHARE) if limited else (-1, -1)
+            found, ends, columns = _core.jacobian_rows(xs, ys, hessian, few, share)
+            if batch:
+                return _all_entries(found, ends, columns, len(xs), hessian)
+            return found or [Value(0.0)], patterns.text_of(ends, columns)
 
-        return entries
+        return rows
+
+    return make
+
+
+def _all_entries(found: Any, ends: Any, columns: Any, n: int, symmetric: bool) -> list[Value]:
+    entries = [Value(0.0)] * (n * len(ends))
+    first = 0
+    for row, end in enumerate(ends):
+        for k in range(first, end):
+            entries[row * n + columns[k]] = found[k]
+            if symmetric:
+                entries[columns[k] * n + row] = found[k]
+        first = end
+    return entries
+
+
+def gradients_of(limited: bool) -> Any:
+    """The maker of a function whose results are all entries of a Jacobian, by reverse mode."""
+
+    def make(function: Any, places: Any, params: Any, bound: bool) -> Any:
+        def rows(*args: Any, **kwargs: Any) -> Any:
+            before = _core.live_nodes()
+            xs, ys, _ = run(function, args, kwargs, places, params, bound)
+            most = max(WRITTEN_OUT, WRITTEN_OUT_SHARE * (_core.live_nodes() - before))
+            begin = _core.nodes_made()
+            entries: list[Value] = []
+            for y in ys:
+                entries += _core.pullback([y], [1.0], xs)
+                if limited and _core.nodes_made() - begin > most:
+                    raise _core.TooManyEntries
+            return entries
+
+        return rows
 
     return make
 
@@ -317,19 +341,24 @@ def hvp(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
     return call.split(found, len(found)) if f._batch else call.split(found)
 
 
-def jacobian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, mode: Any) -> Any:
+def jacobian(
+    f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, mode: Any, sparse: bool
+) -> Any:
     if mode not in (None, "forward", "reverse"):
         raise ValueError(f"jacobian: mode must be 'forward', 'reverse' or None, not {mode!r}")
     call = Request(f, "jacobian", args, kwargs, argnums, params)
+    if sparse:
+        return sparse_entries(call, False)
     layout = layout_of(call, False, mode)
     rows = entries(call, False, layout)
-    if f._batch:
-        return call.split(rows, len(rows), *layout.shape)
-    return call.split(rows, *layout.shape)
+    before = (len(rows),) if f._batch else ()
+    return call.split(rows, *before, *layout.shape)
 
 
-def hessian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
+def hessian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, sparse: bool) -> Any:
     call = Request(f, "hessian", args, kwargs, argnums, params)
+    if sparse:
+        return sparse_entries(call, True)
     layout = layout_of(call, True, None)
     if layout.shape:
         raise ValueError(f"hessian: {f.__name__} returns several Values, a Hessian is of one")
@@ -341,6 +370,12 @@ def hessian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
         blocks.append(call.split(rows[..., first:end, :], *before, *shape))
         first = end
     return blocks[0] if call.one else tuple(blocks)
+
+
+def sparsity(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
+    return patterns.filled(
+        sparse_entries(Request(f, "sparsity", args, kwargs, argnums, params), False)
+    )
 
 
 def direction(args: Any, params: Any, what: str, name: str) -> tuple[Any, Any]:
@@ -357,7 +392,7 @@ def layout_of(call: Request, hessian: bool, mode: str | None) -> Layout:
     """How a Jacobian or Hessian of this call is computed: as that of the last call like it."""
     kept = call.f._traces.derived
     params = None if call.params is None else tuple(map(id, call.params))
-    key = (hessian, mode, call.places, params, _look(call.args), _look(list(call.kwargs.items())))
+    key = (hessian, mode, call.places, params, _look(call.args), _look_of(call.kwargs))
     found: Layout | None = kept.get(key)
     if found is None or found.source.change():
         source, _, _ = call.f._read(tuple(call.args), call.kwargs)
@@ -381,16 +416,34 @@ def entries(call: Request, hessian: bool, layout: Layout) -> Any:
     m = n if hessian else prod(layout.shape)
     kind = f"{'hessian' if hessian else 'jacobian'} {'forward' if forward else 'reverse'}"
     if not layout.long:
-        found = call.derived(f"{kind} entries", entries_of(hessian, forward, not batch))
+        make = rows_of(hessian, not batch, batch) if forward else gradients_of(not batch)
+        rows = call.derived(kind, make)
         try:
-            rows = found.values(*call.args, **call.kwargs)
-            return rows.reshape(*rows.shape[:-1], m, n)
-        except TooLong:
+            found = rows.values(*call.args, **call.kwargs)
+        except _core.TooManyEntries:
             layout.long = True
+        else:
+            if batch or not forward:
+                return found.reshape((*found.shape[:-1], m, n))
+            return patterns.of(found[1], n, hessian).dense(found[0])
     make = directions_of(hessian, forward)
     along = call.derived(f"{kind} lanes", make, batch=True, _per_sample=_first)
     rows = along.values(np.eye(n if forward else m), *call.args, **call.kwargs)
     return rows.T if forward else rows
+
+
+def sparse_entries(call: Request, hessian: bool) -> Any:
+    """The Jacobian or Hessian as a csr_array of SciPy, shape (results, numbers)."""
+    if call.f._batch:
+        raise ValueError(
+            f"{call.what}: a sparse array has two axes: compile the function without batch=True"
+        )
+    if hessian:
+        layout_of(call, True, None)
+    kind = f"{'hessian' if hessian else 'jacobian'} sparse"
+    rows = call.derived(kind, rows_of(hessian, False, False))
+    numbers, text = rows.values(*call.args, **call.kwargs)
+    return patterns.of(text, call.n, hessian).sparse(numbers)
 
 
 def slope_of(function: Any, places: Any, params: Any, bound: bool) -> Any:
@@ -413,20 +466,14 @@ def _not_first(k: int) -> bool:
     return k != 0
 
 
-def _look(args: list[Any]) -> Any:
+def _look(args: Any) -> tuple[Any, ...]:
     """What a layout depends on of arguments."""
-    found: list[Any] = []
-    for a in args:
-        if type(a) is tuple:
-            found += [a[0], _look([a[1]])]
-        elif type(a) is list:
-            found.append(("list", _look(a)))
-        elif is_array(a):
-            found.append(tuple(a.shape))
-        elif a is None or type(a) in (int, bool, str):
-            found.append((type(a), a))
-        elif type(a) is dict:
-            found.append(("dict", _look(list(a.items()))))
-        else:
-            found.append(type(a))
-    return tuple(found)
+    return tuple([getattr(a, "shape", None) or _look_of(a) for a in args])
+
+
+def _look_of(a: Any) -> Any:
+    if a is None or type(a) in (int, bool, str):
+        return (type(a), a)
+    if type(a) in (list, tuple):
+        return (type(a), *_look(a))
+    return (dict, *a, *_look(a.values())) if type(a) is dict else type(a)

@@ -31,6 +31,7 @@ include "engine/build.pxi"        # many nodes in one call: affine, sum, dot
 include "engine/extremes.pxi"     # the largest of many Values, the smallest, as one node
 include "engine/idmap.pxi"        # a number for each of some nodes
 include "engine/derivatives.pxi"  # derivatives as graphs, by the rules of the op table
+include "engine/jacobian_rows.pxi"  # all derivatives that are not 0 at once
 include "engine/runs.pxi"         # many nodes at once: data read, grads added and cleared
 include "engine/op_rows.pxi"      # the op table for Python
 include "engine/value_setup.pxi"  # the last touches to Value's type

@@ -20,6 +20,8 @@ cdef frozenset number_types = frozenset()   # of real scalars
 def know_numpy() -> None:
     """From now on NumPy's arrays and scalars are read in C."""
     global ndarray_type, empty_array, number_types
+    if ndarray_type is not None:
+        return
     import numpy
 
     empty_array = numpy.empty

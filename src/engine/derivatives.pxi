@@ -31,6 +31,11 @@ cdef struct term:
     double number
 
 
+cdef struct operand_partial:
+    int32_t operand
+    term partial
+
+
 cdef struct rule_step:               # a node of a rule's tree; operands stand before their users
     int op                           # a code of the table, or RULE_...
     int x, y                         # the steps that are its operands
@@ -82,6 +87,8 @@ cdef class Derivation:
     cdef int32_t n_terms, cap_terms
     cdef int32_t *made           # nodes made here, one use of each
     cdef int64_t n_made, cap_made
+    cdef operand_partial *partials   # of the node that find_partials() looked at last
+    cdef int32_t n_partials, cap_partials
     cdef mf_order order
 
     def __cinit__(self):
@@ -95,6 +102,7 @@ cdef class Derivation:
             mf_node_release(&store, self.made[k])
         free(self.made)
         free(self.terms)
+        free(self.partials)
         mf_order_free(&self.order)
 
     # ---- nodes ----
@@ -177,7 +185,7 @@ cdef class Derivation:
             return number_term(store.data[id])
         return term(id, 0.0)
 
-    # ---- partials ----
+    # ---- rules ----
 
     cdef term partial(self, int32_t id, int operand) except *:
         """d node / d operand by the op's rule. Raises what backward() raises there."""
@@ -241,7 +249,7 @@ cdef class Derivation:
             raise_backward(id)
         return 0
 
-    # ---- both modes ----
+    # ---- terms of nodes ----
 
     cdef int32_t *place(self, int32_t id) except NULL:
         """Where the place of a node's term is, a term of 0 if it had none."""
@@ -317,75 +325,91 @@ cdef class Derivation:
                 found.append(leaf_value(a.number if a.id < 0 else store.data[a.id]))
         return found
 
-    # ---- reverse mode ----
+    # ---- of one node ----
+
+    cdef int note(self, int32_t operand, term partial) except -1:
+        """The next of the partials of a node, if the operand depends on xs."""
+        cdef int32_t cap = 2 * self.cap_partials + 64
+        cdef void *block
+        if not self.depends(operand) or is_the_number(partial, 0.0):
+            return 0
+        if self.n_partials == self.cap_partials:
+            block = mf_resized(self.partials, cap, sizeof(operand_partial))
+            if block is NULL:
+                raise MemoryError("no room for a derivative")
+            self.partials, self.cap_partials = <operand_partial *>block, cap
+        self.partials[self.n_partials].operand = operand
+        self.partials[self.n_partials].partial = partial
+        self.n_partials += 1
+        return 0
+
+    cdef int find_partials(self, int32_t id) except -1:
+        """Of a node by its operands, as terms. Raises where one does not exist."""
+        cdef const mf_node *n = &store.nodes[id]
+        cdef int32_t x = n.x, y = n.y
+        cdef int op = n.op
+        self.n_partials = 0
+        self.check(id)
+        if op >= MF_FIRST_OP:
+            if self.depends(x):
+                self.note(x, self.partial(id, 0))
+            if y >= 0 and mf_ops[op].kind != MF_PARAM and self.depends(y):
+                self.note(y, self.partial(id, 1))
+        elif op == MF_CUSTOM and x < 0:   # y: the first link
+            while y >= 0:
+                self.note(store.nodes[y].x, number_term(store.data[y]))
+                y = store.nodes[y].y
+        elif op == MF_TAKE or op == MF_LARGEST or op == MF_SMALLEST:
+            self.find_choices(id, op)
+        return 0
+
+    cdef int find_choices(self, int32_t id, int op) except -1:
+        cdef list children = operand_ids(id)
+        cdef term n_equal
+        cdef int k
+        if op == MF_TAKE:
+            for k in range(1, len(children)):
+                if self.depends(children[k]):
+                    self.note(children[k], self.is_taken(children[0], k - 1))
+            return 0
+        n_equal = self.n_equal(id, children)
+        for child in children:
+            if self.depends(child):
+                self.note(child, self.share(id, child, n_equal))
+        return 0
+
+    # ---- both modes ----
 
     cdef int pull(self, int32_t id) except -1:
         """Passes the adjoint of a node on to its operands."""
         cdef const mf_node *n = &store.nodes[id]
         cdef term g = self.at(id)
-        cdef int32_t x = n.x, y = n.y, link
-        cdef int op = n.op, k
-        if op == MF_LINK or is_the_number(g, 0.0):
+        cdef int32_t k
+        if n.op == MF_LINK or is_the_number(g, 0.0):
             return 0
-        if op != MF_CALL and not (self.depends(x) or self.depends(y)):
+        if n.op != MF_CALL and not (self.depends(n.x) or self.depends(n.y)):
             return 0   # an x itself, or nothing that depends on one
-        self.check(id)
-        if op >= MF_FIRST_OP:
-            if self.depends(x):
-                self.add(x, self.times(self.partial(id, 0), g))
-            if y >= 0 and mf_ops[op].kind != MF_PARAM and self.depends(y):
-                self.add(y, self.times(self.partial(id, 1), g))
-        elif op == MF_CUSTOM and x < 0:
-            link = y
-            while link >= 0:
-                x, y = store.nodes[link].x, store.nodes[link].y
-                if self.depends(x):
-                    self.add(x, self.times(g, number_term(store.data[link])))
-                link = y
-        elif op == MF_TAKE:
-            for k, child in enumerate(operand_ids(id)[1:]):
-                if self.depends(child):
-                    self.add(child, self.times(g, self.is_taken(x, k)))
-        elif op == MF_LARGEST or op == MF_SMALLEST:
-            self.pull_extreme(id, g)
+        self.find_partials(id)
+        for k in range(self.n_partials):
+            self.add(self.partials[k].operand, self.times(self.partials[k].partial, g))
         return 0
-
-    cdef int pull_extreme(self, int32_t id, term g) except -1:
-        cdef list children = operand_ids(id)
-        cdef term n_equal = self.n_equal(id, children)
-        for child in children:
-            if self.depends(child):
-                self.add(child, self.times(g, self.share(id, child, n_equal)))
-        return 0
-
-    # ---- forward mode ----
 
     cdef int push(self, int32_t id) except -1:
         """The tangent of a node by those of its operands."""
-        cdef const mf_node *n = &store.nodes[id]
-        cdef int32_t x = n.x, y = n.y, link
-        cdef int op = n.op
         cdef term t = number_term(0.0)
-        self.check(id)
-        if op >= MF_FIRST_OP:
-            if not is_the_number(self.at(x), 0.0):
-                t = self.times(self.partial(id, 0), self.at(x))
-            if y >= 0 and mf_ops[op].kind != MF_PARAM and not is_the_number(self.at(y), 0.0):
-                t = self.plus(t, self.times(self.partial(id, 1), self.at(y)))
-        elif op == MF_CUSTOM and x < 0:
-            link = y
-            while link >= 0:
-                x, y = store.nodes[link].x, store.nodes[link].y
-                t = self.plus(t, self.times(self.at(x), number_term(store.data[link])))
-                link = y
-        elif op == MF_TAKE:
-            t = self.push_take(id)
-        elif op == MF_LARGEST or op == MF_SMALLEST:
-            t = self.push_extreme(id)
+        cdef int32_t k
+        if store.nodes[id].op == MF_TAKE:
+            t = self.taken(id)
+        else:
+            self.find_partials(id)
+            for k in range(self.n_partials):
+                t = self.plus(t, self.times(self.partials[k].partial,
+                                            self.at(self.partials[k].operand)))
         self.terms[self.places.at(id)[0] - 1] = t
         return 0
 
-    cdef term push_take(self, int32_t id) except *:
+    cdef term taken(self, int32_t id) except *:
+        """The tangent of what an index chooses: it chooses that too."""
         cdef list tangents = []
         cdef list ids = operand_ids(id)
         cdef term a
@@ -394,15 +418,6 @@ cdef class Derivation:
             tangents.append(value_of(a.id) if a.id >= 0 else own_leaf(a.number))
         children = (value_of(ids[0]), *tangents)
         return term(self.keep(many_new(0.0, children, MF_TAKE)), 0.0)
-
-    cdef term push_extreme(self, int32_t id) except *:
-        cdef list children = operand_ids(id)
-        cdef term t = number_term(0.0), n_equal = self.n_equal(id, children), a
-        for child in children:
-            a = self.at(child)
-            if not is_the_number(a, 0.0):
-                t = self.plus(t, self.times(a, self.share(id, child, n_equal)))
-        return t
 
 
 cdef term seed_of(object seed) except *:

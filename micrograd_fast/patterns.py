@@ -1,0 +1,99 @@
+"""Where the entries of a Jacobian or Hessian stand that are not 0 for good.
+
+A traced function says it as a text, a constant of its trace; what that means is found once.
+"""
+
+from __future__ import annotations
+
+import copy
+from array import array
+
+TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+KEPT = 256  # patterns that are remembered
+
+_known: dict[tuple[str, int, bool], Pattern] = {}
+
+
+def text_of(ends: list[int], columns: list[int]) -> str:
+    """Where each row ends, and the column of each entry."""
+    return array("i", [len(ends), *ends, *columns]).tobytes().decode("latin-1")
+
+
+def of(text: str, n_columns: int, symmetric: bool) -> Pattern:
+    key = (text, n_columns, symmetric)
+    found = _known.get(key)
+    if found is None:
+        if len(_known) >= KEPT:
+            _known.clear()
+        found = _known[key] = Pattern(*key)
+    return found
+
+
+class Pattern:
+    """symmetric: the entries are those of the lower half."""
+
+    def __init__(self, text: str, n_columns: int, symmetric: bool) -> None:
+        import numpy as np
+
+        numbers = np.frombuffer(text.encode("latin-1"), np.intc)
+        n_rows = int(numbers[0])
+        ends, columns = numbers[1 : n_rows + 1], numbers[n_rows + 1 :]
+        rows = np.repeat(np.arange(n_rows), np.diff(ends, prepend=0))
+        order = np.arange(len(columns))
+        if symmetric:
+            above = order[columns < rows]
+            rows, columns = (
+                np.concatenate([rows, columns[above]]),
+                np.concatenate([columns, rows[above]]),
+            )
+            order = np.concatenate([order, above])
+        places = np.lexsort((columns, rows))
+        rows, columns = rows[places], columns[places]
+        self.shape = (n_rows, n_columns)
+        self.order = order[places] if symmetric else None  # of the entries given
+        self.flat = rows * n_columns + columns
+        self.columns = columns.astype(np.int32)
+        self.ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))])
+        self.template: Any = None
+
+    def dense(self, numbers: Any) -> Any:
+        import numpy as np
+
+        whole = np.zeros(self.shape)
+        if len(self.flat):
+            whole.reshape(-1)[self.flat] = self.ordered(numbers)
+        return whole
+
+    def sparse(self, numbers: Any) -> Any:
+        """A csr_array; those of one pattern share its structure."""
+        if self.template is None:
+            import numpy as np
+
+            try:
+                from scipy.sparse import csr_array
+            except ImportError:
+                raise ImportError(
+                    "a sparse Jacobian is an array of SciPy: pip install scipy"
+                ) from None
+            ends = self.ends.astype(self.columns.dtype)
+            ends.flags.writeable = self.columns.flags.writeable = False
+            empty = np.zeros(len(self.flat))
+            self.template = csr_array((empty, self.columns, ends), shape=self.shape)
+        found = copy.copy(self.template)
+        found.data = self.ordered(numbers) if len(self.flat) else numbers[:0]
+        return found
+
+    def ordered(self, numbers: Any) -> Any:
+        return numbers if self.order is None else numbers[self.order]
+
+
+def filled(matrix: Any) -> Any:
+    """The structure of a csr_array: True wherever it has an entry."""
+    import numpy as np
+
+    found = copy.copy(matrix)
+    found.data = np.ones(len(matrix.data), bool)
+    return found
