@@ -17,6 +17,7 @@ FIRST = ("eager", "compiled", "micrograd", "pure")
 ORDER = (
     *("tiny", "small", "moons", "digits", "mnist_size", "names", "rosenbrock", "black_scholes"),
     *("lstm", "lstm_large", "gmm", "gmm_large", "libor", "lennard_jones"),
+    *("rosenbrock_hessian", "oscillator", "lotka_volterra", "brusselator", "moons_hvp"),
 )
 
 

@@ -9,6 +9,7 @@ does not depend on the direction is computed once a call.
 
 from __future__ import annotations
 
+import operator
 from math import prod
 
 from micrograd_fast import _core, derivatives, patterns
@@ -46,7 +47,10 @@ class Request:
         _core.check_not_tracing(what)
         self.f, self.what, self.args, self.kwargs = f, what, list(args), kwargs
         self.one = argnums is None or isinstance(argnums, int)
-        self.params: list[Value] | None = None if params is None else self.checked(params)
+        self.params: tuple[Value, ...] | None = None
+        self.which = -1  # of the lists of params that the function has had
+        if params is not None:
+            self.which, self.params = self.known(params)
         self.places: tuple[int, ...] = ()
         self.shapes: list[tuple[int, ...]] = []
         if self.params is not None:
@@ -63,8 +67,28 @@ class Request:
                 raise TypeError(f"{what}: argument {k} is a number, the same in all samples")
             self.shapes.append(array.shape[1:] if f._batch else array.shape)
 
-    def checked(self, params: Any) -> list[Value]:
-        items = [params] if isinstance(params, Value) else list(params)
+    def known(self, params: Any) -> tuple[int, tuple[Value, ...]]:
+        """The params, and a number for this list of them."""
+        items = (params,) if isinstance(params, Value) else tuple(params)
+        before = self.f._traces.derived.setdefault("params", [])
+        for k, others in enumerate(before):
+            if len(others) == len(items) and all(map(operator.is_, others, items)):
+                return k, others
+        self.check_params(items)
+        before.append(items)
+        return next(k for k, others in enumerate(before) if others is items), items
+
+    def make_room(self) -> None:
+        """Forgets what was derived of the function where that is much, but for the params of this
+        call, which are the first then."""
+        kept = self.f._traces.derived
+        if len(kept) < MAX_DERIVED and self.which < MAX_DERIVED:
+            return
+        kept.clear()
+        if self.params is not None:
+            self.which, kept["params"] = 0, [self.params]
+
+    def check_params(self, items: tuple[Any, ...]) -> None:
         for k, p in enumerate(items):
             if not isinstance(p, Value):
                 raise TypeError(
@@ -74,7 +98,6 @@ class Request:
                 raise ValueError(f"{self.what}: params[{k}] is not a leaf but the result of an op")
         if len(set(items)) < len(items):
             raise ValueError(f"{self.what}: a Value is among the params twice")
-        return items
 
     def floats(self, arg: Any, name: str) -> Any:
         """An argument that is differentiated by, as an array of float64."""
@@ -135,18 +158,17 @@ class Request:
     def derived(self, kind: str, make: Callable[..., Any], **options: Any) -> Any:
         """The compiled function that make(function, ...) gives, bound as self.f is."""
         kept = self.f._traces.derived
-        key = (kind, self.places, None if self.params is None else tuple(map(id, self.params)))
-        found = kept.get(key)
+        found = kept.get((kind, self.places, self.which))
         if found is None:
-            if len(kept) >= MAX_DERIVED:
-                kept.clear()
+            self.make_room()
             function = self.f.__wrapped__
             if self.f._descriptor is not None:
                 function = function.__func__
             made = make(function, self.places, self.params, self.f._descriptor is not None)
             made.__name__ = made.__qualname__ = f"{self.f.__name__}_{kind.replace(' ', '_')}"
-            kept[key] = found = CompiledFunction(made, options.pop("batch", self.f._batch))
+            found = CompiledFunction(made, options.pop("batch", self.f._batch))
             found.__dict__.update(options)
+            kept[kind, self.places, self.which] = found
         if self.f._descriptor is None:
             return found
         owner = self.f.__wrapped__.__self__
@@ -154,6 +176,8 @@ class Request:
 
     def split(self, rows: Any, *before: int) -> Any:
         """The last axis as the arguments' shapes: an array (of a number a float), or a tuple."""
+        if self.one and (before or self.shapes[0]):
+            return rows.reshape((*before, *self.shapes[0]))
         parts, first = [], 0
         for shape in self.shapes:
             end = first + prod(shape)
@@ -364,6 +388,8 @@ def hessian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, sparse: b
         raise ValueError(f"hessian: {f.__name__} returns several Values, a Hessian is of one")
     rows = entries(call, True, layout)
     before = (len(rows),) if f._batch else ()
+    if call.one and call.shapes[0]:
+        return rows.reshape(before + 2 * call.shapes[0])
     blocks, first = [], 0
     for shape in call.shapes:
         end = first + prod(shape)
@@ -391,10 +417,10 @@ def direction(args: Any, params: Any, what: str, name: str) -> tuple[Any, Any]:
 def layout_of(call: Request, hessian: bool, mode: str | None) -> Layout:
     """How a Jacobian or Hessian of this call is computed: as that of the last call like it."""
     kept = call.f._traces.derived
-    params = None if call.params is None else tuple(map(id, call.params))
-    key = (hessian, mode, call.places, params, _look(call.args), _look_of(call.kwargs))
-    found: Layout | None = kept.get(key)
+    look = (hessian, mode, _look(call.args), _look_of(call.kwargs))
+    found: Layout | None = kept.get((look, call.places, call.which))
     if found is None or found.source.change():
+        call.make_room()
         source, _, _ = call.f._read(tuple(call.args), call.kwargs)
         shape = regular(source.tree)
         if shape is None:
@@ -404,7 +430,7 @@ def layout_of(call: Request, hessian: bool, mode: str | None) -> Layout:
             )
         n, m = call.n, prod(shape)
         forward = hessian or (n <= m if mode is None else mode == "forward")
-        found = kept[key] = Layout(source, shape, forward)
+        found = kept[look, call.places, call.which] = Layout(source, shape, forward)
     return found
 
 

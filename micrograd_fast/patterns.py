@@ -57,15 +57,20 @@ class Pattern:
         self.flat = rows * n_columns + columns
         self.columns = columns.astype(np.int32)
         self.ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))])
+        self.size = n_rows * n_columns
+        self.is_full = len(self.flat) == self.size > 0
         self.template: Any = None
 
     def dense(self, numbers: Any) -> Any:
         import numpy as np
 
-        whole = np.zeros(self.shape)
+        numbers = self.ordered(numbers)
+        if self.is_full:
+            return numbers.reshape(self.shape)
+        whole = np.zeros(self.size)
         if len(self.flat):
-            whole.reshape(-1)[self.flat] = self.ordered(numbers)
-        return whole
+            whole[self.flat] = numbers
+        return whole.reshape(self.shape)
 
     def sparse(self, numbers: Any) -> Any:
         """A csr_array; those of one pattern share its structure."""

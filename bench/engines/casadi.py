@@ -12,6 +12,7 @@ import numpy as np
 
 from ..case import Case
 from ..layers import flatten_layers
+from ..scalar_derivatives import brusselator, lotka_volterra, oscillation
 from ..workloads.moons import learning_rate
 from ..workloads.names import ADAM
 
@@ -22,7 +23,16 @@ ROWS = {
     "casadi": {},
     "casadi (C)": {
         "options": {"compiled": True},
-        "only": ("tiny", "small", "moons", "digits", "rosenbrock", "black_scholes"),
+        "only": (
+            "tiny",
+            "small",
+            "moons",
+            "digits",
+            "rosenbrock",
+            "black_scholes",
+            "rosenbrock_hessian",
+            "oscillator",
+        ),
         "not_quick": ("digits",),
         "programs": ("gcc",),
     },
@@ -359,6 +369,73 @@ class Names(CasadiCase):
         return {"loss": [loss], "parameters": self.parameters.copy()}
 
 
+class DerivativeCase(CasadiCase):
+    """One sparse matrix, evaluated at a point."""
+
+    name = "jacobian"
+
+    def matrix(self):
+        """(point, symbols, matrix)"""
+        raise NotImplementedError
+
+    def setup(self):
+        point, x, matrix = self.matrix()
+        function = ca.Function("f", [x], [matrix], self.options)
+        self.pattern = function.sparsity_out(0)
+        buffer, self.run = function.buffer()
+        self.point, self.values = np.array(point, dtype=float), np.zeros(self.pattern.nnz())
+        buffer.set_arg(0, memoryview(self.point))
+        buffer.set_res(0, memoryview(self.values))
+        self.buffer = buffer
+        self.run()
+
+    def step(self):
+        self.run()
+
+    def dense(self):
+        found = np.zeros(self.pattern.shape)
+        rows, columns = self.pattern.get_triplet()
+        found[rows, columns] = self.values
+        return found
+
+    def numbers(self, out):
+        return {self.name: self.dense().ravel()}
+
+
+class RosenbrockHessian(DerivativeCase):
+    name = "hessian"
+
+    def matrix(self):
+        x = ca.SX.sym("x", len(self.data["x"]))
+        return self.data["x"], x, ca.hessian(Rosenbrock.function(*ca.vertsplit(x)), x)[0]
+
+
+class Oscillator(DerivativeCase):
+    def matrix(self):
+        p = ca.SX.sym("p", 4)
+        found = oscillation(ca.vertsplit(p), ca.DM(self.data["times"]), ca.exp, ca.cos)
+        return self.data["parameters"], p, ca.jacobian(found - ca.DM(self.data["seen"]), p)
+
+
+class LotkaVolterra(DerivativeCase):
+    def matrix(self):
+        p = ca.SX.sym("p", 4)
+        start, h, steps = self.data["start"].tolist(), self.data["step"], self.data["steps"]
+        found = lotka_volterra(ca.vertsplit(p), start, h, steps)
+        return self.data["parameters"], p, ca.jacobian(ca.vertcat(*found), p)
+
+
+class Brusselator(DerivativeCase):
+    def matrix(self):
+        u = ca.SX.sym("u", len(self.data["u"]))
+        found = ca.vertcat(*brusselator(ca.vertsplit(u), self.data["cells"]))
+        return self.data["u"], u, ca.jacobian(found, u)
+
+    def numbers(self, out):
+        product = self.dense() @ self.data["probe"]
+        return {"entries": [self.pattern.nnz()], "product": product}
+
+
 CASES = {
     "tiny": Tiny,
     "small": Small,
@@ -368,4 +445,8 @@ CASES = {
     "names": Names,
     "rosenbrock": Rosenbrock,
     "black_scholes": BlackScholes,
+    "rosenbrock_hessian": RosenbrockHessian,
+    "oscillator": Oscillator,
+    "lotka_volterra": LotkaVolterra,
+    "brusselator": Brusselator,
 }

@@ -9,8 +9,9 @@ import os
 import numpy as np
 
 import micrograd_fast as mg
-from micrograd_fast import functional, nn, optim
+from micrograd_fast import Value, functional, nn, optim
 
+from .. import scalar_derivatives
 from ..case import Case
 from ..scalar import option_price
 from ..scalar_gpt import GPT
@@ -285,6 +286,75 @@ class Libor(Lstm):
         return len(z) * value, len(z) * grad
 
 
+class RosenbrockHessian(CompiledCase):
+    def setup(self):
+        self.f = mg.compile(Rosenbrock.function)
+        self.step()
+
+    def step(self):
+        return self.f.hessian(self.data["x"])
+
+    def numbers(self, out):
+        return {"hessian": out.ravel()}
+
+
+class JacobianCase(CompiledCase):
+    def step(self):
+        return self.f.jacobian(self.data["parameters"])
+
+    def numbers(self, out):
+        return {"jacobian": out.ravel()}
+
+
+class Oscillator(JacobianCase):
+    def setup(self):
+        def residuals(p, times, seen):
+            return [
+                scalar_derivatives.oscillation(p, t, Value.exp, Value.cos) - y
+                for t, y in zip(times, seen, strict=True)
+            ]
+
+        self.f = mg.compile(residuals)
+        self.step()
+
+    def step(self):
+        return self.f.jacobian(self.data["parameters"], self.data["times"], self.data["seen"])
+
+
+class LotkaVolterra(JacobianCase):
+    def setup(self):
+        start, h, steps = self.data["start"].tolist(), self.data["step"], self.data["steps"]
+        self.f = mg.compile(lambda p: scalar_derivatives.lotka_volterra(p, start, h, steps))
+        self.step()
+
+
+class Brusselator(CompiledCase):
+    def setup(self):
+        cells = self.data["cells"]
+        self.f = mg.compile(lambda u: scalar_derivatives.brusselator(u, cells))
+        self.step()
+
+    def step(self):
+        return self.f.jacobian(self.data["u"], sparse=True)
+
+    def numbers(self, out):
+        return {"entries": [out.nnz], "product": out @ self.data["probe"]}
+
+
+class MoonsHvp(Moons):
+    def setup(self):
+        self.build_model()
+        self.hinge = mg.compile(lambda x, y: (1 + -y * self.model(x)).relu(), batch=True)
+        self.step()
+
+    def step(self):
+        data = self.data
+        return self.hinge.hvp(data["v"], data["X"], data["y"], params=self.parameters)
+
+    def numbers(self, out):
+        return {"product": out}
+
+
 CASES = {
     "tiny": Tiny,
     "small": Small,
@@ -300,4 +370,9 @@ CASES = {
     "gmm_large": Gmm,
     "libor": Libor,
     "lennard_jones": LennardJones,
+    "rosenbrock_hessian": RosenbrockHessian,
+    "oscillator": Oscillator,
+    "lotka_volterra": LotkaVolterra,
+    "brusselator": Brusselator,
+    "moons_hvp": MoonsHvp,
 }

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..case import Case
 from ..layers import flatten_layers
+from ..scalar_derivatives import oscillation
 from ..scalar_objectives import DELTA, MATURITIES, SWAP_RATES
 from ..workloads.moons import learning_rate
 from ..workloads.names import ADAM
@@ -386,6 +387,89 @@ class LennardJones(Lstm):
         self.run = jax.jit(jax.value_and_grad(lennard_jones_energy))
 
 
+class RosenbrockHessian(JaxCase):
+    def setup(self):
+        self.inputs = jnp.array(self.data["x"])
+        self.run = jax.jit(jax.hessian(rosenbrock))
+        self.step()
+
+    def step(self):
+        return self.run(self.inputs)
+
+    def numbers(self, out):
+        return {"hessian": np.asarray(out).ravel()}
+
+
+class Oscillator(JaxCase):
+    def setup(self):
+        times, seen = jnp.array(self.data["times"]), jnp.array(self.data["seen"])
+        self.inputs = jnp.array(self.data["parameters"])
+        self.run = jax.jit(jax.jacfwd(lambda p: oscillation(p, times, jnp.exp, jnp.cos) - seen))
+        self.step()
+
+    def step(self):
+        return self.run(self.inputs)
+
+    def numbers(self, out):
+        return {"jacobian": np.asarray(out).ravel()}
+
+
+class LotkaVolterra(Oscillator):
+    """The steps are a scan."""
+
+    def setup(self):
+        h, start = self.data["step"], jnp.array(self.data["start"])
+
+        def after(p):
+            birth, eaten, death, fed = p
+
+            def slope(u):
+                x, y = u
+                return jnp.array([birth * x - eaten * x * y, fed * x * y - death * y])
+
+            def step(u, _):
+                k1 = slope(u)
+                k2 = slope(u + h / 2 * k1)
+                k3 = slope(u + h / 2 * k2)
+                k4 = slope(u + h * k3)
+                u = u + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+                return u, u
+
+            return jax.lax.scan(step, start, None, length=self.data["steps"])[1].ravel()
+
+        self.inputs = jnp.array(self.data["parameters"])
+        self.run = jax.jit(jax.jacfwd(after))
+        self.step()
+
+
+class MoonsHvp(Training):
+    """Forward over reverse."""
+
+    def setup(self):
+        X, y = jnp.array(self.data["X"]), jnp.array(self.data["y"])
+
+        def loss(layers):
+            return jax.nn.relu(1 - y * perceptron(layers, X)[:, 0]).mean()
+
+        def product(layers, v):
+            return jax.jvp(jax.grad(loss), (layers,), (v,))[1]
+
+        self.run = jax.jit(product)
+        self.state = self.model()
+        v, first, self.v = self.data["v"], 0, []
+        for w, b in self.state:
+            block = v[first : first + w.size + b.size].reshape(len(b), -1)
+            first += block.size
+            self.v.append((jnp.array(block[:, :-1].T), jnp.array(block[:, -1])))
+        self.step()
+
+    def step(self):
+        return self.run(self.state, self.v)
+
+    def numbers(self, out):
+        return {"product": flatten_layers([(np.asarray(w).T, np.asarray(b)) for w, b in out])}
+
+
 CASES = {
     "tiny": Tiny,
     "small": Small,
@@ -401,4 +485,8 @@ CASES = {
     "gmm_large": Gmm,
     "libor": Libor,
     "lennard_jones": LennardJones,
+    "rosenbrock_hessian": RosenbrockHessian,
+    "oscillator": Oscillator,
+    "lotka_volterra": LotkaVolterra,
+    "moons_hvp": MoonsHvp,
 }

@@ -1,5 +1,5 @@
 # All derivatives of some Values by others that are not 0 for good, in one sweep of forward mode:
-# each node has a row of terms, one for each x that it depends on. The pattern of zeros comes with it.
+# each node has a row of terms, one for each x that it depends on. The pattern of 0s comes with it.
 
 
 cdef struct entry:

@@ -311,9 +311,17 @@ def test_arguments_of_other_types():
 
 def test_derivatives_are_kept_within_bounds():
     f = mg.compile(lambda x: x[0] * x[1])
-    for _ in range(directions.MAX_DERIVED + 20):
-        f.hvp(np.array([1.0]), np.ones(2), params=[Value(1.0)])
-    assert len(f._traces.derived) <= directions.MAX_DERIVED
+    w = [Value(2.0 + k) for k in range(directions.MAX_DERIVED + 20)]
+    g = mg.compile(lambda x: functional.dot(w, w) * x[0])
+    for _ in range(2):
+        for k, p in enumerate(w):
+            assert g.hvp(np.array([1.0]), np.ones(2), params=[p]) == [2.0]
+            assert g.jvp(np.array([3.0]), np.ones(2), params=[p]) == 6.0 * p.data
+            assert g.jacobian(np.ones(k + 1))[0] == functional.dot(w, w).data
+            assert g.hessian(np.ones(2), params=[p]).shape == (1, 1)
+            assert len(g._traces.derived) <= directions.MAX_DERIVED
+            assert len(g._traces.derived.get("params", ())) <= directions.MAX_DERIVED + 1
+    f.hvp(np.ones(2), np.ones(2))
     f.cache_clear()
     assert not f._traces.derived
 

@@ -1,0 +1,8 @@
+"""All second derivatives of the Rosenbrock function: what Newton's method asks for."""
+
+from .rosenbrock import make as make
+
+TITLE = "rosenbrock_hessian: the whole Hessian of the 100-dimensional Rosenbrock function"
+UNIT = "Hessian"
+FULL = {"dimensions": 100}
+TOY = {"dimensions": 5}
