@@ -193,13 +193,17 @@ class MnistSize(Batches):
     optimizer_name = "SGD"
 
 
+def rosenbrock(x):
+    return sum(100.0 * (b - a**2) ** 2 + (1.0 - a) ** 2 for a, b in pairwise(x))
+
+
 class Rosenbrock(ScalarCase):
     def setup(self):
         self.point = self.data["x"].tolist()
 
     def step(self):
         x = [self.Value(v) for v in self.point]
-        f = sum(100.0 * (b - a**2) ** 2 + (1.0 - a) ** 2 for a, b in pairwise(x))
+        f = rosenbrock(x)
         f.backward()
         return f, x
 

@@ -47,6 +47,8 @@ LATER = dict.fromkeys(["grad", "gradients", "jvp", "value_and_grad", "vjp"], "de
 
 # What people know from other libraries, and what it is here.
 ELSEWHERE = {
+    "jacobian": "with f = mg.compile(function), it is f.jacobian(x)",
+    "hessian": "with f = mg.compile(function), it is f.hessian(x)",
     "jit": "it is mg.compile",
     "vmap": "it is mg.compile(f, batch=True)",
     "where": "mg.take(values, index) chooses, as do mg.maximum, mg.minimum and v.relu()",

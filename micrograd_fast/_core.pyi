@@ -117,7 +117,7 @@ class Value:
     def minimum(self, other: _Operand) -> Value:
         """The smaller of two, nan if either is nan; equal operands share the gradient evenly."""
     def compare(self, other: _Operand) -> Value:
-        """1 if self is larger, -1 if it is smaller, else 0, so for nan; its derivative is 0."""
+        """1 if self is larger, -1 if smaller, 0 where equal, nan with nan; its derivative is 0."""
     # ---- until here ----
 
 @disjoint_base
@@ -529,6 +529,7 @@ def recorded(function: Callable[..., Any], args: Iterable[Any], kwargs: dict[str
 def set_rules(table: Iterable[Iterable[list[tuple[str, int, int, float]]]]) -> None: ...
 def pullback(ys: list[Value], seeds: list[Any], xs: list[Value]) -> list[Value]: ...
 def nodes_made() -> int: ...
+def stand_in(v: Value) -> Value: ...
 def jacobian_rows(
     xs: list[Value], ys: list[Value], lower: bool = False, few: int = -1, share: int = -1
 ) -> tuple[list[Value], list[int], list[int]]: ...

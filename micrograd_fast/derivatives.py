@@ -8,6 +8,7 @@ inside a compiled function and on each other. No `.grad` is read or written.
 from __future__ import annotations
 
 import operator
+from functools import partial
 
 from micrograd_fast import _core, rules
 from micrograd_fast.arguments import check_depth, filled, flatten, is_array, plain_array, unflatten
@@ -50,38 +51,16 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..
     Raises TypeError for integers to be differentiated by and for an f that returns anything else,
     IndexError for an argnums that there is no argument for.
     """
-    with_value = value_and_grad(f, argnums)
-
-    def gradient(*args: Any, **kwargs: Any) -> Any:
-        return with_value(*args, **kwargs)[1]
-
-    _name_it(gradient, f, "gradient")
-    return gradient
+    made: Callable[..., Any] = _derivative(_gradient, "gradient", f, argnums)
+    return made
 
 
 def value_and_grad(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0
 ) -> Callable[..., tuple[Value, Any]]:
     """A function that takes what f takes and returns (f's result, its gradient): see grad()."""
-    function = _function(f)
-    wanted = _argnums(argnums)
-
-    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Value, Any]:
-        places = _places(wanted, len(args))
-        given, leaves, trees = list(args), [], []
-        for k in places:
-            values: list[Value] = []
-            trees.append(_lifted(args[k], values, f"argument {k}"))
-            given[k] = unflatten(trees[-1], iter(values))
-            leaves.append(values)
-        y = _one_result(_core.recorded(function, given, kwargs), function)
-        flat = [v for values in leaves for v in values]
-        found = iter(_core.pullback([y], [1.0], flat))
-        parts = tuple([unflatten(tree, found) for tree in trees])
-        return _settled(y), parts[0] if isinstance(argnums, int) else parts
-
-    _name_it(value_and_gradient, f, "value and gradient")
-    return value_and_gradient
+    made: Callable[..., Any] = _derivative(_value_and_gradient, "value_and_gradient", f, argnums)
+    return made
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -150,9 +129,31 @@ def _name(function: Any) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def _name_it(made: Any, f: Any, what: str) -> None:
-    made.__name__ = made.__qualname__ = f"{_name(f)}_{what.replace(' ', '_')}"
-    made.__doc__ = f"The {what} of {_name(f)}."
+def _derivative(compute: Any, name: str, f: Any, argnums: Any) -> Any:
+    """What computes a derivative of f: a partial, which copies and pickles as f does."""
+    one = not isinstance(argnums, (list, tuple))
+    made = partial(compute, _function(f), tuple(_argnums(argnums)), one)
+    vars(made).update(__name__=f"{_name(f)}_{name}", __doc__=f"The {name} of {_name(f)}.")
+    return made
+
+
+def _gradient(function: Any, argnums: tuple[int, ...], one: bool, /, *args: Any, **kw: Any) -> Any:
+    return _value_and_gradient(function, argnums, one, *args, **kw)[1]
+
+
+def _value_and_gradient(
+    function: Any, argnums: tuple[int, ...], one: bool, /, *args: Any, **kwargs: Any
+) -> tuple[Value, Any]:
+    given, leaves, trees = list(args), [], []
+    for k in _places(argnums, len(args)):
+        values: list[Value] = []
+        trees.append(_lifted(args[k], values, f"argument {k}"))
+        given[k] = unflatten(trees[-1], iter(values))
+        leaves += values
+    y = _one_result(_core.recorded(function, given, kwargs), function)
+    found = iter(_core.pullback([y], [1.0], leaves))
+    parts = tuple([unflatten(tree, found) for tree in trees])
+    return _settled(y), parts[0] if one else parts
 
 
 def _argnums(argnums: Any) -> list[int]:
@@ -161,18 +162,23 @@ def _argnums(argnums: Any) -> list[int]:
         raise ValueError("argnums must name at least one argument")
     found = []
     for k in items:
-        if isinstance(k, bool) or not hasattr(type(k), "__index__"):
-            raise TypeError(f"argnums must be an int or ints, not {type(k).__name__!r}")
-        found.append(operator.index(k))
+        wrong = f"argnums must be an int or ints, not {type(k).__name__!r}"
+        if isinstance(k, bool):
+            raise TypeError(wrong)
+        try:
+            found.append(operator.index(k))
+        except TypeError:
+            raise TypeError(wrong) from None
     return found
 
 
-def _places(argnums: list[int], n_args: int) -> list[int]:
+def _places(argnums: Sequence[int], n_args: int) -> list[int]:
     """Which arguments are meant, from the left."""
     found: list[int] = []
     for k in argnums:
         if not -n_args <= k < n_args:
-            raise IndexError(f"argnums is {k}, but {n_args} arguments were given by place")
+            given = "1 argument was" if n_args == 1 else f"{n_args} arguments were"
+            raise IndexError(f"argnums is {k}, but {given} given by place")
         if k % n_args in found:
             raise ValueError(f"argnums names argument {k % n_args} twice")
         found.append(k % n_args)
@@ -232,7 +238,7 @@ def _lifted(arg: Any, values: list[Value], name: str, depth: int = 0) -> Any:
     """The structure of an argument that is differentiated by, and a Value of its own for each
     number in it: f may know the Values that were given by another way, which is not asked for."""
     if isinstance(arg, Value):
-        values.append(_core.recorded(operator.mul, (arg, 1.0), {}))
+        values.append(_core.stand_in(arg))
         return Value
     if isinstance(arg, float):
         values.append(Value(arg))
@@ -261,6 +267,8 @@ def _seeds(tree: Any, given: Any, name: str, like: str) -> list[Any]:
             return [float(given)]
         raise TypeError(f"{name} must be a number or a Value, not {type(given).__name__!r}")
     if is_array(given):
+        if getattr(getattr(given, "dtype", None), "kind", "f") not in "fiub":
+            raise TypeError(f"{name} must be of real numbers, not {given.dtype}")
         given = plain_array(given, name).tolist()
     words = tree[2] if tree[0] is dict else range(len(tree[1]))
     if tree[0] is dict:
@@ -270,6 +278,7 @@ def _seeds(tree: Any, given: Any, name: str, like: str) -> list[Any]:
     if not fits:
         had = f"keys {list(words)}" if tree[0] is dict else f"{len(words)} items"
         has = f" of {len(given)}" if hasattr(given, "__len__") else ""
+        has = f" with {list(given)}" if type(given) is dict else has
         raise ValueError(f"{name} must have {had} as {like} has, not {type(given).__name__}{has}")
     found = []
     for word, part in zip(words, tree[1], strict=True):

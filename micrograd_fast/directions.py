@@ -46,7 +46,7 @@ class Request:
     def __init__(self, f: Any, what: str, args: Any, kwargs: Any, argnums: Any, params: Any):
         _core.check_not_tracing(what)
         self.f, self.what, self.args, self.kwargs = f, what, list(args), kwargs
-        self.one = argnums is None or isinstance(argnums, int)
+        self.one = not isinstance(argnums, (list, tuple))
         self.params: tuple[Value, ...] | None = None
         self.which = -1  # of the lists of params that the function has had
         if params is not None:

@@ -208,8 +208,16 @@ def binary_cross_entropy_with_logits(logit: Scalar, target: Scalar) -> Value:
             raise ValueError(f"target must be between 0 and 1, not {number}")
         if not is_value and number in (0.0, 1.0):
             # Without x * target, which is nan at infinity.
-            return (-x if number else x).maximum(0) + (-abs(x)).exp().log1p()
-    return x.maximum(0) - x * t + (-abs(x)).exp().log1p()
+            return _softplus(-x if number else x)
+    return _softplus(x) - x * t
+
+
+def _softplus(x: Value) -> Value:
+    """log(1 + exp(x)) without overflow: relu(x) + log(1 + exp(-|x|)). |x| is x times a sign that
+    is -1 at 0: with relu's derivative there, 0, derivatives of every order are the function's."""
+    side = x.compare(0)
+    sign = side + (side * side - 1)
+    return x.relu() + (-(x * sign)).exp().log1p()
 
 
 def binary_cross_entropy(logit: Scalar, target: Scalar) -> Value:

@@ -16,10 +16,16 @@
  *             expression of Python's grammar over x, y, z, numbers and the names of ops; "": as the
  *             partial itself says it, where that calls nothing but ops
  *
+ * MF_POW_RULE is that of powers by x. At x = y = 0, where backward gives 0, x is taken for 1: there
+ * alone, so that the derivatives of the rule are right beside it.
+ *
  * PROGRAM_OP rows are what passes.h restores in compiled functions; the eager engine builds
  * them from the other rows. The order of rows means nothing. docs/add-an-op.md says what an op needs
  * beside its row.
  */
+#define MF_POW_RULE                                           \
+    "y * (x + (1.0 - compare(x, 0.0) * compare(x, 0.0)) * "   \
+    "(1.0 - compare(y, 0.0) * compare(y, 0.0)))**(y - 1.0)"
 /* code, name, label, kind, z, dz/dx, dz/dy, fails, bfails, partials, libm, lo, hi, doc, rules */
 OP(ADD, "add", "+", MF_BINARY, x + y, 1.0, 1.0,
    0, 0, MF_FINITE, INFINITY, -2.0, 2.0, "", "", "")
@@ -27,10 +33,10 @@ OP(MUL, "mul", "*", MF_BINARY, x * y, y, x,
    0, 0, MF_ANY, INFINITY, -2.0, 2.0, "", "", "")
 OP(POW, "pow", "**", MF_PARAM, mf_pow(x, y), mf_pow_dx(x, y), 0.0,
    mf_pow_fails(x, y, z), mf_pow_dx_fails(x, y), MF_ANY, INFINITY, 0.3, 2.5, "",
-   "y * x**(y - compare(y, 0.0) * compare(y, 0.0))", "")
+   MF_POW_RULE, "")
 OP(VPOW, "vpow", "**", MF_BINARY, pow(x, y), mf_pow_dx(x, y), mf_pow_dy(x, y, z),
    mf_pow_fails(x, y, z), mf_pow_dx_fails(x, y), MF_ANY, INFINITY, 0.3, 2.5, "",
-   "y * x**(y - compare(y, 0.0) * compare(y, 0.0))",
+   MF_POW_RULE,
    "z * log(x + (1.0 - compare(x, 0.0) * compare(x, 0.0)))")
 OP(EXP, "exp", "exp", MF_UNARY, exp(x), z, 0.0,
    mf_overflows(x, z), 0, MF_ANY, INFINITY, -2.0, 2.0,
@@ -72,9 +78,10 @@ OP(MINIMUM, "minimum", "min", MF_BINARY,
    0, 0, MF_CHOICE, INFINITY, -2.0, 2.0,
    "The smaller of two, nan if either is nan; equal operands share the gradient evenly.",
    "0.5 - 0.5 * compare(x, y)", "0.5 + 0.5 * compare(x, y)")
-OP(COMPARE, "compare", "compare", MF_BINARY, (double)((x > y) - (x < y)), 0.0, 0.0,
+OP(COMPARE, "compare", "compare", MF_BINARY, x == y ? 0.0 : x > y ? 1.0 : x < y ? -1.0 : x - y, 0.0, 0.0,
    0, 0, MF_CHOICE, INFINITY, -2.0, 2.0,
-   "1 if self is larger, -1 if it is smaller, else 0, so for nan; its derivative is 0.", "", "")
+   "1 if self is larger, -1 if smaller, 0 where equal, nan with nan; its derivative is 0.",
+   "", "")
 PROGRAM_OP(SUB, "sub", "-", MF_BINARY, x - y, 1.0, -1.0,
    0, 0, MF_FINITE, INFINITY, -2.0, 2.0, "", "", "")
 PROGRAM_OP(DIV, "div", "/", MF_BINARY, x / y, 1.0 / y, -z / y,
@@ -83,3 +90,4 @@ PROGRAM_OP(NEG, "neg", "neg", MF_UNARY, -x, -1.0, 0.0,
    0, 0, MF_FINITE, INFINITY, -2.0, 2.0, "", "", "")
 PROGRAM_OP(SQUARE, "square", "square", MF_UNARY, x * x, 2.0 * x, 0.0,
    0, 0, MF_ANY, INFINITY, -2.0, 2.0, "", "", "")
+#undef MF_POW_RULE

@@ -9,9 +9,13 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
+import micrograd_fast as mg
 from micrograd_fast import engine, functional, nn, optim
 
-from .. import scalar, scalar_gpt, scalar_objectives
+from .. import scalar, scalar_derivatives, scalar_gpt, scalar_objectives
+from ..case import Case
 from ..scalar import Kit
 
 REQUIRES = ("micrograd_fast",)
@@ -59,6 +63,87 @@ def on_kit(case):
     return make
 
 
+# ---- derivatives as graphs, made anew each time ----
+
+
+class RosenbrockHessian(Case):
+    def __init__(self, data):
+        self.data = data
+
+    def step(self):
+        x = [engine.Value(v) for v in self.data["x"].tolist()]
+        slopes = mg.gradients(scalar.rosenbrock(x), x)
+        return [mg.gradients(s, x) for s in slopes]
+
+    def numbers(self, out):
+        return {"hessian": [h.data for row in out for h in row]}
+
+
+class LotkaVolterra(Case):
+    """A direction a parameter, by forward mode."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def function(self, *parameters):
+        start, h, steps = self.data["start"].tolist(), self.data["step"], self.data["steps"]
+        return scalar_derivatives.lotka_volterra(parameters, start, h, steps)
+
+    def step(self):
+        parameters = self.data["parameters"].tolist()
+        ways = np.eye(len(parameters)).tolist()
+        return [mg.jvp(self.function, parameters, way)[1] for way in ways]
+
+    def numbers(self, out):
+        return {"jacobian": [d.data for row in zip(*out, strict=True) for d in row]}
+
+
+class Oscillator(LotkaVolterra):
+    def function(self, *parameters):
+        exp, cos = engine.Value.exp, engine.Value.cos
+        return [
+            scalar_derivatives.oscillation(parameters, t, exp, cos) - y
+            for t, y in zip(self.data["times"].tolist(), self.data["seen"].tolist(), strict=True)
+        ]
+
+
+class Brusselator(Case):
+    def __init__(self, data):
+        self.data = data
+
+    def step(self):
+        u = [engine.Value(v) for v in self.data["u"].tolist()]
+        rates = scalar_derivatives.brusselator(u, self.data["cells"])
+        product, entries = [], 0
+        for rate in rates:
+            slopes = mg.gradients(rate, u)
+            entries += sum(s.data != 0.0 for s in slopes)
+            product.append(sum(s.data * v for s, v in zip(slopes, self.data["probe"], strict=True)))
+        return entries, product
+
+    def numbers(self, out):
+        return {"entries": [out[0]], "product": out[1]}
+
+
+class MoonsHvp(Case):
+    def __init__(self, data):
+        self.data = data
+
+    def step(self):
+        data = self.data
+        model = nn.MLP(data["sizes"][0], data["sizes"][1:])
+        parameters = model.parameters()
+        for p, value in zip(parameters, data["parameters"].tolist(), strict=True):
+            p.data = value
+        scores = [model(row) for row in data["X"].tolist()]
+        losses = [(1 + -y * s).relu() for y, s in zip(data["y"].tolist(), scores, strict=True)]
+        slopes = mg.gradients(functional.mean(losses), parameters)
+        return mg.gradients(functional.dot(slopes, data["v"].tolist()), parameters)
+
+    def numbers(self, out):
+        return {"product": [h.data for h in out]}
+
+
 CASES = {
     "tiny": on_kit(scalar.Tiny),
     "small": on_kit(scalar.Small),
@@ -76,4 +161,9 @@ CASES = {
     "gmm_large": on_kit(scalar_objectives.Gmm),
     "libor": on_kit(scalar_objectives.Libor),
     "lennard_jones": on_kit(scalar_objectives.LennardJones),
+    "rosenbrock_hessian": RosenbrockHessian,
+    "oscillator": Oscillator,
+    "lotka_volterra": LotkaVolterra,
+    "brusselator": Brusselator,
+    "moons_hvp": MoonsHvp,
 }

@@ -18,7 +18,7 @@ from engine.order cimport MF_WALK_RESULTS, mf_order_fill, mf_order_free
 from engine.store cimport mf_leaf_new, mf_mark_number, mf_node_new, mf_node_release, mf_order
 
 cdef enum:
-    MAX_RULE = 24                    # steps
+    MAX_RULE = 48                    # steps
     MADE_HERE = -1                   # for the place of a term
     RULE_X = -1                      # beside ops, in a step
     RULE_Y = -2
@@ -200,7 +200,7 @@ cdef class Derivation:
 
     cdef term step(self, const rule *r, int k, term x, term y, term z) except *:
         cdef const rule_step *s = &r.steps[k]
-        cdef term a, b = number_term(0.0)
+        cdef term a, b = number_term(0.0)   # a factor of 0 leaves the other one out
         if s.op == RULE_X:
             return x
         if s.op == RULE_Y:
@@ -209,9 +209,11 @@ cdef class Derivation:
             return z
         if s.op == RULE_NUMBER:
             return number_term(s.number)
-        a = self.step(r, s.x, x, y, z)
         if mf_ops[s.op].kind != MF_UNARY:
             b = self.step(r, s.y, x, y, z)
+            if s.op == MF_MUL and is_the_number(b, 0.0):
+                return b
+        a = self.step(r, s.x, x, y, z)
         return self.apply(s.op, a, b)
 
     cdef term share(self, int32_t id, int32_t child, term n_equal) except *:
@@ -387,8 +389,8 @@ cdef class Derivation:
         cdef int32_t k
         if n.op == MF_LINK or is_the_number(g, 0.0):
             return 0
-        if n.op != MF_CALL and not (self.depends(n.x) or self.depends(n.y)):
-            return 0   # an x itself, or nothing that depends on one
+        if not (self.depends(n.x) or self.depends(n.y) or self.reads(id)):
+            return 0   # an x itself
         self.find_partials(id)
         for k in range(self.n_partials):
             self.add(self.partials[k].operand, self.times(self.partials[k].partial, g))
@@ -418,6 +420,23 @@ cdef class Derivation:
             tangents.append(value_of(a.id) if a.id >= 0 else own_leaf(a.number))
         children = (value_of(ids[0]), *tangents)
         return term(self.keep(many_new(0.0, children, MF_TAKE)), 0.0)
+
+
+def stand_in(Value v not None) -> Value:
+    """A Value of v's class without attributes, of the number and derivative of v: what depends on
+    it is told from what depends on v by another way. Recorded under no_grad too."""
+    cdef int32_t id = times_node(v.id, 1.0)
+    cdef Value value
+    cdef object kind = type(v)
+    if id < 0:
+        raise MemoryError("no room for another node")
+    if kind is Value:
+        value = blank_value()
+        adopt(value, id)
+    else:   # without the class's own __new__ and __init__
+        value = mf_value_new(<PyTypeObject *>kind, NULL, NULL)
+        replace_node(value, id)
+    return value
 
 
 cdef term seed_of(object seed) except *:

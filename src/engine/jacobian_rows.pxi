@@ -28,7 +28,7 @@ cdef class Rows(Derivation):
         if is_the_number(value, 0.0):
             return 0
         if self.n_entries == self.most:
-            raise TooManyEntries("a Jacobian is long")
+            raise TooManyEntries("of a Jacobian")
         if self.n_entries == self.cap_entries:
             block = mf_resized(self.entries, 2 * self.cap_entries + 64, sizeof(entry))
             if block is NULL:

@@ -52,6 +52,7 @@ STEPS |= {
     "square": lambda a, b, c, k, take: a * a - b**2,
     "maximum": lambda a, b, c, k, take: a.maximum(b),
     "minimum": lambda a, b, c, k, take: a.minimum(b),
+    "compare": lambda a, b, c, k, take: a.compare(b) * a,
     "clip": lambda a, b, c, k, take: a.minimum(1.0).maximum(-0.5),
     "scale": lambda a, b, c, k, take: c * a + 0.5,
     "from": lambda a, b, c, k, take: c - a / 4,

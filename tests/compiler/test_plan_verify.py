@@ -93,6 +93,7 @@ def op_codes():
             x[0] ** 1.5,
             x[0] ** x[1],
             x[0].minimum(x[1]),
+            x[0].compare(x[1]),
             x[0] - x[1],
             x[0] / x[1],
             -x[2],

@@ -21,7 +21,7 @@ RNG = np.random.default_rng(3)
 def way(request, monkeypatch):
     """Both ways to a Jacobian."""
     if request.param == "lanes":
-        monkeypatch.setattr(directions, "WRITTEN_OUT", -1)
+        monkeypatch.setattr(directions, "WRITTEN_OUT", 0)
         monkeypatch.setattr(directions, "WRITTEN_OUT_SHARE", 0)
     return request.param
 
@@ -36,6 +36,16 @@ def differences(f, x, h=1e-6):
         step = step.reshape(x.shape)
         columns.append((np.asarray(f(x + step)) - np.asarray(f(x - step))) / (2 * h))
     return np.stack(columns, axis=-1).reshape(*np.shape(columns[0]), *x.shape)
+
+
+def test_long_ones_take_directions_as_samples(way):
+    f = mg.compile(lambda x: [(x[0] * x[1]).sin(), x[0] * x[2], x[1] * x[2], x[2] ** 2])
+    x = np.array([1.0, 2.0, 3.0])
+    f.jacobian(x)
+    f.jacobian(x, mode="reverse")
+    kinds = {key[0] for key in f._traces.derived if len(key) == 3}
+    assert ("jacobian forward lanes" in kinds) == (way == "lanes")
+    assert ("jacobian reverse lanes" in kinds) == (way == "lanes")
 
 
 def pendulum():

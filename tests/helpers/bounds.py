@@ -77,6 +77,11 @@ class Bound:
     def minimum(self, y):
         return self._chosen(bound(y), np.minimum(self.z, bound(y).z))
 
+    def compare(self, y):
+        made = self._chosen(bound(y), np.sign(self.z - bound(y).z))
+        made.scale, made.parents = np.abs(made.z), []
+        return made
+
     def relu(self):
         return self.maximum(0.0)
 

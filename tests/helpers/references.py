@@ -260,8 +260,8 @@ REFERENCES = {
         exact_slopes=(lambda x, y: int(x < y), lambda x, y: int(y < x)),
     ),
     "compare": Reference(
-        python=lambda x, y: float((x > y) - (x < y)),
-        numpy=lambda x, y: np.where(x > y, x.dtype.type(1), np.where(x < y, -1, 0)).astype(x.dtype),
+        python=lambda x, y: math.nan if x != x or y != y else float((x > y) - (x < y)),
+        numpy=lambda x, y: np.where(x == y, x.dtype.type(0), np.sign(np.where(x > y, 1, x - y))),
         slopes=(lambda x, y, z: 0 * z, lambda x, y, z: 0 * z),
         exact=lambda x, y: mpmath.sign(x - y),
         exact_slopes=(lambda x, y: 0, lambda x, y: 0),

@@ -343,7 +343,7 @@ def test_results_are_ordinary_graphs_over_the_arguments(name):
     roots = out if isinstance(out, list) else [out]
     assert all(type(v) is Value for v in roots)
     nodes = reachable(roots)
-    labels = "", "+", "*", "**-1", "**2", "exp", "log", "log1p", "max", "min", "ReLU", "abs"
+    labels = "", "+", "*", "**-1", "**2", "exp", "log", "log1p", "max", "min", "ReLU", "compare"
     assert {v._op for v in nodes} <= set(labels)
     assert set(xs) & set(nodes)
     # What keeps exp() within range is a constant, not a way for gradients.
