@@ -67,6 +67,17 @@ def programs():
     return viz.program_to_dot(trace.program([loss])[0]), viz.program_to_dot(after)
 
 
+def derivatives():
+    """A formula of three ops, its derivative and that one's."""
+    x = mg.Value(1.5, label="x")
+    y = x.sin() * x + x
+    slope = mg.gradients(y, x)
+    curve = mg.gradients(slope, x)
+    for v, label in ((y, "y"), (slope, "dy/dx"), (curve, "d2y/dx2")):
+        v.label = label
+    return [viz.to_dot(v) for v in (y, slope, curve)]
+
+
 def tile():
     """Slots by lanes: the block of numbers that one core works on."""
     lanes = ["sample 0", "sample 1", "sample 2", "...", "sample 255"]
@@ -89,6 +100,8 @@ def main():
         "optimized": optimized,
         "tile": tile(),
     }
+    for order, text in enumerate(derivatives()):
+        pictures[f"derivative{order}"] = text
     for name, text in pictures.items():
         target = IMAGES / f"{name}.svg"
         subprocess.run(["dot", "-Tsvg", "-o", target], input=text, encoding="utf-8", check=True)
