@@ -598,8 +598,4 @@ MUTANTS = [
      "if not lower or @{rows.entries[j].column <= n}@:", "rows.entries[j].column < n"),
     ("rows-most", "jacobian_rows.pxi", "no Jacobian is too long",
      "rows.most = @{-1 if few < 0 else max(few, share * rows.order.n)}@", "-1"),
-    ("rule-power", "ops.h", "the rule of powers is wrong at x = y = 0",
-     "    \"@{(1.0 - compare(y, 0.0) * compare(y, 0.0))}@)**(y - 1.0)\"", "0.0"),
-    ("rule-maximum", "ops.h", "equal operands of maximum do not share by the rule",
-     "\"@{0.5 + 0.5 * compare(x, y)}@\", \"0.5 - 0.5", "compare(compare(x, y), 0.5)"),
 ]
