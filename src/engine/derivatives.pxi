@@ -7,7 +7,7 @@
 
 from libc.math cimport fabs
 
-from base.eval cimport (MF_ADD, MF_CALL, MF_COMPARE, MF_CUSTOM, MF_DETACH, MF_FIRST_OP, MF_LARGEST,
+from base.eval cimport (MF_ADD, MF_CALL, MF_COMPARE, MF_CUSTOM, MF_FIRST_OP, MF_LARGEST,
                         MF_LEAF, MF_LINK, MF_MUL, MF_N_EAGER_OPS, MF_PARAM, MF_POW,
                         MF_SMALLEST, MF_TAKE, MF_UNARY, MF_VPOW, mf_forward, mf_ops)
 from base.memory cimport mf_resized
@@ -299,8 +299,8 @@ cdef class Derivation:
         for k in range(self.order.n):
             id = self.order.ids[k]
             n = &store.nodes[id]
-            if n.op != MF_DETACH and (self.depends(n.x) or self.depends(n.y) or self.reads(id)):
-                self.place(id)
+            if self.depends(n.x) or self.depends(n.y) or self.reads(id):
+                self.place(id)   # of a detached one too, which has no partials
         return 0
 
     cdef bint reads(self, int32_t id) except -1:
