@@ -293,7 +293,9 @@ cdef class Derivation:
             raise RuntimeError("the rules of the op table have not been read")
         for v in xs:
             self.place((<Value>v).id)
-        root = self.keep(many_new(0.0, (*ys, own_leaf(0.0)), MF_LINK))
+        cdef list roots = ys.copy()
+        roots.append(own_leaf(0.0))
+        root = self.keep(many_new(0.0, tuple(roots), MF_LINK))
         if not mf_order_fill(&store, &self.order, root, MF_WALK_RESULTS):
             raise MemoryError("no room to order the graph")
         for k in range(self.order.n):
@@ -425,17 +427,19 @@ cdef class Derivation:
 def stand_in(Value v not None) -> Value:
     """A Value of v's class without attributes, of the number and derivative of v: what depends on
     it is told from what depends on v by another way. Recorded under no_grad too."""
-    cdef int32_t id = times_node(v.id, 1.0)
-    cdef Value value
     cdef object kind = type(v)
-    if id < 0:
-        raise MemoryError("no room for another node")
+    cdef Value value
+    cdef int32_t id
     if kind is Value:
         value = blank_value()
-        adopt(value, id)
-    else:   # without the class's own __new__ and __init__
-        value = mf_value_new(<PyTypeObject *>kind, NULL, NULL)
-        replace_node(value, id)
+        adopt(value, times_node(v.id, 1.0))
+        return value
+    # Without the class's own __new__ and __init__.
+    value = mf_value_new(<PyTypeObject *>kind, NULL, NULL)
+    id = times_node(v.id, 1.0)
+    if id < 0:
+        raise MemoryError("no room for another node")
+    replace_node(value, id)
     return value
 
 

@@ -88,9 +88,21 @@ CALLS = {
     "copy": lambda w: w.x.__reduce_ex__(2),
     "state": lambda w: Value(0.0).__setstate__((1.0, 2.0, "op", {"label": "a", "b": [1]})),
     "parameters": lambda w: _core.Parameters([w.x, w.y, w.p]).zero_grad(),
+    "pullback": lambda w: mg.grad and _core.pullback([of_many(w)], [w.p], [w.x, w.y])[0],
+    "pushforward": lambda w: mg.grad and _core.pushforward([w.x], [w.p], [of_many(w), w.y])[0],
+    "stand-in": lambda w: _core.stand_in(w.p),
+    "rows": lambda w: mg.grad and _core.jacobian_rows([w.x, w.y], [of_many(w), w.x * w.y])[0][0],
     "compile": lambda w: mg.compile(lambda x: x * w.x + w.plain)(w.y),
     "batch": lambda w: mg.compile(lambda x: x * w.x, batch=True)(np.ones(3)).sum().backward(),
 }
+
+
+def of_many(w):
+    """Derivatives of it take more room than they have at first."""
+    y = w.x
+    for _ in range(40):
+        y = (y * w.y).tanh() + w.x
+    return _core.largest([y, w.y, w.x])
 
 
 def raises(error, function):
