@@ -197,3 +197,14 @@ def test_no_memory_for_the_second_backward_leaves_the_gradients(layer, compiled)
 def test_the_gradients_of_small_matrices_are_computed_with_the_call():
     layer = nn.Layer(127, 129)  # one weight fewer than would be put off
     assert not puts_off(mg.compile(loss_of(layer), batch=True), X[:, :127])
+
+
+def test_batches_of_several_tiles_put_nothing_off(layer, compiled):
+    """What is put off is computed from the rows of the last tile alone."""
+    n = 1400  # a tile has up to 512 samples
+    many = np.random.default_rng(2).normal(size=(n, N_INPUTS))
+    compiled(many).mean().backward()
+    halves = grads_of(layer)
+    parts = [compiled(part).sum() for part in np.array_split(many, n // 4)]
+    (functional.sum(parts) / n).backward()
+    np.testing.assert_allclose(halves, grads_of(layer), rtol=1e-9, atol=1e-12)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from traces import FUNCTIONS, P, close, replayed, run, shared_terms, traced
 
+import micrograd_fast as mg
 from micrograd_fast import _core, nn
 from micrograd_fast.engine import Value
 
@@ -350,3 +351,10 @@ def test_one_product_alone_stays_what_it_is():
 def test_a_sum_of_squares_becomes_a_dot():
     (dot,) = dots(lambda *x: sum(v * v for v in x), 5)
     assert len(dot.operands) >= 8
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_one_to_any_power_is_one(batch):
+    f = mg.compile(lambda x: 1.0**x, batch=batch)
+    x = np.array([3.0, -2.0, 0.0]) if batch else 3.0
+    np.testing.assert_array_equal(f.values(x), 1.0)

@@ -352,3 +352,10 @@ def test_variants_agree_with_each_other():
     for outputs, gradient in results[1:]:
         assert outputs == pytest.approx(results[0][0], rel=1e-14)
         assert gradient == pytest.approx(results[0][1], rel=1e-12, abs=1e-14)
+
+
+def test_exp_has_every_digit_that_subnormal_numbers_have(variant):
+    x = np.linspace(-745.9, -700.0, 4001)
+    found = mg.compile(lambda x: x.exp(), batch=True).values(x)
+    exact = np.array([math.exp(v) for v in x])
+    assert np.all(np.abs(found - exact) <= np.maximum(5e-324, 4e-16 * exact))

@@ -1,6 +1,7 @@
 """The node store: growth, limits, failing allocations, reuse of records, bytes a node."""
 
 import gc
+import math
 
 import pytest
 from conftest import run_fresh
@@ -257,3 +258,19 @@ else:
     raise AssertionError("no MemoryError")
 assert _core.live_nodes() == 5000 - {room}
     """)
+
+
+def test_backward_over_records_that_were_used_before():
+    """Results with smaller ids than their operands: descending ids are no order there."""
+    spare = [Value(0.0) for _ in range(5000)]
+    x = Value(2.0)
+    product = x * 2
+    bent = product.tanh()
+    del spare
+    total = product * 3 + bent
+    total.backward()
+    assert x.grad == pytest.approx(6 + 2 * (1 - math.tanh(4.0) ** 2))
+    y = Value(1.0) + bent  # the second operand is the newer one
+    x.grad = product.grad = bent.grad = 0.0
+    y.backward()
+    assert x.grad == pytest.approx(2 * (1 - math.tanh(4.0) ** 2))
