@@ -221,41 +221,45 @@ def _settled(y: Value) -> Value:
 # ---- structures ----
 
 
-def _values_of(xs: Any, values: list[Value], name: str, depth: int = 0) -> Any:
-    """The structure of lists, tuples and dicts of Values, which are collected."""
-    if isinstance(xs, Value):
-        values.append(xs)
-        return Value
-    if type(xs) is dict or isinstance(xs, (list, tuple)):
+def _structure(thing: Any, take: Callable[[Any, str, int], Any], name: str, depth: int = 0) -> Any:
+    """The structure of lists, tuples and dicts; what else is in them goes to take()."""
+    if type(thing) is dict or isinstance(thing, (list, tuple)):
         check_depth(depth, name)
-        named = xs.items() if type(xs) is dict else enumerate(xs)
-        parts = [_values_of(x, values, f"{name}[{k!r}]", depth + 1) for k, x in named]
-        return (dict, parts, tuple(xs)) if type(xs) is dict else (type(xs), parts)
-    raise TypeError(f"{name} must be a Value, not {type(xs).__name__!r}")
+        named = thing.items() if type(thing) is dict else enumerate(thing)
+        parts = [_structure(part, take, f"{name}[{k!r}]", depth + 1) for k, part in named]
+        return (dict, parts, tuple(thing)) if type(thing) is dict else (type(thing), parts)
+    return take(thing, name, depth)
 
 
-def _lifted(arg: Any, values: list[Value], name: str, depth: int = 0) -> Any:
+def _values_of(xs: Any, values: list[Value], name: str) -> Any:
+    """The structure of Values, which are collected."""
+
+    def take(x: Any, name: str, depth: int) -> Any:
+        if not isinstance(x, Value):
+            raise TypeError(f"{name} must be a Value, not {type(x).__name__!r}")
+        values.append(x)
+        return Value
+
+    return _structure(xs, take, name)
+
+
+def _lifted(arg: Any, values: list[Value], name: str) -> Any:
     """The structure of an argument that is differentiated by, and a Value of its own for each
     number in it: f may know the Values that were given by another way, which is not asked for."""
-    if isinstance(arg, Value):
-        values.append(_core.stand_in(arg))
-        return Value
-    if isinstance(arg, float):
-        values.append(Value(arg))
-        return Value
-    if type(arg) is dict or isinstance(arg, (list, tuple)):
-        check_depth(depth, name)
-        named = arg.items() if type(arg) is dict else enumerate(arg)
-        parts = [_lifted(a, values, f"{name}[{k!r}]", depth + 1) for k, a in named]
-        return (dict, parts, tuple(arg)) if type(arg) is dict else (type(arg), parts)
-    if is_array(arg) and getattr(getattr(arg, "dtype", None), "kind", "f") == "f":
-        array = plain_array(arg, name)
-        return _lifted(array.tolist(), values, name, depth)
-    kind = getattr(arg, "dtype", None) or type(arg).__name__
-    raise TypeError(
-        f"{name} is {str(kind)!r}, which has no derivative: give floats, Values, arrays of floats, "
-        "or lists, tuples and dicts of them"
-    )
+
+    def take(x: Any, name: str, depth: int) -> Any:
+        if isinstance(x, (Value, float)):
+            values.append(_core.stand_in(x) if isinstance(x, Value) else Value(x))
+            return Value
+        if is_array(x) and getattr(getattr(x, "dtype", None), "kind", "f") == "f":
+            return _structure(plain_array(x, name).tolist(), take, name, depth)
+        kind = getattr(x, "dtype", None) or type(x).__name__
+        raise TypeError(
+            f"{name} is {str(kind)!r}, which has no derivative: give floats, Values, arrays of "
+            "floats, or lists, tuples and dicts of them"
+        )
+
+    return _structure(arg, take, name)
 
 
 def _seeds(tree: Any, given: Any, name: str, like: str) -> list[Any]:

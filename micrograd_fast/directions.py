@@ -346,9 +346,8 @@ def jvp(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
 def vjp(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
     args, w = direction(args, params, "vjp", "w")
     call = Request(f, "vjp", args, kwargs, argnums, params)
-    if not isinstance(w, float):
-        w = call.floats_of(w, "w")
-    found = call.derived("cotangent", cotangent_of).values(w, *call.args, **kwargs)
+    weights = call.floats_of(w, "w")
+    found = call.derived("cotangent", cotangent_of).values(weights, *call.args, **kwargs)
     return call.split(found, len(found)) if f._batch else call.split(found)
 
 
