@@ -21,6 +21,7 @@ __all__ = [
     "Value",
     "__version__",
     "compile",
+    "custom",
     "functional",
     "get_num_threads",
     "grad",
@@ -40,10 +41,12 @@ __all__ = [
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
     from micrograd_fast import viz as viz
+    from micrograd_fast.custom_ops import custom
     from micrograd_fast.derivatives import grad, gradients, jvp, value_and_grad, vjp
 
 # Modules that are imported when one of their names is asked for: they cost more than the package.
 LATER = dict.fromkeys(["grad", "gradients", "jvp", "value_and_grad", "vjp"], "derivatives")
+LATER["custom"] = "custom_ops"
 
 # What people know from other libraries, and what it is here.
 ELSEWHERE = {

@@ -108,7 +108,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
 # ---- functions ----
 
 
-def _function(f: Any) -> Callable[..., Any]:
+def _function(f: Any, what: str = "f") -> Callable[..., Any]:
     """The function of Values that is to be differentiated."""
     from micrograd_fast.compiler import CompiledFunction
 
@@ -121,7 +121,7 @@ def _function(f: Any) -> Callable[..., Any]:
         wrapped: Callable[..., Any] = f.__wrapped__
         return wrapped
     if not callable(f):
-        raise TypeError(f"f must be a function, not {type(f).__name__!r}")
+        raise TypeError(f"{what} must be a function, not {type(f).__name__!r}")
     return f  # type: ignore[no-any-return]
 
 
@@ -264,6 +264,8 @@ def _lifted(arg: Any, values: list[Value], name: str) -> Any:
 
 def _seeds(tree: Any, given: Any, name: str, like: str) -> list[Any]:
     """A number or Value for each Value of a structure, of one that is the same."""
+    if tree is not Value and tree[0] == "static":
+        return []
     if tree is Value:
         if isinstance(given, Value):
             return [given]

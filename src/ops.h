@@ -20,7 +20,8 @@
  * alone, so that the derivatives of the rule are right beside it.
  *
  * PROGRAM_OP rows are what passes.h restores in compiled functions; the eager engine builds
- * them from the other rows. The order of rows means nothing. docs/add-an-op.md says what an op needs
+ * them from the other rows. SLOPE adds nothing to a sum but the derivative y by x: what a custom op
+ * with a rule is made of there. The order of rows means nothing. docs/add-an-op.md says what an op needs
  * beside its row.
  */
 #define MF_POW_RULE                                           \
@@ -89,5 +90,7 @@ PROGRAM_OP(DIV, "div", "/", MF_BINARY, x / y, 1.0 / y, -z / y,
 PROGRAM_OP(NEG, "neg", "neg", MF_UNARY, -x, -1.0, 0.0,
    0, 0, MF_FINITE, INFINITY, -2.0, 2.0, "", "", "")
 PROGRAM_OP(SQUARE, "square", "square", MF_UNARY, x * x, 2.0 * x, 0.0,
+   0, 0, MF_ANY, INFINITY, -2.0, 2.0, "", "", "")
+PROGRAM_OP(SLOPE, "slope", "slope", MF_BINARY, mf_nothing(x, y), y, 0.0,
    0, 0, MF_ANY, INFINITY, -2.0, 2.0, "", "", "")
 #undef MF_POW_RULE

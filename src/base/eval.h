@@ -207,6 +207,12 @@ static inline double mf_sigmoid_dx(double x, double z) {
 }
 
 /* NumPy's maximum and minimum: a nan on either side is the result. */
+/* What leaves every number as it is in a sum, -0.0 too. */
+static inline double mf_nothing(double x, double y) {
+    (void)x, (void)y;
+    return -0.0;
+}
+
 static inline double mf_maximum(double x, double y) { return x >= y || x != x ? x : y; }
 static inline double mf_minimum(double x, double y) { return x <= y || x != x ? x : y; }
 

@@ -27,6 +27,7 @@ cdef extern from "base/eval.h" nogil:
         MF_ABS
         MF_COMPARE
         MF_N_EAGER_OPS
+        MF_SLOPE
         MF_N_OPS
         MF_NUMBER
         MF_CAPTURED

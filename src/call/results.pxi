@@ -75,17 +75,6 @@ cdef class Pullback(Step):
         return ids_of_call(self.gradient)
 
 
-cdef Value stepped(double data, list operands, Step step):
-    """A node over operands whose backward step is given."""
-    cdef Value value = blank_value()
-    adopt(value, many_new(data, tuple(operands), MF_CALL) if operands
-          else mf_node_new(&store, data, MF_NONE, MF_NONE, MF_CALL))
-    state_for(value).hook = step
-    preserve(value)
-    mf_set_hook(&store, value.id)
-    return value
-
-
 cdef list new_pullbacks(Gradient gradient):
     """A node for each group of outputs that depend on the same; None where an output is alone."""
     cdef list found = []
@@ -98,7 +87,8 @@ cdef list new_pullbacks(Gradient gradient):
             continue
         step = Pullback.__new__(Pullback)
         step.gradient = gradient
-        found.append(stepped(0.0, gradient.operands_of(gradient.group_reached(group)), step))
+        found.append(stepped(0.0, gradient.operands_of(gradient.group_reached(group)), step,
+                             MF_CALL))
     return found
 
 
@@ -107,7 +97,7 @@ cdef Value result_value(Gradient gradient, list operands, double data, int32_t o
     """A result of a call as a Value. Over no samples it depends on nothing."""
     cdef ResultStep step = ResultStep.__new__(ResultStep)
     cdef bint of_nothing = gradient.n_samples() == 0 or (samples is not None and not samples)
-    cdef Value value = stepped(data, [] if of_nothing else operands, step)
+    cdef Value value = stepped(data, [] if of_nothing else operands, step, MF_CALL)
     step.gradient = gradient
     step.id = value.id
     step.output = output

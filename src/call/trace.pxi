@@ -5,8 +5,8 @@
 # constants; nodes that were there before are captured: read at every call, given gradient. Whatever
 # would freeze a number raises TraceError. Other threads go on eagerly meanwhile.
 
-from base.eval cimport (MF_CALL, MF_CAPTURED, MF_CUSTOM, MF_INPUT, MF_LARGEST, MF_LEAF, MF_LINK,
-                        MF_SMALLEST, MF_TAKE)
+from base.eval cimport (MF_ADD, MF_CALL, MF_CAPTURED, MF_CUSTOM, MF_DETACH, MF_INPUT, MF_LARGEST,
+                        MF_LEAF, MF_LINK, MF_SLOPE, MF_SMALLEST, MF_TAKE)
 from engine.modes cimport (mf_log_here, mf_n_modes, mf_no_grad_depth, mf_node_log, mf_trace_depth,
                            mf_tracing_here)
 from engine.node cimport MF_F_TRACED, MF_NONE, mf_node
@@ -31,6 +31,8 @@ cdef class Trace:
     cdef bint running
     cdef Rest rest
     cdef int64_t n_bytes
+    cdef int in_rule         # what is emitted now computes partials of a custom op
+    cdef list asked          # what rules gave to program(), whose nodes keep their ids
     cdef int no_grad_depth   # of the caller, who may not want a gradient: the program may
     cdef mf_node_log log
     cdef bint logs           # whether it notes the nodes that it makes
@@ -101,32 +103,20 @@ cdef class Trace:
             if not isinstance(v, Value):
                 raise TypeError(f"outputs must be Values, one is {type(v).__name__!r}")
         cdef Program program = Program(len(self.inputs))
+        self.n_bytes = self.in_rule = 0
+        self.asked = []
         cdef IdMap value_ids = IdMap()   # value id + 1 by node id
-        cdef int32_t *emitted
-        cdef mf_order order = [NULL, 0, 0, False]
         cdef int64_t k
-        cdef int32_t id, root = many_new(0.0, (*outputs, Value(0.0)), MF_LINK)
-        if root < 0:
-            raise MemoryError("no room to trace the function")
-        mf_mark_traced(&store, root)
-        try:
-            for k, value in enumerate(self.inputs):
-                emitted = value_ids.at((<Value>value).id)
-                emitted[0] = program.emit(MF_INPUT, <int32_t>k, MF_NO_VALUE, 0) + 1
-            if not mf_order_fill(&store, &order, root, MF_WALK_TRACED):
-                raise MemoryError("no room to order the traced function")
-            for k in range(order.n):
-                id = order.ids[k]
-                if store.nodes[id].op != MF_LINK and value_ids.at(id)[0] == 0:
-                    value_ids.at(id)[0] = self.emit_node(program, id, value_ids) + 1
-            for v in outputs:
-                program.add_output(self.value_id(program, (<Value>v).id, value_ids))
-            if self.logs:
-                self.find_places(len(program), value_ids)
-        finally:
-            self.n_bytes = value_ids.n_bytes + order.cap * sizeof(int32_t)
-            mf_order_free(&order)
-            mf_node_release(&store, root)
+        for k, value in enumerate(self.inputs):
+            value_ids.at((<Value>value).id)[0] = program.emit(MF_INPUT, <int32_t>k, MF_NO_VALUE,
+                                                              0) + 1
+        self.emit_graph(program, list(outputs), value_ids)
+        for v in outputs:
+            program.add_output(self.value_id(program, (<Value>v).id, value_ids))
+        if self.logs:
+            self.find_places(len(program), value_ids)
+        self.n_bytes += value_ids.n_bytes
+        self.asked = []
         program.p.n_params = len(self.captured)
         return program, self.captured
 
@@ -165,9 +155,66 @@ cdef class Trace:
                                  "not keep Values from call to call")
         return value[0] - 1
 
+    cdef list emit_graph(self, Program program, list roots, IdMap value_ids):
+        """Emits what Values depend on and is not there yet; the ids of those nodes."""
+        cdef mf_order order = [NULL, 0, 0, False]
+        cdef list emitted = []
+        cdef int64_t k
+        cdef int32_t id, root = many_new(0.0, (*roots, Value(0.0)), MF_LINK)
+        if root < 0:
+            raise MemoryError("no room to trace the function")
+        mf_mark_traced(&store, root)
+        try:
+            if not mf_order_fill(&store, &order, root, MF_WALK_TRACED):
+                raise MemoryError("no room to order the traced function")
+            for k in range(order.n):
+                id = order.ids[k]
+                if store.nodes[id].op != MF_LINK and value_ids.at(id)[0] == 0:
+                    value_ids.at(id)[0] = self.emit_node(program, id, value_ids) + 1
+                    if self.in_rule:
+                        emitted.append(id)
+        finally:
+            self.n_bytes = max(self.n_bytes, order.cap * <int64_t>sizeof(int32_t))
+            mf_order_free(&order)
+            mf_node_release(&store, root)
+        return emitted
+
+    cdef int32_t emit_custom(self, Program program, int32_t id, RuleStep step,
+                             IdMap value_ids) except -1:
+        """A custom op: its number, without a gradient, plus a slope by each child that it has one
+        for. What rules compute is asked for its numbers alone: no rules in there are asked."""
+        cdef Value out = value_of(id)
+        cdef tuple children = children_of(out)
+        cdef list partials = []
+        if not self.in_rule:
+            with self:
+                for p in step.rule(step.primal, children):
+                    partials.append(p if isinstance(p, Value) else Value(p))
+            self.asked.append(partials)
+        self.in_rule += 1
+        cdef list emitted = self.emit_graph(program, [step.primal, *partials], value_ids)
+        self.in_rule -= 1
+        cdef int32_t z = self.value_id(program, step.primal.id, value_ids)
+        cdef int32_t x, p_id, slope
+        cdef list slopes = []
+        if not self.in_rule:
+            z = program.emit(MF_DETACH, z, MF_NO_VALUE, 0)
+            for child, p in zip(children, partials, strict=True):
+                x = self.value_id(program, (<Value>child).id, value_ids)
+                p_id = self.value_id(program, (<Value>p).id, value_ids)
+                slope = program.emit(MF_DETACH, p_id, MF_NO_VALUE, 0)
+                slope = program.emit(MF_SLOPE, x, slope, 0)
+                z = program.emit(MF_ADD, z, slope, 0)
+            for emitted_id in emitted:   # as values without slopes: nobody else's
+                value_ids.at(emitted_id)[0] = 0
+        return z
+
     cdef int32_t emit_node(self, Program program, int32_t id, IdMap value_ids) except -1:
         cdef const mf_node *n = &store.nodes[id]
         cdef int32_t x, y = MF_NO_VALUE, start
+        cdef RuleStep step = step_of_rule(id)
+        if step is not None and step.primal is not None:
+            return self.emit_custom(program, id, step, value_ids)
         if n.op in (MF_CUSTOM, MF_CALL, MF_INPUT):
             raise TraceError("a custom node or a Value of another trace cannot be compiled")
         x = self.value_id(program, n.x, value_ids)

@@ -60,7 +60,7 @@ cdef int become(Value made, int32_t x, int32_t y, int op) except -1:
         adopt(term, mf_node_new(&store, store.data[made.id], x, y, op))
         step = TermStep.__new__(TermStep)
         step.out, step.term = made, term
-        made._backward = step
+        made._backward = HeldStep.__new__(HeldStep, made, step)
     return 0
 
 

@@ -1,5 +1,6 @@
 # Nodes that the user makes: over any number of children, with a step in Python that is set
-# afterwards, or with their local gradients as numbers, which is microgpt's form.
+# afterwards, with their local gradients as numbers, which is microgpt's form, or with a rule that
+# gives them as Values.
 #
 # A node has two operands. The children of a custom one hang on a chain of hidden MF_LINK nodes: the
 # first child is x, the links follow at y, the last child ends the chain. With local gradients every
@@ -8,7 +9,7 @@
 from base.eval cimport MF_BINARY, MF_CUSTOM, MF_FIRST_OP, MF_LEAF, MF_LINK, mf_ops, mf_partials
 from engine.modes cimport mf_n_modes
 from engine.node cimport MF_NONE, mf_node
-from engine.store cimport mf_node_new, mf_node_release
+from engine.store cimport mf_node_new, mf_node_release, mf_owner, mf_set_hook
 
 
 cdef tuple checked_children(object children):
@@ -125,3 +126,57 @@ cdef tuple local_grads_of(Value value):
     if mf_ops[n.op].kind == MF_BINARY:
         return dx, dy
     return (dx,)
+
+
+# ---- a rule instead of numbers ----
+
+
+@cython.internal
+cdef class RuleStep(Step):
+    """The step of a custom op whose partials are Values, made when they are asked for."""
+    cdef object rule      # rule(z, children): a Value or float for each child
+    cdef int32_t id
+    cdef Value primal     # in a trace: what computes the number, without a gradient
+
+    cdef int run(self, Walk walk) except -1:
+        cdef Value out = value_of(self.id)
+        cdef tuple children = children_of(out)
+        cdef double partial
+        with NoGrad():
+            partials = self.rule(out, children)
+        for child, p in zip(children, partials, strict=True):
+            partial = store.data[(<Value>p).id] if isinstance(p, Value) else p
+            store.grad[(<Value>child).id] += partial * store.grad[out.id]
+        return 0
+
+
+cdef Value stepped(double data, list operands, Step step, uint8_t op):
+    """A node over operands whose backward step is given."""
+    cdef Value value = blank_value()
+    adopt(value, many_new(data, tuple(operands), op) if operands
+          else mf_node_new(&store, data, MF_NONE, MF_NONE, op))
+    state_for(value).hook = step
+    preserve(value)
+    mf_set_hook(&store, value.id)
+    return value
+
+
+cdef RuleStep step_of_rule(int32_t id):
+    """The step of a custom op with a rule; None of another node."""
+    cdef PyObject *value = mf_owner(&store, id) if store.nodes[id].op == MF_CUSTOM else NULL
+    if value is NULL or (<Value>value).state is None:
+        return None
+    hook = (<NodeState>(<Value>value).state).hook
+    return <RuleStep>hook if isinstance(hook, RuleStep) else None
+
+
+def custom_result(z, list children not None, rule, str name not None) -> Value:
+    """The result of a custom op over at least one child; rule(result, children) gives a Value or
+    float for each. z: its number; in a trace the Value that computes it."""
+    cdef RuleStep step = RuleStep.__new__(RuleStep)
+    cdef bint traced = isinstance(z, Value)
+    cdef Value value = stepped(store.data[(<Value>z).id] if traced else z, children, step,
+                               MF_CUSTOM)
+    step.rule, step.id, step.primal = rule, value.id, z if traced else None
+    state_for(value).op_text = name
+    return value

@@ -90,9 +90,11 @@ cdef class Derivation:
     cdef operand_partial *partials   # of the node that find_partials() looked at last
     cdef int32_t n_partials, cap_partials
     cdef mf_order order
+    cdef list asked              # what the rules of custom ops gave
 
     def __cinit__(self):
         self.places = IdMap()
+        self.asked = []
 
     def __dealloc__(self):
         global n_made_by_all
@@ -241,9 +243,10 @@ cdef class Derivation:
         if n.op == MF_CALL:
             raise TypeError("a result of a compiled function has its gradient by backward() alone: "
                             "differentiate the function, mg.grad(f), or call its value_and_grad")
-        if n.flags & MF_F_HOOK and n.op != MF_LEAF:
+        if n.flags & MF_F_HOOK and n.op != MF_LEAF and step_of_rule(id) is None:
             raise TypeError("a node with a _backward in Python has its gradient by backward() "
-                            "alone: write it with the ops of Value")
+                            "alone: write it with the ops of Value, or give its derivative in "
+                            "Values, mg.custom(f, rule)")
         if n.op < MF_FIRST_OP or mf_n_modes and mf_tracing_here():
             return 0
         x, y = store.data[n.x], store.data[n.y] if n.y >= 0 else 0.0
@@ -359,12 +362,24 @@ cdef class Derivation:
                 self.note(x, self.partial(id, 0))
             if y >= 0 and mf_ops[op].kind != MF_PARAM and self.depends(y):
                 self.note(y, self.partial(id, 1))
+        elif step_of_rule(id) is not None:
+            self.ask(id, step_of_rule(id))
         elif op == MF_CUSTOM and x < 0:   # y: the first link
             while y >= 0:
                 self.note(store.nodes[y].x, number_term(store.data[y]))
                 y = store.nodes[y].y
         elif op == MF_TAKE or op == MF_LARGEST or op == MF_SMALLEST:
             self.find_choices(id, op)
+        return 0
+
+    cdef int ask(self, int32_t id, RuleStep step) except -1:
+        """The partials of a custom op, by its rule."""
+        cdef Value out = value_of(id)
+        cdef tuple children = children_of(out)
+        cdef list partials = step.rule(out, children)
+        self.asked.append(partials)
+        for child, p in zip(children, partials, strict=True):
+            self.note((<Value>child).id, seed_of(p))
         return 0
 
     cdef int find_choices(self, int32_t id, int op) except -1:

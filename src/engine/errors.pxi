@@ -8,6 +8,8 @@ from engine.modes cimport mf_n_modes, mf_tracing_here
 from engine.node cimport MF_F_TRACED, mf_node
 from engine.node_backward cimport mf_node_backward
 
+cdef str OPS_OR_RULE = ("write the function with the ops of Value, whose derivatives are known, or "
+                        "give its derivative too, mg.custom(f, rule)")
 cdef dict INSTEAD = {
     "reading .data": "compute with the Value itself, or v.detach() to stop its gradient",
     "comparing by == or !=": "a float argument is a Value here: give an int, which is a constant "
@@ -18,8 +20,8 @@ cdef dict INSTEAD = {
     "repr(), str() or print()": "print outside: a traced function runs once, not at every call",
     "backward()": "call backward() on what the compiled function returned",
     "a node's _backward": "call backward() on what the compiled function returned",
-    "a custom _backward": "write the function with the ops of Value, whose derivatives are known",
-    "a custom node": "write the function with the ops of Value, whose derivatives are known",
+    "a custom _backward": OPS_OR_RULE,
+    "a custom node": OPS_OR_RULE,
     "a batched function of an array": "call it on one sample, Values or a list of numbers, or "
                                       "outside on all samples",
     "a Batch as argument": "give the Batch to the compiled function as an argument",

@@ -59,7 +59,8 @@ cdef class Walk:
 
 @cython.internal
 cdef class Step:
-    """A _backward that is C: of what compiled calls return. Called without the way by Python."""
+    """A _backward that is C: of what compiled calls return, of custom ops with a rule. It may know
+    its node by its id alone: outside of the engine it goes in a HeldStep."""
 
     cdef int run(self, Walk walk) except -1:
         """Its turn in a walk; None: called by hand."""
@@ -74,8 +75,18 @@ cdef class Step:
         """The nodes that it may pass gradient on to beside those under its own node."""
         return []
 
+
+@cython.internal
+cdef class HeldStep:
+    """A Step as a callable of Python's, which keeps the Value alive."""
+    cdef object value
+    cdef Step step
+
+    def __cinit__(self, value, Step step):
+        self.value, self.step = value, step
+
     def __call__(self):
-        self.run(None)
+        self.step.run(None)
 
 
 cdef void pin_value(mf_store *s, int32_t id) noexcept nogil:

@@ -119,9 +119,10 @@ cdef class Value:
         if mf_n_modes:
             check_value(self, "a node's _backward")
         mf_value_complete(self)
-        if self.state is not None and (<NodeState>self.state).hook is not None:
-            return (<NodeState>self.state).hook
-        return self._local_backward
+        cdef object hook = None if self.state is None else (<NodeState>self.state).hook
+        if isinstance(hook, Step):
+            return HeldStep.__new__(HeldStep, self, hook)
+        return self._local_backward if hook is None else hook
 
     @_backward.setter
     def _backward(self, function):
