@@ -1,12 +1,14 @@
-"""Draws docs/images/*.svg: the pictures of the pages about what is inside. Needs Graphviz.
+"""Draws docs/images/*.svg: the pictures of the docs. Needs Graphviz.
 
 Usage: pictures.py
 """
 
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from matplotlib import pyplot
 
 import micrograd_fast as mg
 from micrograd_fast import _core, viz
@@ -78,6 +80,14 @@ def derivatives():
     return [viz.to_dot(v) for v in (y, slope, curve)]
 
 
+def sparsity(target):
+    """The example of docs/pictures.md."""
+    chain = mg.compile(lambda x: [x[0], *[b - a * a for a, b in pairwise(x)], sum(x)])
+    figure, axes = pyplot.subplots(figsize=(3.2, 3.2), layout="constrained")
+    viz.spy(chain.sparsity(np.zeros(20)), axes=axes)
+    figure.savefig(target, metadata={"Date": None})
+
+
 def tile():
     """Slots by lanes: the block of numbers that one core works on."""
     lanes = ["sample 0", "sample 1", "sample 2", "...", "sample 255"]
@@ -102,6 +112,7 @@ def main():
     }
     for order, text in enumerate(derivatives()):
         pictures[f"derivative{order}"] = text
+    sparsity(IMAGES / "sparsity.svg")
     for name, text in pictures.items():
         target = IMAGES / f"{name}.svg"
         subprocess.run(["dot", "-Tsvg", "-o", target], input=text, encoding="utf-8", check=True)

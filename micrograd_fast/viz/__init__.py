@@ -1,12 +1,12 @@
 """Pictures: graphs and programs as Graphviz draws them, decision boundaries, training curves.
 
 to_dot() and program_to_dot() need nothing but this package. draw_dot() and draw_program() need the
-`graphviz` package and Graphviz itself, decision_boundary() and training_curve() Matplotlib:
+`graphviz` package and Graphviz itself, decision_boundary(), training_curve() and spy() Matplotlib:
 pip install 'micrograd-fast[viz]'
 """
 
 from micrograd_fast.viz.graph import draw_dot, svg, to_dot, trace
-from micrograd_fast.viz.plots import decision_boundary, training_curve
+from micrograd_fast.viz.plots import decision_boundary, spy, training_curve
 from micrograd_fast.viz.program import draw_program, program_to_dot
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "draw_dot",
     "draw_program",
     "program_to_dot",
+    "spy",
     "svg",
     "to_dot",
     "trace",

@@ -1,4 +1,5 @@
-"""Plots on Matplotlib: what a classifier of points in the plane learned, and how."""
+"""Plots on Matplotlib: what a classifier of points in the plane learned, and how; which entries a
+Jacobian has."""
 
 from __future__ import annotations
 
@@ -92,6 +93,32 @@ def training_curve(
     axes.set_xlabel("step")
     axes.legend(loc="best")
     axes.grid(alpha=0.3)
+    return axes
+
+
+def spy(pattern: Any, *, axes: Axes | None = None) -> Axes:
+    """Where a Jacobian or Hessian is not 0: `viz.spy(f.sparsity(x))`; the Axes.
+
+    pattern: two axes, a sparse array of SciPy, whose entries are drawn whatever they are, or an
+    array of NumPy, of which those that are not 0 are.
+
+    Raises ValueError for another number of axes and for an empty one, ImportError where Matplotlib is missing.
+    """
+    import numpy as np
+
+    sparse = hasattr(pattern, "tocoo")
+    matrix: Any = pattern if sparse else np.asarray(pattern)
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise ValueError(f"pattern must have rows and columns, not the shape {matrix.shape}")
+    axes = _axes(axes)
+    # As large as an entry is on axes of some 300 points, as long as it can be seen.
+    size = max(0.5, min(20.0, 240.0 / max(*matrix.shape, 1)))
+    axes.spy(matrix, precision="present" if sparse else 0, markersize=size, markeredgewidth=0)
+    axes.xaxis.tick_bottom()
+    axes.set_xlabel("number of x")
+    axes.set_ylabel("result")
+    entries = matrix.nnz if sparse else np.count_nonzero(matrix)
+    axes.set_title(f"{entries:,} of {matrix.shape[0]:,} x {matrix.shape[1]:,}")
     return axes
 
 

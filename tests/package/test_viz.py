@@ -283,6 +283,22 @@ def test_training_curve_plots_every_series_from_step_1():
     assert axes.get_ylim()[0] == 0.0
 
 
+def test_spy_marks_the_entries_of_a_jacobian():
+    figures = pytest.importorskip("matplotlib.figure")
+    sparse = pytest.importorskip("scipy.sparse")
+    f = mg.compile(lambda x: [x[0] * x[1], 3 * x[1], x[2].relu() + x[0]])
+    pattern = f.sparsity(np.zeros(3))
+    axes = viz.spy(pattern, axes=figures.Figure().subplots())
+    (line,) = axes.lines
+    assert sorted(map(tuple, line.get_xydata())) == [(0, 0), (0, 2), (1, 0), (1, 1), (2, 2)]
+    assert (axes.get_xlabel(), axes.get_title()) == ("number of x", "5 of 3 x 3")
+    assert axes.get_ylim() == (2.5, -0.5)
+    axes = viz.spy([[0.0, 2.0]], axes=figures.Figure().subplots())
+    assert axes.lines[0].get_xydata().tolist() == [[1.0, 0.0]]
+    kept = sparse.csr_array(([0.0], ([0], [1])), shape=(1, 2))  # an entry that happens to be 0
+    assert len(viz.spy(kept, axes=figures.Figure().subplots()).lines[0].get_xydata()) == 1
+
+
 def test_without_axes_a_figure_is_made():
     pyplot = pytest.importorskip("matplotlib.pyplot")
     axes = viz.training_curve([3.0, 2.0])
@@ -298,6 +314,9 @@ def test_plots_of_wrong_shapes_are_refused():
         viz.decision_boundary(None, [[1, 2]], [1, 2])
     with pytest.raises(ValueError, match="losses must have at least one entry"):
         viz.training_curve([])
+    for shape in ((2,), (0, 3)):
+        with pytest.raises(ValueError, match=re.escape(f"not the shape {shape}")):
+            viz.spy(np.ones(shape))
 
 
 def test_without_matplotlib_the_cure_is_named(monkeypatch):
