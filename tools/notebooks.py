@@ -23,6 +23,8 @@ TINY = {
     "COMPILED_STEPS": 5,
     "OPTIONS": 100,
     "PATIENTS": 60,
+    "NUMBERS": 10,
+    "POINTS": 5,
 }
 SECONDS = 600
 

@@ -102,7 +102,8 @@ def spy(pattern: Any, *, axes: Axes | None = None) -> Axes:
     pattern: two axes, a sparse array of SciPy, whose entries are drawn whatever they are, or an
     array of NumPy, of which those that are not 0 are.
 
-    Raises ValueError for another number of axes and for an empty one, ImportError where Matplotlib is missing.
+    Raises ValueError for another number of axes and for an empty one, ImportError where Matplotlib
+    is missing.
     """
     import numpy as np
 
