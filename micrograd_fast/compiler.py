@@ -190,6 +190,8 @@ class CompiledFunction(_core.Dispatcher):
         params: Any = None,
         mode: Literal["forward", "reverse"] | None = None,
         sparse: bool = False,
+        index: Any = None,
+        out: Any = None,
         **kwargs: Any,
     ) -> Any:
         """The derivatives of all results by an argument, the first one unless argnums says which,
@@ -199,14 +201,23 @@ class CompiledFunction(_core.Dispatcher):
 
         mode: 'forward' or 'reverse'; by default the one with fewer directions. sparse=True: a
         csr_array of SciPy, shape (results, numbers of the argument), whose structure is that of
-        what is not 0 for good, and the same object from call to call.
+        what is not 0 for good, and the same object from call to call; out: one that an earlier call
+        returned, which is filled and returned. Of a batched function it has the rows of sample
+        after sample, over the columns of all samples of the argument. index: an array of ints, for
+        each sample which row of the argument it reads, where samples share them; with several
+        argnums a tuple of such arrays or None.
 
         Raises TypeError for an argument that has no floats and for results that are no lists of
         Values of one shape, IndexError for an argnums that there is no argument for.
         """
+        if sparse:
+            from micrograd_fast import sparse as sparse_
+
+            return sparse_.jacobian(self, args, kwargs, argnums, params, mode, index, out)
         from micrograd_fast import directions
 
-        return directions.jacobian(self, args, kwargs, argnums, params, mode, sparse)
+        directions.check_dense("jacobian", index=index, out=out)
+        return directions.jacobian(self, args, kwargs, argnums, params, mode)
 
     def hessian(
         self,
@@ -214,22 +225,34 @@ class CompiledFunction(_core.Dispatcher):
         argnums: Argnums = None,
         params: Any = None,
         sparse: bool = False,
+        out: Any = None,
         **kwargs: Any,
     ) -> Any:
         """The second derivatives of the one result: an array of shape [argument] + [argument]; with
-        several argnums a tuple of tuples of these. Of a batched function one a sample. sparse: as
-        for jacobian(). Raises as that, and ValueError for a function of several results."""
+        several argnums a tuple of tuples of these. Of a batched function one a sample. sparse, out:
+        as for jacobian(), not batched. Raises as that, and ValueError for a function of several
+        results."""
+        if sparse:
+            from micrograd_fast import sparse as sparse_
+
+            return sparse_.hessian(self, args, kwargs, argnums, params, out)
         from micrograd_fast import directions
 
-        return directions.hessian(self, args, kwargs, argnums, params, sparse)
+        directions.check_dense("hessian", out=out)
+        return directions.hessian(self, args, kwargs, argnums, params)
 
     def sparsity(
-        self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any
+        self,
+        *args: Any,
+        argnums: Argnums = None,
+        params: Any = None,
+        index: Any = None,
+        **kwargs: Any,
     ) -> Any:
         """Where the Jacobian is not 0 for good, whatever the numbers are: a csr_array of True."""
-        from micrograd_fast import directions
+        from micrograd_fast import sparse
 
-        return directions.sparsity(self, args, kwargs, argnums, params)
+        return sparse.sparsity(self, args, kwargs, argnums, params, index)
 
     def jvp(self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any) -> Any:
         """jvp(x, v, ...): the derivative of the results in the direction v, the Jacobian times v;

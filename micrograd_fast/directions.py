@@ -35,6 +35,9 @@ class Layout:
         self.shape = shape  # of its result
         self.forward = forward
         self.long = False  # too long to be written out
+        # Of sparse.py: by forward mode the rows are long; how those of a batch stand.
+        self.long_rows = False
+        self.blocks: Any = None
 
 
 class Request:
@@ -248,19 +251,22 @@ def second_tangent_of(function: Any, places: Any, params: Any, bound: bool) -> A
     return second_tangent
 
 
-def rows_of(hessian: bool, limited: bool, batch: bool) -> Any:
+def rows_of(hessian: bool, forward: bool, limited: bool, filled: bool = False) -> Any:
     """The maker of a function whose results are the entries that are not 0 for good, row by row, of
     a Hessian the lower half, and a text that says where they stand. limited: raises TooManyEntries
-    where they are a long program. batch: all entries, no text."""
+    where they are a long program. filled: all entries, no text."""
+    few, share = (WRITTEN_OUT, WRITTEN_OUT_SHARE) if limited else (-1, -1)
 
     def make(function: Any, places: Any, params: Any, bound: bool) -> Any:
         def rows(*args: Any, **kwargs: Any) -> Any:
             xs, ys, tree = run(function, args, kwargs, places, params, bound)
             if hessian:
                 ys = _core.pullback([one_result(ys, tree, function)], [1.0], xs)
-            few, share = (WRITTEN_OUT, WRITTEN_OUT_SHARE) if limited else (-1, -1)
-            found, ends, columns = _core.jacobian_rows(xs, ys, hessian, few, share)
-            if batch:
+            if forward:
+                found, ends, columns = _core.jacobian_rows(xs, ys, hessian, few, share)
+            else:
+                found, ends, columns = _core.gradient_rows(xs, ys, few, share)
+            if filled:
                 return _all_entries(found, ends, columns, len(xs), hessian)
             return found or [Value(0.0)], patterns.text_of(ends, columns)
 
@@ -279,27 +285,6 @@ def _all_entries(found: Any, ends: Any, columns: Any, n: int, symmetric: bool) -
                 entries[columns[k] * n + row] = found[k]
         first = end
     return entries
-
-
-def gradients_of(limited: bool) -> Any:
-    """The maker of a function whose results are all entries of a Jacobian, by reverse mode."""
-
-    def make(function: Any, places: Any, params: Any, bound: bool) -> Any:
-        def rows(*args: Any, **kwargs: Any) -> Any:
-            before = _core.live_nodes()
-            xs, ys, _ = run(function, args, kwargs, places, params, bound)
-            most = max(WRITTEN_OUT, WRITTEN_OUT_SHARE * (_core.live_nodes() - before))
-            begin = _core.nodes_made()
-            entries: list[Value] = []
-            for y in ys:
-                entries += _core.pullback([y], [1.0], xs)
-                if limited and _core.nodes_made() - begin > most:
-                    raise _core.TooManyEntries
-            return entries
-
-        return rows
-
-    return make
 
 
 def directions_of(hessian: bool, forward: bool) -> Any:
@@ -364,27 +349,18 @@ def hvp(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
     return call.split(found, len(found)) if f._batch else call.split(found)
 
 
-def jacobian(
-    f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, mode: Any, sparse: bool
-) -> Any:
-    if mode not in (None, "forward", "reverse"):
-        raise ValueError(f"jacobian: mode must be 'forward', 'reverse' or None, not {mode!r}")
+def jacobian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, mode: Any) -> Any:
+    check_mode(mode)
     call = Request(f, "jacobian", args, kwargs, argnums, params)
-    if sparse:
-        return sparse_entries(call, False)
     layout = layout_of(call, False, mode)
     rows = entries(call, False, layout)
     before = (len(rows),) if f._batch else ()
     return call.split(rows, *before, *layout.shape)
 
 
-def hessian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, sparse: bool) -> Any:
+def hessian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
     call = Request(f, "hessian", args, kwargs, argnums, params)
-    if sparse:
-        return sparse_entries(call, True)
     layout = layout_of(call, True, None)
-    if layout.shape:
-        raise ValueError(f"hessian: {f.__name__} returns several Values, a Hessian is of one")
     rows = entries(call, True, layout)
     before = (len(rows),) if f._batch else ()
     if call.one and call.shapes[0]:
@@ -397,10 +373,15 @@ def hessian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, sparse: b
     return blocks[0] if call.one else tuple(blocks)
 
 
-def sparsity(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
-    return patterns.filled(
-        sparse_entries(Request(f, "sparsity", args, kwargs, argnums, params), False)
-    )
+def check_dense(what: str, **options: Any) -> None:
+    for name, given in options.items():
+        if given is not None:
+            raise ValueError(f"{what}: {name} is for sparse=True")
+
+
+def check_mode(mode: Any) -> None:
+    if mode not in (None, "forward", "reverse"):
+        raise ValueError(f"jacobian: mode must be 'forward', 'reverse' or None, not {mode!r}")
 
 
 def direction(args: Any, params: Any, what: str, name: str) -> tuple[Any, Any]:
@@ -427,6 +408,10 @@ def layout_of(call: Request, hessian: bool, mode: str | None) -> Layout:
                 f"{call.what}: {call.f.__name__} returns neither one Value nor lists of them of "
                 "one shape"
             )
+        if hessian and shape:
+            raise ValueError(
+                f"hessian: {call.f.__name__} returns several Values, a Hessian is of one"
+            )
         n, m = call.n, prod(shape)
         forward = hessian or (n <= m if mode is None else mode == "forward")
         found = kept[look, call.places, call.which] = Layout(source, shape, forward)
@@ -441,34 +426,19 @@ def entries(call: Request, hessian: bool, layout: Layout) -> Any:
     m = n if hessian else prod(layout.shape)
     kind = f"{'hessian' if hessian else 'jacobian'} {'forward' if forward else 'reverse'}"
     if not layout.long:
-        make = rows_of(hessian, not batch, batch) if forward else gradients_of(not batch)
-        rows = call.derived(kind, make)
+        rows = call.derived(kind, rows_of(hessian, forward, not batch, batch))
         try:
             found = rows.values(*call.args, **call.kwargs)
         except _core.TooManyEntries:
             layout.long = True
         else:
-            if batch or not forward:
+            if batch:
                 return found.reshape((*found.shape[:-1], m, n))
             return patterns.of(found[1], n, hessian).dense(found[0])
     make = directions_of(hessian, forward)
     along = call.derived(f"{kind} lanes", make, batch=True, _per_sample=_first)
     rows = along.values(np.eye(n if forward else m), *call.args, **call.kwargs)
     return rows.T if forward else rows
-
-
-def sparse_entries(call: Request, hessian: bool) -> Any:
-    """The Jacobian or Hessian as a csr_array of SciPy, shape (results, numbers)."""
-    if call.f._batch:
-        raise ValueError(
-            f"{call.what}: a sparse array has two axes: compile the function without batch=True"
-        )
-    if hessian:
-        layout_of(call, True, None)
-    kind = f"{'hessian' if hessian else 'jacobian'} sparse"
-    rows = call.derived(kind, rows_of(hessian, False, False))
-    numbers, text = rows.values(*call.args, **call.kwargs)
-    return patterns.of(text, call.n, hessian).sparse(numbers)
 
 
 def slope_of(function: Any, places: Any, params: Any, bound: bool) -> Any:

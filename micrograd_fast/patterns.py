@@ -55,7 +55,7 @@ class Pattern:
         self.shape = (n_rows, n_columns)
         self.order = order[places] if symmetric else None  # of the entries given
         self.flat = rows * n_columns + columns
-        self.columns = columns.astype(np.int32)
+        self.columns = columns
         self.ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))])
         self.size = n_rows * n_columns
         self.is_full = len(self.flat) == self.size > 0
@@ -72,22 +72,15 @@ class Pattern:
             whole[self.flat] = numbers
         return whole.reshape(self.shape)
 
+    def structure(self) -> Any:
+        """A csr_array that all sparse ones share the structure of."""
+        if self.template is None:
+            self.template = csr_array(self.columns, self.ends, self.shape)
+        return self.template
+
     def sparse(self, numbers: Any) -> Any:
         """A csr_array; those of one pattern share its structure."""
-        if self.template is None:
-            import numpy as np
-
-            try:
-                from scipy.sparse import csr_array
-            except ImportError:
-                raise ImportError(
-                    "a sparse Jacobian is an array of SciPy: pip install scipy"
-                ) from None
-            ends = self.ends.astype(self.columns.dtype)
-            ends.flags.writeable = self.columns.flags.writeable = False
-            empty = np.zeros(len(self.flat))
-            self.template = csr_array((empty, self.columns, ends), shape=self.shape)
-        found = copy.copy(self.template)
+        found = copy.copy(self.structure())
         found.data = self.ordered(numbers) if len(self.flat) else numbers[:0]
         return found
 
@@ -95,10 +88,19 @@ class Pattern:
         return numbers if self.order is None else numbers[self.order]
 
 
-def filled(matrix: Any) -> Any:
-    """The structure of a csr_array: True wherever it has an entry."""
+def csr_type() -> Any:
+    try:
+        from scipy.sparse import csr_array
+    except ImportError:
+        raise ImportError("a sparse Jacobian is an array of SciPy: pip install scipy") from None
+    return csr_array
+
+
+def csr_array(columns: Any, ends: Any, shape: tuple[int, int]) -> Any:
+    """One of zeros, whose structure cannot be written to."""
     import numpy as np
 
-    found = copy.copy(matrix)
-    found.data = np.ones(len(matrix.data), bool)
-    return found
+    kind = np.int32 if max(len(columns), *shape) <= np.iinfo(np.int32).max else np.int64
+    columns, ends = columns.astype(kind), ends.astype(kind)
+    ends.flags.writeable = columns.flags.writeable = False
+    return csr_type()((np.zeros(len(columns)), columns, ends), shape=shape)

@@ -29,7 +29,8 @@ _INSTALLED = {"site-packages", "dist-packages"}
 # Of this package: layers are what users make them, derivatives run their functions. What these
 # modules have as globals is no setting, and not looked at.
 WALKED_INTO = {
-    f"micrograd_fast.{module}" for module in ("nn", "custom_ops", "derivatives", "directions")
+    f"micrograd_fast.{module}"
+    for module in ("nn", "custom_ops", "derivatives", "directions", "sparse")
 }
 _SOURCES = {"random", "_random", "numpy.random", "time", "datetime", "secrets", "uuid"}
 _COMPARED = {"builtins.set", "builtins.bytearray", "collections.deque", "array.array"}

@@ -1,8 +1,9 @@
 # Arrays: the numbers of callers' arrays, and whether they were written since; the arrays that
 # callers get.
 
-from cpython.buffer cimport (Py_buffer, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE,
-                             PyBuffer_IsContiguous, PyBuffer_Release, PyObject_GetBuffer)
+from cpython.buffer cimport (Py_buffer, PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_STRIDES,
+                             PyBUF_WRITABLE, PyBuffer_IsContiguous, PyBuffer_Release,
+                             PyObject_GetBuffer)
 
 from base.seal cimport mf_seal
 from call.elements cimport (MF_NO_ELEMENT, mf_elements, mf_is_plain, mf_read_elements,
@@ -80,6 +81,23 @@ cdef object new_array(tuple shape, double **numbers):
     numbers[0] = <double *>view.buf
     PyBuffer_Release(&view)
     return array
+
+
+cdef double *to_be_filled(object array, tuple shape) except NULL:
+    """Where the numbers of a contiguous float64 array are, while it lives. Raises ValueError where
+    there are more or fewer than in that shape, BufferError for another layout."""
+    cdef Py_buffer view
+    cdef bint fits
+    cdef Py_ssize_t size = 8
+    for n in shape:
+        size *= n
+    PyObject_GetBuffer(array, &view, PyBUF_FORMAT | PyBUF_STRIDES | PyBUF_C_CONTIGUOUS
+                       | PyBUF_WRITABLE)
+    fits = view.format[0] == b"d" and view.len == size
+    PyBuffer_Release(&view)
+    if not fits:
+        raise ValueError(f"out must be of float64, {size // 8} numbers")
+    return <double *>view.buf
 
 
 cdef object part_of(object block, tuple shape, Py_ssize_t first):

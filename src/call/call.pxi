@@ -63,9 +63,10 @@ cdef list operands_under(Gradient gradient, list pullbacks, int32_t output):
 
 cdef object results_as(int wanted, Specialization specialization, Arguments arguments,
                        object params, bint grad):
-    """What a call was wanted for, from arguments that were read."""
+    """What a call was wanted for, from arguments that were read. params: of WANTED_PARAMS; of
+    WANTED_NUMBERS the array that is to be filled."""
     if wanted == WANTED_RESULTS:
         return call_results(specialization, arguments, grad)
     if wanted == WANTED_NUMBERS:
-        return results_as_numbers(specialization, arguments)
+        return results_as_numbers(specialization, arguments, params)
     return value_and_gradient(specialization, arguments, params)

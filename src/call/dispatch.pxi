@@ -166,6 +166,10 @@ cdef class Dispatcher:
         check_not_tracing("values")
         return self.run(WANTED_NUMBERS, args, kwargs, None, False)
 
+    def _fill(self, out, args, kwargs) -> None:
+        """values() of a batched function into a contiguous array of float64."""
+        self.run(WANTED_NUMBERS, args, kwargs, out, False)
+
     @cython.embedsignature(True)
     def value_and_grad(self, *args, argnums=None, params=None, **kwargs):
         """Value and gradient as plain NumPy results; no graph is built, no grad is changed.
@@ -219,7 +223,7 @@ cdef class Dispatcher:
         if arguments is not None and not specialization.is_stale():
             traces.hits += 1
         else:
-            if params is not None:
+            if wanted == WANTED_PARAMS:
                 check_leaves(tuple(params))
             specialization, args, kwargs = self._read(args, kwargs, wanted)
             if wanted >= WANTED_ARRAYS and specialization.plan.plan.n_outputs != 1:

@@ -1,9 +1,11 @@
 # A call for its numbers alone: values and gradients as arrays, without a graph.
 
 
-cdef object results_as_numbers(Specialization specialization, Arguments arguments):
+cdef object results_as_numbers(Specialization specialization, Arguments arguments,
+                               object out=None):
     """The data of the Batch in a batched call. In another one the function's structure with a float
-    for each Value, and arrays for lists of Values."""
+    for each Value, and arrays for lists of Values. out: an array of float64 that is filled in a
+    batched call, with as many numbers in C's order."""
     cdef int32_t n_outputs = specialization.plan.plan.n_outputs
     cdef Py_ssize_t n = arguments.n_samples
     cdef tuple shape = specialization.shape
@@ -17,6 +19,10 @@ cdef object results_as_numbers(Specialization specialization, Arguments argument
         if specialization.with_arrays is None:
             specialization.find_form()
         shape = specialization.shape if specialization.shape is not None else (n_outputs,)
+    if out is not None:
+        outputs = to_be_filled(out, shape)
+        first_run(specialization, arguments, &run, outputs, False, NULL)
+        return out
     if not shape:
         first_run(specialization, arguments, &run, outputs, False, NULL)
         return outputs[0]

@@ -49,7 +49,6 @@ cdef struct rule:
 
 cdef rule rules[MF_N_EAGER_OPS][2]   # by op and operand; n is 0 where the partial is 0 or unread
 cdef bint rules_read = False
-cdef int64_t n_made_by_all = 0   # nodes, by derivations that have ended
 
 
 def set_rules(table) -> None:
@@ -97,9 +96,7 @@ cdef class Derivation:
         self.asked = []
 
     def __dealloc__(self):
-        global n_made_by_all
         cdef int64_t k
-        n_made_by_all += self.n_made
         for k in range(self.n_made - 1, -1, -1):
             mf_node_release(&store, self.made[k])
         free(self.made)
@@ -460,11 +457,6 @@ def stand_in(Value v not None) -> Value:
 
 cdef term seed_of(object seed) except *:
     return term((<Value>seed).id, 0.0) if isinstance(seed, Value) else number_term(seed)
-
-
-def nodes_made() -> int:
-    """How many nodes derivatives have taken so far: what is too much is seen in the difference."""
-    return n_made_by_all
 
 
 def pullback(list ys not None, list seeds not None, list xs not None) -> list:

@@ -1,5 +1,6 @@
 # All derivatives of some Values by others that are not 0 for good, in one sweep of forward mode:
 # each node has a row of terms, one for each x that it depends on. The pattern of 0s comes with it.
+# For few Values by many, where those rows would be long, there is a sweep of reverse mode for each.
 
 
 cdef struct entry:
@@ -113,4 +114,29 @@ def jacobian_rows(list xs not None, list ys not None, bint lower=False, int64_t 
                     columns.append(rows.entries[j].column)
         ends.append(len(values))
         n += 1
+    return values, ends, columns
+
+
+def gradient_rows(list xs not None, list ys not None, int64_t few=-1, int64_t share=-1) -> tuple:
+    """As jacobian_rows(), by a sweep of reverse mode for each y; `few` counts the nodes made."""
+    cdef Derivation d
+    cdef list values = [], ends = [], columns = []
+    cdef int64_t k, n_made = 0
+    cdef int32_t column
+    cdef term a
+    for y in ys:
+        d = Derivation()
+        d.walk([y], xs)
+        d.add((<Value>y).id, number_term(1.0))
+        for k in range(d.order.n - 1, -1, -1):
+            d.pull(d.order.ids[k])
+        for column, x in enumerate(xs):
+            a = d.at((<Value>x).id)
+            if not is_the_number(a, 0.0):
+                values.append(value_of(d.node_of(a)))
+                columns.append(column)
+        ends.append(len(values))
+        n_made += d.n_made
+        if few >= 0 and n_made > max(few, share * d.order.n):
+            raise TooManyEntries("of a Jacobian")
     return values, ends, columns
