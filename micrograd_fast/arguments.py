@@ -39,8 +39,8 @@ class Reader:
     """Reads the arguments of a call: the kind of each, and the argument in the plain form that the
     core reads: a float, a Value, a contiguous float64 array.
 
-    wanted: of Wanted. per_sample: of a batched call, whether the rows of argument k's arrays are
-    samples; else they are the same in all.
+    wanted: of Wanted. per_sample: of a batched call, whether the rows of the arrays of
+    argument k of n are samples; else they are the same in all.
     """
 
     def __init__(self, batch: bool, wanted: int, per_sample: Any = None) -> None:
@@ -55,9 +55,9 @@ class Reader:
         """(signature, plain arguments, plain ones by their words)"""
         read = []
         for k, a in enumerate(args):
-            self.shared = self.per_sample is not None and not self.per_sample(k)
+            self.shared = self.per_sample is not None and not self.per_sample(k, len(args))
             read.append(self.read(a, f"argument {k}", k == 0 and self.wanted == Wanted.ARRAYS))
-        self.shared = self.per_sample is not None and not self.per_sample(len(args))
+        self.shared = self.per_sample is not None and not self.per_sample(len(args), len(args))
         named = {w: self.read(kwargs[w], f"argument {w!r}") for w in sorted(kwargs)}
         self.check(function)
         kinds = [kind for kind, _ in read]

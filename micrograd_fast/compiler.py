@@ -84,8 +84,8 @@ def _specialization(
 class CompiledFunction(_core.Dispatcher):
     """What compile() returns: call it like the function it was made from."""
 
-    # Of a derivative: whether the rows of argument k's arrays are samples; else they are shared.
-    _per_sample: Callable[[int], bool] | None = None
+    # Of a derivative: whether the rows of the arrays of argument k of n are samples, or shared.
+    _per_sample: Callable[[int, int], bool] | None = None
 
     def __init__(self, function: Callable[..., Any], batch: bool, check: bool = False) -> None:
         if not callable(function) and not isinstance(function, classmethod):

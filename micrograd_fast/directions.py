@@ -9,20 +9,18 @@ does not depend on the direction is computed once a call.
 
 from __future__ import annotations
 
-import operator
 from math import prod
 
 from micrograd_fast import _core, derivatives, patterns
-from micrograd_fast.arguments import flatten, is_array, plain_array, regular, unflatten
-from micrograd_fast.compiler import CompiledFunction
+from micrograd_fast.arguments import check_depth, flatten, regular, unflatten
 from micrograd_fast.engine import Value
+from micrograd_fast.requests import Request
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from typing import Any
 
-MAX_DERIVED = 64  # derivatives of one function that are kept, of other params or arguments
 WRITTEN_OUT = 4000  # entries, of all rows on the way too, up to which a program has each
 WRITTEN_OUT_SHARE = 3  # or so many for each node of what is differentiated
 
@@ -30,164 +28,16 @@ WRITTEN_OUT_SHARE = 3  # or so many for each node of what is differentiated
 class Layout:
     """How a Jacobian or Hessian is computed, for arguments of one look."""
 
-    def __init__(self, source: _core.Specialization, shape: tuple[int, ...], forward: bool) -> None:
+    def __init__(
+        self, source: _core.Specialization, shape: tuple[int, ...] | None, forward: bool
+    ) -> None:
         self.source = source  # the trace of the function itself
-        self.shape = shape  # of its result
+        self.shape = shape  # of its result; None where that is no Value and no lists of one shape
         self.forward = forward
         self.long = False  # too long to be written out
         # Of sparse.py: by forward mode the rows are long; how those of a batch stand.
         self.long_rows = False
         self.blocks: Any = None
-
-
-class Request:
-    """One call: its arguments as they are computed with, and what is differentiated by.
-
-    Raises TypeError, ValueError or IndexError naming the argument.
-    """
-
-    def __init__(self, f: Any, what: str, args: Any, kwargs: Any, argnums: Any, params: Any):
-        _core.check_not_tracing(what)
-        self.f, self.what, self.args, self.kwargs = f, what, list(args), kwargs
-        self.one = not isinstance(argnums, (list, tuple))
-        self.params: tuple[Value, ...] | None = None
-        self.which = -1  # of the lists of params that the function has had
-        if params is not None:
-            self.which, self.params = self.known(params)
-        self.places: tuple[int, ...] = ()
-        self.shapes: list[tuple[int, ...]] = []
-        if self.params is not None:
-            if argnums is not None:
-                raise ValueError(f"{what}: give argnums or params, not both")
-            self.shapes.append((len(self.params),))
-            return
-        wanted = derivatives._argnums(0 if argnums is None else argnums)
-        self.places = tuple(derivatives._places(wanted, len(args)))
-        for k in self.places:
-            array = self.floats(self.args[k], f"argument {k}")
-            self.args[k] = array if array.ndim else float(array)
-            if f._batch and not array.ndim:
-                raise TypeError(f"{what}: argument {k} is a number, the same in all samples")
-            self.shapes.append(array.shape[1:] if f._batch else array.shape)
-
-    def known(self, params: Any) -> tuple[int, tuple[Value, ...]]:
-        """The params, and a number for this list of them."""
-        items = (params,) if isinstance(params, Value) else tuple(params)
-        before = self.f._traces.derived.setdefault("params", [])
-        for k, others in enumerate(before):
-            if len(others) == len(items) and all(map(operator.is_, others, items)):
-                return k, others
-        self.check_params(items)
-        before.append(items)
-        return next(k for k, others in enumerate(before) if others is items), items
-
-    def make_room(self) -> None:
-        """Forgets what was derived of the function where that is much, but for the params of this
-        call, which are the first then."""
-        kept = self.f._traces.derived
-        if len(kept) < MAX_DERIVED and self.which < MAX_DERIVED:
-            return
-        kept.clear()
-        if self.params is not None:
-            self.which, kept["params"] = 0, [self.params]
-
-    def check_params(self, items: tuple[Any, ...]) -> None:
-        for k, p in enumerate(items):
-            if not isinstance(p, Value):
-                raise TypeError(
-                    f"{self.what}: params[{k}] must be a Value, not {type(p).__name__!r}"
-                )
-            if p._prev:
-                raise ValueError(f"{self.what}: params[{k}] is not a leaf but the result of an op")
-        if len(set(items)) < len(items):
-            raise ValueError(f"{self.what}: a Value is among the params twice")
-
-    def floats(self, arg: Any, name: str) -> Any:
-        """An argument that is differentiated by, as an array of float64."""
-        import numpy as np
-
-        if type(arg) is np.ndarray and arg.dtype == np.float64:
-            return arg
-        if isinstance(arg, _core.Batch):
-            arg = arg.data
-        if isinstance(arg, (list, tuple)):
-            arg = np.asarray(arg)
-        kind = getattr(getattr(arg, "dtype", None), "kind", "f" if isinstance(arg, float) else "")
-        if (is_array(arg) and kind == "f") or hasattr(arg, "to_numpy"):
-            return plain_array(arg, name)
-        if isinstance(arg, float):
-            return np.asarray(float(arg))
-        had = f"dtype {arg.dtype}" if kind else f"type {type(arg).__name__!r}"
-        raise TypeError(
-            f"{self.what}: {name} is of {had}, which has no derivative: give floats, or an array "
-            "of floats"
-        )
-
-    @property
-    def n(self) -> int:
-        """Numbers that are differentiated by, of one sample."""
-        return sum(map(prod, self.shapes))
-
-    def floats_of(self, w: Any, name: str) -> Any:
-        """A weight for each result, as an array or a float."""
-        import numpy as np
-
-        array = np.asarray(w)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"{self.what}: {name} must be of real numbers, not {array.dtype}")
-        return array.astype(float) if array.ndim else float(array)
-
-    def vector(self, v: Any, name: str) -> Any:
-        """A direction as one array, what belongs to the arguments side by side."""
-        import numpy as np
-
-        parts = [v] if self.one else v
-        if not self.one and (not isinstance(v, (list, tuple)) or len(v) != len(self.shapes)):
-            raise ValueError(f"{self.what}: {name} must have an array for each of {self.places}")
-        columns = []
-        batch = self.f._batch and self.params is None
-        for part, shape in zip(parts, self.shapes, strict=True):
-            array = np.asarray(part)
-            if array.dtype.kind not in "fiub":
-                raise TypeError(f"{self.what}: {name} must be of real numbers, not {array.dtype}")
-            n = (len(self.args[self.places[0]]),) if batch else ()
-            if array.shape != (*n, *shape):
-                raise ValueError(
-                    f"{self.what}: {name} must be of shape {(*n, *shape)}, not {array.shape}"
-                )
-            columns.append(array.astype(float).reshape(*n, -1))
-        return columns[0] if len(columns) == 1 else np.concatenate(columns, axis=-1)
-
-    def derived(self, kind: str, make: Callable[..., Any], **options: Any) -> Any:
-        """The compiled function that make(function, ...) gives, bound as self.f is."""
-        kept = self.f._traces.derived
-        found = kept.get((kind, self.places, self.which))
-        if found is None:
-            self.make_room()
-            function = self.f.__wrapped__
-            if self.f._descriptor is not None:
-                function = function.__func__
-            made = make(function, self.places, self.params, self.f._descriptor is not None)
-            made.__name__ = made.__qualname__ = f"{self.f.__name__}_{kind.replace(' ', '_')}"
-            found = CompiledFunction(made, options.pop("batch", self.f._batch))
-            found.__dict__.update(options)
-            kept[kind, self.places, self.which] = found
-        if self.f._descriptor is None:
-            return found
-        owner = self.f.__wrapped__.__self__
-        return found.__get__(owner, type(owner))
-
-    def split(self, rows: Any, *before: int) -> Any:
-        """The last axis as the arguments' shapes: an array (of a number a float), or a tuple."""
-        if self.one and (before or self.shapes[0]):
-            return rows.reshape((*before, *self.shapes[0]))
-        parts, first = [], 0
-        for shape in self.shapes:
-            end = first + prod(shape)
-            part = rows[..., first:end].reshape((*before, *shape))
-            parts.append(part if part.ndim else float(part))
-            first = end
-        return parts[0] if self.one else tuple(parts)
 
 
 # ---- inside the traces ----
@@ -207,25 +57,45 @@ def run(
 
 def one_result(ys: list[Value], tree: Any, function: Any) -> Value:
     if tree is not Value:
+        made = tree[1] if tree[0] == "static" else f"a {tree[0].__name__}"
         raise ValueError(
-            f"{derivatives._name(function)} returns several Values: a gradient or Hessian is of one"
+            f"{derivatives._name(function)} must return one Value, not {made}: a gradient or "
+            "Hessian is of one"
         )
     return ys[0]
 
 
-def gradient_of(function: Any, places: Any, params: Any, bound: bool) -> Any:
-    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        xs, ys, tree = run(function, args, kwargs, places, params, bound)
-        y = one_result(ys, tree, function)
-        return [y, *_core.pullback([y], [1.0], xs)]
+def flat_of(shapes: list[tuple[int, ...]]) -> Any:
+    """The maker of the function whose first argument is all that is differentiated by, in a row."""
 
-    return value_and_gradient
+    def make(function: Any, places: Any, params: Any, bound: bool) -> Any:
+        def flat(*args: Any, **kwargs: Any) -> Any:
+            x = iter(args[bound])
+            given = [*args[:bound], *args[bound + 1 :]]
+            for k in sorted(places):
+                given.insert(k + bound, None)
+            for k, shape in zip(places, shapes, strict=True):
+                given[k + bound] = nested(x, shape)
+            return function(*given, **kwargs)
+
+        return flat
+
+    return make
+
+
+def nested(values: Iterator[Value], shape: tuple[int, ...]) -> Any:
+    """Lists of that shape."""
+    if not shape:
+        return next(values)
+    return [nested(values, shape[1:]) for _ in range(shape[0])]
 
 
 def tangent_of(function: Any, places: Any, params: Any, bound: bool) -> Any:
+    """Directions come last, here and below: the other arguments have the places that users see."""
+
     def tangent(*args: Any, **kwargs: Any) -> Any:
-        args, v = (*args[:bound], *args[bound + 1 :]), args[bound]
-        xs, ys, tree = run(function, args, kwargs, places, params, bound)
+        *given, v = args
+        xs, ys, tree = run(function, given, kwargs, places, params, bound)
         return unflatten(tree, iter(_core.pushforward(xs, v, ys)))
 
     return tangent
@@ -233,18 +103,28 @@ def tangent_of(function: Any, places: Any, params: Any, bound: bool) -> Any:
 
 def cotangent_of(function: Any, places: Any, params: Any, bound: bool) -> Any:
     def cotangent(*args: Any, **kwargs: Any) -> Any:
-        args, w = (*args[:bound], *args[bound + 1 :]), args[bound]
-        xs, ys, tree = run(function, args, kwargs, places, params, bound)
-        seeds = derivatives._seeds(tree, w, "w", "the result")
-        return _core.pullback(ys, seeds, xs)
+        *given, w = args
+        xs, ys, _ = run(function, given, kwargs, places, params, bound)
+        return _core.pullback(ys, w, xs)
 
     return cotangent
 
 
+def slope_of(function: Any, places: Any, params: Any, bound: bool) -> Any:
+    """The derivative of the one result in a direction."""
+
+    def slope(*args: Any, **kwargs: Any) -> Any:
+        *given, v = args
+        xs, ys, tree = run(function, given, kwargs, places, params, bound)
+        return _core.pushforward(xs, v, [one_result(ys, tree, function)])[0]
+
+    return slope
+
+
 def second_tangent_of(function: Any, places: Any, params: Any, bound: bool) -> Any:
     def second_tangent(*args: Any, **kwargs: Any) -> Any:
-        args, v = (*args[:bound], *args[bound + 1 :]), args[bound]
-        xs, ys, tree = run(function, args, kwargs, places, params, bound)
+        *given, v = args
+        xs, ys, tree = run(function, given, kwargs, places, params, bound)
         slopes = _core.pullback([one_result(ys, tree, function)], [1.0], xs)
         return _core.pushforward(xs, v, slopes)
 
@@ -288,12 +168,12 @@ def _all_entries(found: Any, ends: Any, columns: Any, n: int, symmetric: bool) -
 
 
 def directions_of(hessian: bool, forward: bool) -> Any:
-    """The maker of a function whose first argument is a direction, a sample of a batch."""
+    """The maker of a function whose last argument is a direction, a sample of a batch."""
 
     def make(function: Any, places: Any, params: Any, bound: bool) -> Any:
         def along(*args: Any, **kwargs: Any) -> list[Value]:
-            args, v = (*args[:bound], *args[bound + 1 :]), args[bound]
-            xs, ys, tree = run(function, args, kwargs, places, params, bound)
+            *given, v = args
+            xs, ys, tree = run(function, given, kwargs, places, params, bound)
             if hessian:
                 ys = _core.pullback([one_result(ys, tree, function)], [1.0], xs)
             return _core.pushforward(xs, v, ys) if forward else _core.pullback(ys, v, xs)
@@ -307,61 +187,97 @@ def directions_of(hessian: bool, forward: bool) -> Any:
 
 
 def value_and_grad(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
+    """By arguments: the first-order way of calls (numbers.pxi), for a function whose first argument
+    they are."""
     call = Request(f, "value_and_grad", args, kwargs, argnums, params)
-    found = call.derived("gradient", gradient_of).values(*call.args, **kwargs)
-    if f._batch:
-        return found[:, 0], call.split(found[:, 1:], len(found))
-    return float(found[0]), call.split(found[1:])
+    if call.places == (0,) and (f._batch or call.shapes[0]):
+        value, found = f.value_and_grad(*call.args, **kwargs)
+        if type(found) is tuple:  # of all arrays
+            found = found[0]
+        return value, found if call.one else (found,)
+    flat = call.derived(("flat", *call.shapes), flat_of(call.shapes))
+    others = [a for k, a in enumerate(call.args) if k not in call.places]
+    value, found = flat.value_and_grad(call.flat(), *others, **kwargs)
+    if not f._batch:
+        return value, call.split(found)
+    found = found[0] if type(found) is tuple else found
+    return value, call.split(found, len(found))
 
 
 def grad(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
-    if argnums is None and args:
-        return f.value_and_grad(*args, params=params, **kwargs)[1]
-    return value_and_grad(f, args, kwargs, argnums, params)[1]
+    if params is not None and argnums is not None:
+        raise ValueError("grad: give argnums or params, not both")
+    return f.value_and_grad(*args, argnums=argnums, params=params, **kwargs)[1]
 
 
 def jvp(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
     args, v = direction(args, params, "jvp", "v")
     call = Request(f, "jvp", args, kwargs, argnums, params)
-    vector = call.vector(v, "v")
-    options = {"_per_sample": _not_first} if f._batch and params is not None else {}
-    return call.derived("tangent", tangent_of, **options).values(vector, *call.args, **kwargs)
+    options = {"_per_sample": _not_last} if f._batch and params is not None else {}
+    tangent = call.derived("tangent", tangent_of, **options)
+    found = tangent.values(*call.args, call.vector(v), **kwargs)
+    if f._batch and found.ndim == 2:
+        shape = layout_of(call, False, None).shape
+        return found if shape is None else found.reshape((len(found), *shape))
+    return found
 
 
 def vjp(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
     args, w = direction(args, params, "vjp", "w")
     call = Request(f, "vjp", args, kwargs, argnums, params)
-    weights = call.floats_of(w, "w")
-    found = call.derived("cotangent", cotangent_of).values(weights, *call.args, **kwargs)
-    return call.split(found, len(found)) if f._batch else call.split(found)
+    layout = layout_of(call, False, None)
+    weights = weights_of(call, w, layout)
+    before = (call.n_samples,) if f._batch else ()
+    if call.n == 0:
+        return call.split(nothing(*before, 0), *before)
+    found = call.derived("cotangent", cotangent_of).values(*call.args, weights, **kwargs)
+    return call.split(found, *before)
+
+
+def weights_of(call: Request, w: Any, layout: Layout) -> Any:
+    """A weight for each result, in a row."""
+    import numpy as np
+
+    if layout.shape is not None:
+        before = (call.n_samples,) if call.f._batch else ()
+        array = call.direction(w, "w", (*before, *layout.shape))
+        return array.reshape(*before, prod(layout.shape))
+    if call.f._batch:
+        raise TypeError(
+            f"vjp: {call.f.__name__} returns neither one Value nor lists of them of one shape"
+        )
+    return np.array(derivatives._seeds(layout.source.tree, w, "w", "the result"), np.float64)
 
 
 def hvp(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
     args, v = direction(args, params, "hvp", "v")
     call = Request(f, "hvp", args, kwargs, argnums, params)
-    vector = call.vector(v, "v")
+    vector = call.vector(v)
     if params is not None:
         # The gradient of the derivative in direction v, which is a single number a sample.
-        options = {"_per_sample": _not_first} if f._batch else {}
+        options = {"_per_sample": _not_last} if f._batch else {}
         slope = call.derived("slope", slope_of, **options)
-        return slope.value_and_grad(vector, *call.args, params=call.params, **kwargs)[1]
-    found = call.derived("second tangent", second_tangent_of).values(vector, *call.args, **kwargs)
-    return call.split(found, len(found)) if f._batch else call.split(found)
+        return slope.value_and_grad(*call.args, vector, params=call.params, **kwargs)[1]
+    before = (call.n_samples,) if f._batch else ()
+    if call.n == 0:
+        return call.split(nothing(*before, 0), *before)
+    found = call.derived("second tangent", second_tangent_of).values(*call.args, vector, **kwargs)
+    return call.split(found, *before)
 
 
 def jacobian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, mode: Any) -> Any:
     check_mode(mode)
     call = Request(f, "jacobian", args, kwargs, argnums, params)
     layout = layout_of(call, False, mode)
+    shape = shape_of(call, layout)
     rows = entries(call, False, layout)
     before = (len(rows),) if f._batch else ()
-    return call.split(rows, *before, *layout.shape)
+    return call.split(rows, *before, *shape)
 
 
 def hessian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
     call = Request(f, "hessian", args, kwargs, argnums, params)
-    layout = layout_of(call, True, None)
-    rows = entries(call, True, layout)
+    rows = entries(call, True, layout_of(call, True, None))
     before = (len(rows),) if f._batch else ()
     if call.one and call.shapes[0]:
         return rows.reshape(before + 2 * call.shapes[0])
@@ -371,6 +287,13 @@ def hessian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
         blocks.append(call.split(rows[..., first:end, :], *before, *shape))
         first = end
     return blocks[0] if call.one else tuple(blocks)
+
+
+def nothing(*shape: int) -> Any:
+    """Of what no number is differentiated by."""
+    import numpy as np
+
+    return np.zeros(shape)
 
 
 def check_dense(what: str, **options: Any) -> None:
@@ -403,19 +326,21 @@ def layout_of(call: Request, hessian: bool, mode: str | None) -> Layout:
         call.make_room()
         source, _, _ = call.f._read(tuple(call.args), call.kwargs)
         shape = regular(source.tree)
-        if shape is None:
-            raise TypeError(
-                f"{call.what}: {call.f.__name__} returns neither one Value nor lists of them of "
-                "one shape"
-            )
-        if hessian and shape:
-            raise ValueError(
-                f"hessian: {call.f.__name__} returns several Values, a Hessian is of one"
-            )
-        n, m = call.n, prod(shape)
+        if hessian and shape != ():
+            one_result([], source.tree, call.f)
+        n, m = call.n, 0 if shape is None else prod(shape)
         forward = hessian or (n <= m if mode is None else mode == "forward")
         found = kept[look, call.places, call.which] = Layout(source, shape, forward)
     return found
+
+
+def shape_of(call: Request, layout: Layout) -> tuple[int, ...]:
+    if layout.shape is None:
+        raise TypeError(
+            f"{call.what}: {call.f.__name__} returns neither one Value nor lists of them of one "
+            "shape"
+        )
+    return layout.shape
 
 
 def entries(call: Request, hessian: bool, layout: Layout) -> Any:
@@ -423,7 +348,9 @@ def entries(call: Request, hessian: bool, layout: Layout) -> Any:
     import numpy as np
 
     n, forward, batch = call.n, layout.forward, call.f._batch
-    m = n if hessian else prod(layout.shape)
+    m = n if hessian else prod(shape_of(call, layout))
+    if n == 0:
+        return nothing(*((call.n_samples,) if batch else ()), m, n)
     kind = f"{'hessian' if hessian else 'jacobian'} {'forward' if forward else 'reverse'}"
     if not layout.long:
         rows = call.derived(kind, rows_of(hessian, forward, not batch, batch))
@@ -436,39 +363,28 @@ def entries(call: Request, hessian: bool, layout: Layout) -> Any:
                 return found.reshape((*found.shape[:-1], m, n))
             return patterns.of(found[1], n, hessian).dense(found[0])
     make = directions_of(hessian, forward)
-    along = call.derived(f"{kind} lanes", make, batch=True, _per_sample=_first)
-    rows = along.values(np.eye(n if forward else m), *call.args, **call.kwargs)
+    along = call.derived(f"{kind} lanes", make, batch=True, _per_sample=_last)
+    rows = along.values(*call.args, np.eye(n if forward else m), **call.kwargs)
     return rows.T if forward else rows
 
 
-def slope_of(function: Any, places: Any, params: Any, bound: bool) -> Any:
-    tangent = tangent_of(function, places, params, bound)
-
-    def slope(*args: Any, **kwargs: Any) -> Any:
-        found = tangent(*args, **kwargs)
-        if not isinstance(found, Value):
-            raise ValueError(f"hvp: {derivatives._name(function)} returns several Values")
-        return found
-
-    return slope
+def _last(k: int, n_args: int) -> bool:
+    return k == n_args - 1
 
 
-def _first(k: int) -> bool:
-    return k == 0
+def _not_last(k: int, n_args: int) -> bool:
+    return k != n_args - 1
 
 
-def _not_first(k: int) -> bool:
-    return k != 0
-
-
-def _look(args: Any) -> tuple[Any, ...]:
+def _look(args: Any, depth: int = 0) -> tuple[Any, ...]:
     """What a layout depends on of arguments."""
-    return tuple([getattr(a, "shape", None) or _look_of(a) for a in args])
+    check_depth(depth, "an argument")
+    return tuple([getattr(a, "shape", None) or _look_of(a, depth) for a in args])
 
 
-def _look_of(a: Any) -> Any:
+def _look_of(a: Any, depth: int = 0) -> Any:
     if a is None or type(a) in (int, bool, str):
         return (type(a), a)
     if type(a) in (list, tuple):
-        return (type(a), *_look(a))
-    return (dict, *a, *_look(a.values())) if type(a) is dict else type(a)
+        return (type(a), *_look(a, depth + 1))
+    return (dict, *a, *_look(a.values(), depth + 1)) if type(a) is dict else type(a)

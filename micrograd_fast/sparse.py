@@ -11,7 +11,8 @@ import copy
 from math import prod
 
 from micrograd_fast import _core, patterns
-from micrograd_fast.directions import Layout, Request, check_mode, layout_of, rows_of
+from micrograd_fast.directions import Layout, check_mode, layout_of, rows_of
+from micrograd_fast.requests import Request
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
@@ -134,9 +135,7 @@ def of_batch(call: Request, mode: str | None, index: Any, out: Any) -> Any:
         out = copy.copy(blocks.find(call, len(numbers), indices, sizes))
         out.data = numbers.ravel() if len(out.indices) else numbers[:0, 0]
         return out
-    check_is_csr(call, out)
-    n_samples = (len(out.indptr) - 1) // blocks.pattern.shape[0]
-    check_out(call, out, blocks.find(call, n_samples, indices, sizes))
+    check_out(call, out, blocks.find(call, call.n_samples, indices, sizes))
     if len(out.data):
         blocks.rows._fill(out.data, tuple(call.args), call.kwargs)
     return out
@@ -184,29 +183,30 @@ def read_index(call: Request, index: Any, sizes: list[int]) -> list[Any]:
                 f"{call.places[k]}, not {array.min()} to {array.max()}"
             )
         found.append(array)
+    n_samples = {len(i) for i in found if i is not None}
+    n_samples |= {n for i, n in zip(found, sizes, strict=True) if i is None}
+    if len(n_samples) > 1:
+        raise ValueError(f"jacobian: index is of {sorted(n_samples)} samples: give one for each")
     return found
 
 
 def same(i: Any, other: Any) -> bool:
+    """Whether two arrays, or None, are alike."""
     import numpy as np
 
-    return i is other if i is None or other is None else np.array_equal(i, other)
+    return i is other or (i is not None and other is not None and np.array_equal(i, other))
 
 
 def check_out(call: Request, out: Any, structure: Any) -> None:
     import numpy as np
 
-    check_is_csr(call, out)
-    if out.indices is not structure.indices or out.indptr is not structure.indptr:
-        raise ValueError(
-            f"{call.what}: out must be what an earlier call for the same structure returned"
-        )
+    if type(out) is not type(structure):
+        raise TypeError(f"{call.what}: out must be a csr_array, not {type(out).__name__!r}")
+    if out.shape != structure.shape or not (
+        same(out.indices, structure.indices) and same(out.indptr, structure.indptr)
+    ):
+        raise ValueError(f"{call.what}: out must have the structure of what is returned without it")
     data = out.data
     usable = data.dtype == np.float64 and data.flags.c_contiguous and data.flags.writeable
     if not usable or data.shape != structure.data.shape:
         raise ValueError(f"{call.what}: out.data must be {len(structure.data)} float64 in a row")
-
-
-def check_is_csr(call: Request, out: Any) -> None:
-    if type(out) is not patterns.csr_type():
-        raise TypeError(f"{call.what}: out must be a csr_array, not {type(out).__name__!r}")

@@ -189,12 +189,23 @@ cdef class Dispatcher:
         uses through one: value_and_grad does not follow the eager graph.
         """
         check_not_tracing("value_and_grad")
-        if argnums is not None or params is None and args and (
-                type(args[0]) is float or type(args[0]) in number_types):
+        if argnums is not None or params is None and args and self.is_by_hand(args[0]):
             return self._by_arguments(args, kwargs, argnums, params)
         if params is None:
             return self.run(WANTED_ARRAYS, args, kwargs, None, False)
         return self.run(WANTED_PARAMS, args, kwargs, listed(params), False)
+
+    cdef bint is_by_hand(self, first):
+        """Whether the gradient by that first argument needs it made an array: a number, a list of
+        them, an array without axes, a data frame. All but the first are one sample's alone."""
+        cdef type kind = type(first)
+        if kind is not float and ndarray_type is None:
+            know_numpy()
+        if kind is ndarray_type:
+            return not self._batch and first.ndim == 0
+        if kind is float or kind in number_types:
+            return True
+        return not self._batch and (kind is list or kind is tuple or hasattr(first, "to_numpy"))
 
     cdef object run(self, int wanted, tuple args, dict kwargs, object params, bint grad):
         """A call by the trace that served the one before, where it fits. grad: whether backward()

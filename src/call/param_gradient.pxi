@@ -149,8 +149,9 @@ cdef int32_t n_leaves(Block runs) noexcept:
 
 cdef object listed(object params):
     """The params of value_and_grad as a list or tuple."""
-    if isinstance(params, Value):
-        raise TypeError("value_and_grad: params must be a list of Values, not one Value")
+    if isinstance(params, (Value, set, frozenset)) or not hasattr(params, "__iter__"):
+        given = "one Value" if isinstance(params, Value) else repr(type(params).__name__)
+        raise TypeError(f"value_and_grad: params must be a list of Values, not {given}")
     return params if type(params) is list or type(params) is tuple else list(params)
 
 

@@ -1,6 +1,9 @@
 # How the results of calls stand in the eager graph: their nodes and backward steps, and which
 # leaves a graph depends on.
 
+from cpython.sequence cimport PySequence_Fast_ITEMS
+from cpython.tuple cimport PyTuple_GET_ITEM
+
 from base.eval cimport MF_CALL
 from engine.node cimport MF_NONE
 from engine.order cimport MF_WALK_RESULTS, mf_order_fill, mf_order_free
@@ -123,6 +126,27 @@ cdef set ids_under(int32_t root):
     finally:
         mf_order_free(&order)
     return used
+
+
+def depends_on(Value value not None, tuple leaves not None) -> bool:
+    """Whether a Value is the result of ops on one of some leaves."""
+    cdef set under = ids_under(value.id)
+    for v in leaves:
+        if (<Value>v).id in under:
+            return True
+    return False
+
+
+def same_objects(items, tuple others not None) -> bool:
+    """Whether a list or tuple holds the same objects as another, in order."""
+    cdef Py_ssize_t k
+    if type(items) is not list and type(items) is not tuple or len(items) != len(others):
+        return False
+    cdef PyObject **at = PySequence_Fast_ITEMS(items)
+    for k in range(len(others)):
+        if at[k] is not PyTuple_GET_ITEM(others, k):
+            return False
+    return True
 
 
 cdef list ids_of_call(Gradient gradient):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import micrograd_fast as mg
-from micrograd_fast import directions, functional, nn
+from micrograd_fast import directions, functional, nn, requests
 from micrograd_fast.engine import Value
 
 RNG = np.random.default_rng(3)
@@ -43,7 +43,7 @@ def test_long_ones_take_directions_as_samples(way):
     x = np.array([1.0, 2.0, 3.0])
     f.jacobian(x)
     f.jacobian(x, mode="reverse")
-    kinds = {key[0] for key in f._traces.derived if len(key) == 3}
+    kinds = {key[0] for key in f._traces.derived if len(key) == 4}
     assert ("jacobian forward lanes" in kinds) == (way == "lanes")
     assert ("jacobian reverse lanes" in kinds) == (way == "lanes")
 
@@ -321,7 +321,7 @@ def test_arguments_of_other_types():
 
 def test_derivatives_are_kept_within_bounds():
     f = mg.compile(lambda x: x[0] * x[1])
-    w = [Value(2.0 + k) for k in range(directions.MAX_DERIVED + 20)]
+    w = [Value(2.0 + k) for k in range(requests.MAX_DERIVED + 20)]
     g = mg.compile(lambda x: functional.dot(w, w) * x[0])
     for _ in range(2):
         for k, p in enumerate(w):
@@ -329,23 +329,157 @@ def test_derivatives_are_kept_within_bounds():
             assert g.jvp(np.array([3.0]), np.ones(2), params=[p]) == 6.0 * p.data
             assert g.jacobian(np.ones(k + 1))[0] == functional.dot(w, w).data
             assert g.hessian(np.ones(2), params=[p]).shape == (1, 1)
-            assert len(g._traces.derived) <= directions.MAX_DERIVED
-            assert len(g._traces.derived.get("params", ())) <= directions.MAX_DERIVED + 1
+            assert len(g._traces.derived) <= requests.MAX_DERIVED
+            assert len(g._traces.derived.get("params", ())) <= requests.MAX_DERIVED + 1
     f.hvp(np.ones(2), np.ones(2))
     f.cache_clear()
     assert not f._traces.derived
+
+
+# ---- found by a stranger ----
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_params_that_are_arguments(batch, way):
+    """Derivatives by them count as arguments and as what the function reads."""
+    p = [Value(0.5), Value(1.5)]
+
+    def f(p, x, q=p[0]):
+        return p[0] ** 2 * p[1] * x * q
+
+    c = mg.compile(f, batch=batch)
+    x = np.array([2.0, 2.0]) if batch else 2.0
+    want = np.array([3 * 0.25 * 1.5 * 2, 0.125 * 2])  # of p0**3 * p1 * 2
+    second = np.array([[6 * 0.5 * 1.5 * 2, 1.5], [1.5, 0.0]])
+    many = (lambda a: np.stack([a, a])) if batch else lambda a: a
+    for taken in ([p, x], [tuple(p), x]):
+        np.testing.assert_allclose(c.grad(*taken, params=p), want)
+        for mode in (None, "forward", "reverse"):
+            np.testing.assert_allclose(c.jacobian(*taken, params=p, mode=mode), many(want))
+        np.testing.assert_allclose(c.hessian(*taken, params=p), many(second))
+        np.testing.assert_allclose(c.hvp([1.0, 0.0], *taken, params=p), second[0])
+        np.testing.assert_allclose(c.jvp([1.0, 2.0], *taken, params=p), many(want @ [1, 2]))
+        w = np.ones(2) if batch else 1.0
+        np.testing.assert_allclose(c.vjp(w, *taken, params=p), many(want))
+        assert c.jacobian(*taken, params=p, sparse=True).nnz == 2 + 2 * batch
+    other = [p[0], Value(1.5)]  # another mapping of the same trace
+    np.testing.assert_allclose(c.jacobian(other, x, params=p), many([want[0], 0.0]))
+    np.testing.assert_allclose(c.jacobian(p=p, x=x, params=p), many(want))
+
+
+def test_arguments_that_depend_on_params():
+    p = Value(2.0)
+    f = mg.compile(lambda a, x: a * a * x)
+    rows = mg.compile(lambda x: p * x * x, batch=True)
+    batch = mg.compile(lambda x: p * x, batch=True)(np.ones(3))
+    for name, before in [("grad", []), ("jacobian", []), ("hessian", []), ("hvp", [[1.0]])]:
+        with pytest.raises(ValueError, match=r"ran before"):
+            getattr(f, name)(*before, p * p, 2.0, params=[p])
+        with pytest.raises(TypeError, match="Batch with a graph"):
+            getattr(rows, name)(*before, batch, params=[p])
+    assert f.jacobian(Value(3.0) * 2, 2.0, params=[p]).tolist() == [0.0]
+    assert rows.jacobian(batch.data, params=[p]).tolist() == [[4.0]] * 3
+
+
+def test_a_gradient_is_the_same_by_every_door():
+    """0 times infinity is not computed, see docs/compile.md."""
+
+    def h(v):
+        return mg.maximum(v.sqrt(), 5.0)
+
+    p, zero = Value(0.0), np.zeros(1)
+    f = mg.compile(lambda x: h(x[0]))
+    batched = mg.compile(h, batch=True)
+    of_p = mg.compile(lambda: h(p))
+    two = mg.compile(lambda a, b: h(a) * b[0])
+    found = [f.grad(zero), f.grad(zero, argnums=0), f.grad([0.0]), f.grad([0.0], argnums=-1)]
+    found += [mg.compile(h).grad(0.0), mg.compile(h).grad(np.array(0.0))]
+    found += [batched.grad(zero), batched.grad(zero, argnums=0), of_p.grad(params=[p])]
+    found += [two.grad(0.0, np.ones(1)), two.grad(0.0, np.ones(1), argnums=(1, 0))[1]]
+    assert [float(np.squeeze(g)) for g in found] == [0.0] * len(found)
+
+
+def test_gradients_by_several_arguments_in_any_order():
+    def f(a, b, c, k=1.0):
+        return a * b[0] * b[1] * c[1][0] * k + c[0][1]
+
+    a, b, c = 2.0, np.array([3.0, 5.0]), np.array([[1.0, 2.0], [7.0, 1.0]])
+    g = mg.compile(f)
+    want = mg.grad(f, argnums=(0, 1, 2))(a, b, c, k=2.0)
+    numbers = [want[0].data, [d.data for d in want[1]], [[d.data for d in r] for r in want[2]]]
+    for argnums in [(0,), (1,), (2, 0), (0, 1, 2), (-1, 1)]:
+        found = g.grad(a, b, c, k=2.0, argnums=argnums)
+        for k, d in zip(argnums, found, strict=True):
+            np.testing.assert_allclose(d, numbers[k], rtol=1e-14)
+    assert g.grad(a, b, c, k=2.0) == numbers[0]
+    rows = mg.compile(f, batch=True)
+    many = np.full(4, a), np.stack([b] * 4), np.stack([c] * 4)
+    values, (dc, da) = rows.value_and_grad(*many, k=2.0, argnums=(2, 0))
+    np.testing.assert_allclose(values, [g.values(a, b, c, k=2.0)] * 4)
+    np.testing.assert_allclose(dc, [numbers[2]] * 4)
+    np.testing.assert_allclose(da, [numbers[0]] * 4)
+    np.testing.assert_allclose(rows.grad(*many, k=2.0, argnums=0), [numbers[0]] * 4)
+
+
+def test_lists_and_arrays_without_axes():
+    f = mg.compile(lambda x: x[0] * x[1])
+    value, slope = f.value_and_grad([2.0, 3.0])
+    assert value == 6.0 and slope.tolist() == [3.0, 2.0]
+    assert mg.compile(lambda x: x * x).grad(np.array(2.0)) == 4.0
+    assert mg.compile(lambda x: x * x).grad(np.float64(2.0)) == 4.0
+
+
+def test_of_no_numbers_and_of_no_samples():
+    none = np.zeros(0)
+    f = mg.compile(lambda x, y: y * y)
+    assert f.vjp(none, 1.0, 2.0).shape == f.hvp(none, none, 2.0).shape == (0,)
+    assert f.jacobian(none, 2.0, mode="reverse").shape == f.jacobian(none, 2.0).shape == (0,)
+    assert f.jacobian(2.0, 3.0, params=[]).shape == (0,)
+    rows = mg.compile(lambda x, y: y * y, batch=True)
+    empty, y = np.zeros((4, 0)), np.ones(4)
+    assert rows.jacobian(empty, y).shape == (4, 0)
+    assert rows.hessian(empty, y).shape == (4, 0, 0)
+    assert rows.jacobian(y, y, params=[]).shape == (4, 0)
+    product = mg.compile(lambda x: x[0] * x[1], batch=True)
+    x = np.zeros((0, 3))
+    assert product.hvp(x, x).shape == product.grad(x).shape == (0, 3)
+    assert product.jvp(x, x).shape == (0,) and product.vjp(x, np.zeros(0)).shape == (0, 3)
+    assert product.jacobian(x).shape == (0, 3) and product.hessian(x).shape == (0, 3, 3)
+
+
+def test_products_have_the_shape_of_the_results():
+    f = mg.compile(lambda x: [[x[0] * x[1], x[0]], [x[1], x[1] * x[1]]], batch=True)
+    x = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    assert f.jvp(x, x).shape == (3, 2, 2)
+    np.testing.assert_allclose(f.jvp(x, x), np.einsum("bijk,bk->bij", f.jacobian(x), x))
+    w = np.arange(12.0).reshape(3, 2, 2)
+    np.testing.assert_allclose(f.vjp(x, w), np.einsum("bijk,bij->bk", f.jacobian(x), w))
+
+
+def test_weights_of_any_structure():
+    f = mg.compile(lambda x: {"a": x[0] * x[1], "b": [x[0], (x[1] * x[1],)]})
+    x = np.array([2.0, 3.0])
+    assert f.vjp(x, {"a": 1.0, "b": [10.0, (100.0,)]}).tolist() == [13.0, 602.0]
+    assert f.jvp(x, x)["b"][1][0] == 18.0
+    with pytest.raises(ValueError, match="w must have keys"):
+        f.vjp(x, {"a": 1.0})
+    with pytest.raises(TypeError, match="neither one Value nor"):
+        mg.compile(f.__wrapped__, batch=True).vjp(np.ones((3, 2)), {"a": 1.0, "b": [1.0, (1.0,)]})
 
 
 ONE = mg.compile(lambda x: x[0] * x[1])
 MANY = mg.compile(lambda x: [x[0], x[1]])
 ROWS = mg.compile(lambda x: x[0] * x[1], batch=True)
 X = np.ones(2)
+ENDLESS = [1.0]
+ENDLESS.append(ENDLESS)
 
 
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: ONE.grad(), IndexError, "argnums is 0, but 0 arguments"),
+        (lambda: ONE.grad(), TypeError, "needs params=, or an array as first argument"),
+        (lambda: ONE.grad(argnums=0), IndexError, "argnums is 0, but 0 arguments"),
         (lambda: ONE.hessian(X, argnums=1), IndexError, "argnums is 1, but 1 argument"),
         (lambda: ONE.jacobian(X, argnums="a"), TypeError, "argnums must be an int"),
         (lambda: ONE.jacobian(X, argnums=[]), ValueError, "argnums must name"),
@@ -360,15 +494,37 @@ X = np.ones(2)
         (lambda: ONE.hvp(X, 1.0), ValueError, r"v must be of shape \(2,\), not \(\)"),
         (lambda: ONE.hvp(X, ["a", "b"]), TypeError, "v must be of real numbers"),
         (lambda: ONE.hvp(X, X, argnums=[0]), ValueError, "v must have an array for each"),
-        (lambda: MANY.vjp(X, np.ones(3)), ValueError, "w must have 2 items"),
-        (lambda: ONE.vjp(X, np.ones(3)), TypeError, "w must be a number or a Value"),
+        (lambda: MANY.vjp(X, np.ones(3)), ValueError, r"w must be of shape \(2,\), not \(3,\)"),
+        (lambda: ONE.vjp(X, np.ones(3)), ValueError, r"w must be of shape \(\), not \(3,\)"),
         (lambda: MANY.vjp(X, "a"), TypeError, "w must be of real numbers"),
-        (lambda: MANY.hessian(X), ValueError, "returns several Values"),
-        (lambda: MANY.hvp(X, X), ValueError, "returns several Values"),
-        (lambda: MANY.hvp(X[:1], X, params=[Value(1.0)]), ValueError, "returns several Values"),
-        (lambda: MANY.value_and_grad(X, argnums=0), ValueError, "returns several Values"),
+        (lambda: MANY.hessian(X), ValueError, "must return one Value, not a list"),
+        (lambda: MANY.hvp(X, X), ValueError, "must return one Value, not a list"),
+        (
+            lambda: MANY.hvp(X[:1], X, params=[Value(1.0)]),
+            ValueError,
+            "must return one Value, not a list",
+        ),
+        (lambda: MANY.value_and_grad(X, argnums=0), TypeError, "must return one Value"),
         (lambda: mg.compile(lambda x: {"a": x}).jacobian(2.0), TypeError, "neither one Value nor"),
         (lambda: mg.compile(lambda x: [x, [x]]).jacobian(2.0), TypeError, "neither one Value nor"),
+        (lambda: ONE.jvp(X, np.ma.array([1.0, 5.0], mask=[0, 1])), TypeError, "jvp: v .*masked"),
+        (lambda: ONE.vjp(X, np.ma.array(1.0, mask=True)), TypeError, "vjp: w .*masked"),
+        (lambda: ONE.jvp(X, [[1.0], [1.0, 2.0]]), ValueError, "jvp: v must be an array, or lists"),
+        (lambda: ONE.jacobian([[1.0], [1.0, 2.0]]), ValueError, "argument 0 must be an array, or"),
+        (lambda: ROWS.vjp(np.ones((4, 2)), np.ones(3)), ValueError, r"w must be of shape \(4,\)"),
+        (lambda: ROWS.jacobian([[1.0, 2.0]]), TypeError, "argument 0 is a list, the same in all"),
+        (lambda: ONE.hvp(X, X, object()), TypeError, "argument 1 is 'object'"),
+        (
+            lambda: ONE.jacobian(X, params=2.0),
+            TypeError,
+            "params must be a list of Values, not 'float",
+        ),
+        (lambda: ONE.jacobian(X, params=Value(1.0)), TypeError, "list of Values, not one Value"),
+        (lambda: ONE.jacobian(X, params={Value(1.0)}), TypeError, "list of Values, not 'set'"),
+        (lambda: ONE.grad(X, params=2.0), TypeError, "params must be a list of Values"),
+        (lambda: ONE.grad(X, params={Value(1.0)}), TypeError, "params must be a list of Values"),
+        (lambda: ONE.jacobian(np.zeros(0), ENDLESS), ValueError, "does one hold itself"),
+        (lambda: ONE.jacobian(X, ENDLESS, params=[]), ValueError, "does one hold itself"),
         (lambda: ONE.jacobian(X, mode="both"), ValueError, "mode must be 'forward', 'reverse'"),
         (lambda: ONE.jacobian(X, params=[1.0]), TypeError, r"params\[0\] must be a Value"),
         (lambda: ONE.jacobian(X, params=[Value(1.0) * 2]), ValueError, "is not a leaf"),
