@@ -1,4 +1,6 @@
-"""The functions of the derivative workloads in scalar code, for whatever has + - * and powers."""
+"""The functions of the derivative workloads in scalar code, for whatever has + - * and powers.
+
+The hand has a file of its own, scalar_hand.py."""
 
 
 def oscillation(parameters, t, exp, cos):
@@ -50,3 +52,33 @@ def brusselator(u, cells):
             first.append(b + reaction - (a + 1) * x + diffusion * spread(0, i, j))
             second.append(a * x - reaction + diffusion * spread(n, i, j))
     return first + second
+
+
+# ---- bundle adjustment: ADBench's, after Triggs et al. (2000) ----
+
+
+def cross(a, b):
+    return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+
+
+def turned(axis_angle, x):
+    """x rotated, by the formula of Rodrigues."""
+    angle = sum(a * a for a in axis_angle).sqrt()
+    cos, sin, inverse = angle.cos(), angle.sin(), angle**-1
+    w = [a * inverse for a in axis_angle]
+    along = sum(a * b for a, b in zip(w, x, strict=True)) * (1 - cos)
+    pairs = zip(x, cross(w, x), w, strict=True)
+    return [a * cos + b * sin + c * along for a, b, c in pairs]
+
+
+def observation(camera, point, weight, seen):
+    """How far off a point is in a picture, weighted, and how far the weight is from 1."""
+    x, y, z = turned(camera[:3], [p - c for p, c in zip(point, camera[3:6], strict=True)])
+    x, y = x / z, y / z
+    square = x * x + y * y
+    distorted = (1 + camera[9] * square + camera[10] * square * square) * camera[6]
+    return [
+        weight * (x * distorted + camera[7] - seen[0]),
+        weight * (y * distorted + camera[8] - seen[1]),
+        1 - weight * weight,
+    ]

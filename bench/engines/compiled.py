@@ -11,7 +11,7 @@ import numpy as np
 import micrograd_fast as mg
 from micrograd_fast import Value, functional, nn, optim
 
-from .. import scalar_derivatives
+from .. import scalar_derivatives, scalar_hand
 from ..case import Case
 from ..scalar import option_price
 from ..scalar_gpt import GPT
@@ -355,6 +355,90 @@ class MoonsHvp(Moons):
         return {"product": out}
 
 
+class Hand(CompiledCase):
+    """What the pose alone decides is computed once a call, with its derivatives: mode forward."""
+
+    def setup(self):
+        relatives, inverses = self.data["relatives"].tolist(), self.data["inverses"].tolist()
+        self.theta = [Value(t) for t in self.data["theta"].tolist()]
+
+        def residuals(skin, point):
+            bones = scalar_hand.transforms(self.theta, relatives, inverses)
+            found = scalar_hand.place(self.theta, bones, skin)
+            return [p - q for p, q in zip(point, found, strict=True)]
+
+        self.residuals = residuals
+        self.compile()
+        self.step()
+
+    def compile(self):
+        self.f = mg.compile(self.residuals, batch=True)
+        self.skin = self.data["skin"][self.data["at"]]
+
+    def step(self):
+        by_pose = self.f.jacobian(self.skin, self.data["points"], params=self.theta, mode="forward")
+        return [by_pose]
+
+    def numbers(self, out):
+        return {"jacobian": np.concatenate(out, axis=2).ravel()}
+
+
+class HandComplicated(Hand):
+    def compile(self):
+        def residuals(u, corners, point):
+            return self.residuals(scalar_hand.between(u, corners), point)
+
+        self.f = mg.compile(residuals, batch=True)
+        self.corners = self.data["skin"][self.data["at"]]
+
+    def step(self):
+        given = self.data["u"], self.corners, self.data["points"]
+        return [
+            self.f.jacobian(*given, params=self.theta, mode="forward"),
+            self.f.jacobian(*given, mode="forward"),
+        ]
+
+
+class BundleAdjustment(CompiledCase):
+    def setup(self):
+        self.f = mg.compile(scalar_derivatives.observation, batch=True)
+        data = self.data
+        self.given = [data[name] for name in ("cameras", "points", "weights", "seen")]
+        self.options = {"argnums": (0, 1, 2), "sparse": True}
+        self.options["index"] = data["camera_of"], data["point_of"], None
+        self.options["out"] = self.f.jacobian(*self.given, **self.options)
+
+    def step(self):
+        return self.f.jacobian(*self.given, **self.options)
+
+    def numbers(self, out):
+        return {"entries": [out.nnz], "product": out @ self.data["probe"]}
+
+
+class KMeans(CompiledCase):
+    def setup(self):
+        self.centres = [[Value(c) for c in row] for row in self.data["centres"].tolist()]
+        self.parameters = [c for row in self.centres for c in row]
+
+        def nearest(x):
+            return mg.minimum(
+                *[sum((a - c) ** 2 for a, c in zip(x, row, strict=True)) for row in self.centres]
+            )
+
+        self.f = mg.compile(nearest, batch=True)
+        self.ones = np.ones(len(self.parameters))
+        self.step()
+
+    def step(self):
+        points = self.data["points"]
+        gradient = self.f.grad(points, params=self.parameters)
+        diagonal = self.f.hvp(self.ones, points, params=self.parameters)
+        return len(points) * gradient, len(points) * diagonal
+
+    def numbers(self, out):
+        return {"gradient": out[0], "diagonal": out[1]}
+
+
 CASES = {
     "tiny": Tiny,
     "small": Small,
@@ -375,4 +459,10 @@ CASES = {
     "lotka_volterra": LotkaVolterra,
     "brusselator": Brusselator,
     "moons_hvp": MoonsHvp,
+    "kmeans": KMeans,
+    "hand": Hand,
+    "hand_large": Hand,
+    "hand_complicated": HandComplicated,
+    "ba": BundleAdjustment,
+    "ba_large": BundleAdjustment,
 }

@@ -14,7 +14,7 @@ import numpy as np
 import micrograd_fast as mg
 from micrograd_fast import engine, functional, nn, optim
 
-from .. import scalar, scalar_derivatives, scalar_gpt, scalar_objectives
+from .. import scalar, scalar_derivatives, scalar_gpt, scalar_hand, scalar_objectives
 from ..case import Case
 from ..scalar import Kit
 
@@ -144,6 +144,80 @@ class MoonsHvp(Case):
         return {"product": [h.data for h in out]}
 
 
+class KMeans(Case):
+    def __init__(self, data):
+        self.data = data
+
+    def step(self):
+        centres = [[engine.Value(c) for c in row] for row in self.data["centres"].tolist()]
+        losses = [
+            mg.minimum(*[sum((a - c) ** 2 for a, c in zip(x, row, strict=True)) for row in centres])
+            for x in self.data["points"].tolist()
+        ]
+        parameters = [c for row in centres for c in row]
+        gradient = mg.gradients(functional.sum(losses), parameters)
+        return gradient, mg.gradients(functional.sum(gradient), parameters)
+
+    def numbers(self, out):
+        gradient, diagonal = out
+        return {"gradient": [g.data for g in gradient], "diagonal": [h.data for h in diagonal]}
+
+
+class Hand(Case):
+    """A sweep of reverse mode for each residual."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def step(self):
+        data = self.data
+        theta = [engine.Value(t) for t in data["theta"].tolist()]
+        bones = scalar_hand.transforms(theta, data["relatives"].tolist(), data["inverses"].tolist())
+        rows = []
+        for k, point in enumerate(data["points"].tolist()):
+            skin, own = self.skin(k)
+            found = scalar_hand.place(theta, bones, skin)
+            for p, q in zip(point, found, strict=True):
+                rows.append(mg.gradients(p - q, theta + own))
+        return rows
+
+    def skin(self, k):
+        return self.data["skin"][self.data["at"][k]].tolist(), []
+
+    def numbers(self, out):
+        return {"jacobian": [d.data for row in out for d in row]}
+
+
+class HandComplicated(Hand):
+    def skin(self, k):
+        u = [engine.Value(v) for v in self.data["u"][k].tolist()]
+        return scalar_hand.between(u, self.data["skin"][self.data["at"][k]].tolist()), u
+
+
+class BundleAdjustment(Case):
+    def __init__(self, data):
+        self.data = data
+
+    def step(self):
+        data, entries, product = self.data, 0, []
+        sizes = data["cameras"].size, data["points"].size
+        for k, seen in enumerate(data["seen"].tolist()):
+            i, j = data["camera_of"][k], data["point_of"][k]
+            camera = [engine.Value(v) for v in data["cameras"][i].tolist()]
+            point = [engine.Value(v) for v in data["points"][j].tolist()]
+            weight = engine.Value(data["weights"][k])
+            at = [11 * i + m for m in range(11)] + [sizes[0] + 3 * j + m for m in range(3)]
+            probe = data["probe"][[*at, sum(sizes) + k]]
+            for y in scalar_derivatives.observation(camera, point, weight, seen):
+                slopes = mg.gradients(y, [*camera, *point, weight])
+                entries += sum(s.data != 0.0 for s in slopes)
+                product.append(sum(s.data * v for s, v in zip(slopes, probe, strict=True)))
+        return entries, product
+
+    def numbers(self, out):
+        return {"entries": [out[0]], "product": out[1]}
+
+
 CASES = {
     "tiny": on_kit(scalar.Tiny),
     "small": on_kit(scalar.Small),
@@ -166,4 +240,10 @@ CASES = {
     "lotka_volterra": LotkaVolterra,
     "brusselator": Brusselator,
     "moons_hvp": MoonsHvp,
+    "kmeans": KMeans,
+    "hand": Hand,
+    "hand_large": Hand,
+    "hand_complicated": HandComplicated,
+    "ba": BundleAdjustment,
+    "ba_large": BundleAdjustment,
 }

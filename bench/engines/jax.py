@@ -1,35 +1,28 @@
-"""JAX on the CPU: the whole step, optimizer and all, in one jit with donated buffers, float64.
-
-Results are computed in the calling thread (jax_cpu_enable_async_dispatch off): on programs of
-this size it is two to four times faster than handing them to a second thread.
-"""
+"""JAX on the CPU: the whole step, optimizer and all, in one jit with donated buffers, float64."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..case import Case
-from ..layers import flatten_layers
-from ..scalar_derivatives import oscillation
 from ..scalar_objectives import DELTA, MATURITIES, SWAP_RATES
 from ..workloads.moons import learning_rate
 from ..workloads.names import ADAM
+from ._jax_base import JaxCase, Training, perceptron, rosenbrock
+from ._jax_derivatives import (
+    BundleAdjustment,
+    Hand,
+    HandComplicated,
+    KMeans,
+    LotkaVolterra,
+    MoonsHvp,
+    Oscillator,
+    RosenbrockHessian,
+)
 
 REQUIRES = ("jax",)
 INSTALL = "pip install jax"
 IMPORT = "import jax, jax.numpy"
 ROWS = {"jax": {}}
-
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_cpu_enable_async_dispatch", False)
-
-
-class JaxCase(Case):
-    def __init__(self, data):
-        self.data = data
-
-    def finish(self, out):
-        jax.block_until_ready(out)
 
 
 def tiny(inputs):
@@ -73,31 +66,9 @@ class Small(Tiny):
     point = (-4.0, 2.0)
 
 
-def perceptron(layers, x):
-    for i, (w, b) in enumerate(layers):
-        if i:
-            x = jax.nn.relu(x)
-        x = x @ w + b
-    return x
-
-
 def cross_entropy(logits, targets):
     chosen = jnp.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
     return jax.nn.logsumexp(logits, axis=1) - chosen
-
-
-class Training(JaxCase):
-    """self.state goes in donated and comes back new; self.run also gives the loss."""
-
-    def model(self):
-        return [(jnp.array(w.T), jnp.array(b)) for w, b in self.data["layers"]]
-
-    def numbers(self, loss):
-        layers = [(np.asarray(w).T, np.asarray(b)) for w, b in self.parameters()]
-        return {"loss": [float(loss)], "parameters": flatten_layers(layers)}
-
-    def parameters(self):
-        return self.state
 
 
 class Moons(Training):
@@ -242,10 +213,6 @@ class Names(JaxCase):
         return {"loss": [float(loss)], "parameters": np.concatenate(arrays)}
 
 
-def rosenbrock(x):
-    return (100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2).sum()
-
-
 class Rosenbrock(Tiny):
     function = staticmethod(rosenbrock)
 
@@ -387,89 +354,6 @@ class LennardJones(Lstm):
         self.run = jax.jit(jax.value_and_grad(lennard_jones_energy))
 
 
-class RosenbrockHessian(JaxCase):
-    def setup(self):
-        self.inputs = jnp.array(self.data["x"])
-        self.run = jax.jit(jax.hessian(rosenbrock))
-        self.step()
-
-    def step(self):
-        return self.run(self.inputs)
-
-    def numbers(self, out):
-        return {"hessian": np.asarray(out).ravel()}
-
-
-class Oscillator(JaxCase):
-    def setup(self):
-        times, seen = jnp.array(self.data["times"]), jnp.array(self.data["seen"])
-        self.inputs = jnp.array(self.data["parameters"])
-        self.run = jax.jit(jax.jacfwd(lambda p: oscillation(p, times, jnp.exp, jnp.cos) - seen))
-        self.step()
-
-    def step(self):
-        return self.run(self.inputs)
-
-    def numbers(self, out):
-        return {"jacobian": np.asarray(out).ravel()}
-
-
-class LotkaVolterra(Oscillator):
-    """The steps are a scan."""
-
-    def setup(self):
-        h, start = self.data["step"], jnp.array(self.data["start"])
-
-        def after(p):
-            birth, eaten, death, fed = p
-
-            def slope(u):
-                x, y = u
-                return jnp.array([birth * x - eaten * x * y, fed * x * y - death * y])
-
-            def step(u, _):
-                k1 = slope(u)
-                k2 = slope(u + h / 2 * k1)
-                k3 = slope(u + h / 2 * k2)
-                k4 = slope(u + h * k3)
-                u = u + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-                return u, u
-
-            return jax.lax.scan(step, start, None, length=self.data["steps"])[1].ravel()
-
-        self.inputs = jnp.array(self.data["parameters"])
-        self.run = jax.jit(jax.jacfwd(after))
-        self.step()
-
-
-class MoonsHvp(Training):
-    """Forward over reverse."""
-
-    def setup(self):
-        X, y = jnp.array(self.data["X"]), jnp.array(self.data["y"])
-
-        def loss(layers):
-            return jax.nn.relu(1 - y * perceptron(layers, X)[:, 0]).mean()
-
-        def product(layers, v):
-            return jax.jvp(jax.grad(loss), (layers,), (v,))[1]
-
-        self.run = jax.jit(product)
-        self.state = self.model()
-        v, first, self.v = self.data["v"], 0, []
-        for w, b in self.state:
-            block = v[first : first + w.size + b.size].reshape(len(b), -1)
-            first += block.size
-            self.v.append((jnp.array(block[:, :-1].T), jnp.array(block[:, -1])))
-        self.step()
-
-    def step(self):
-        return self.run(self.state, self.v)
-
-    def numbers(self, out):
-        return {"product": flatten_layers([(np.asarray(w).T, np.asarray(b)) for w, b in out])}
-
-
 CASES = {
     "tiny": Tiny,
     "small": Small,
@@ -489,4 +373,10 @@ CASES = {
     "oscillator": Oscillator,
     "lotka_volterra": LotkaVolterra,
     "moons_hvp": MoonsHvp,
+    "kmeans": KMeans,
+    "hand": Hand,
+    "hand_large": Hand,
+    "hand_complicated": HandComplicated,
+    "ba": BundleAdjustment,
+    "ba_large": BundleAdjustment,
 }

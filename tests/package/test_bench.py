@@ -25,6 +25,12 @@ DERIVATIVES = {
     "lotka_volterra",
     "brusselator",
     "moons_hvp",
+    "kmeans",
+    "hand",
+    "hand_large",
+    "hand_complicated",
+    "ba",
+    "ba_large",
 }
 ENGINES = registry.engines()
 ROWS = {row.name: row for engine in ENGINES.values() for row in engine.rows}
