@@ -5,7 +5,6 @@ A traced function says it as a text, a constant of its trace; what that means is
 
 from __future__ import annotations
 
-import copy
 from array import array
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -80,12 +79,18 @@ class Pattern:
 
     def sparse(self, numbers: Any) -> Any:
         """A csr_array; those of one pattern share its structure."""
-        found = copy.copy(self.structure())
-        found.data = self.ordered(numbers) if len(self.flat) else numbers[:0]
-        return found
+        return like(self.structure(), self.ordered(numbers) if len(self.flat) else numbers[:0])
 
     def ordered(self, numbers: Any) -> Any:
         return numbers if self.order is None else numbers[self.order]
+
+
+def like(structure: Any, data: Any) -> Any:
+    """A csr_array of other data and the same structure: a third of what copy.copy takes."""
+    found = object.__new__(type(structure))
+    found.__dict__.update(structure.__dict__)
+    found.data = data
+    return found
 
 
 def csr_type() -> Any:

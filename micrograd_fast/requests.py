@@ -42,8 +42,11 @@ class Request:
             self.given = self.find_given()
             self.shapes.append((len(self.params),))
             return
-        wanted = derivatives._argnums(0 if argnums is None else argnums)
-        self.places = tuple(derivatives._places(wanted, len(args)))
+        if argnums is None and args:
+            self.places = (0,)
+        else:
+            wanted = derivatives._argnums(0 if argnums is None else argnums)
+            self.places = tuple(derivatives._places(wanted, len(args)))
         for k in self.places:
             array = self.floats(self.args[k], f"argument {k}")
             self.args[k] = array if array.ndim else float(array)
@@ -96,6 +99,10 @@ class Request:
     def find_given(self) -> tuple[tuple[Path, int], ...]:
         """The params among the arguments. Raises ValueError for an argument that depends on a param
         by ops that ran before, TypeError for a Batch that may: the way there is not known."""
+        import numpy as np
+
+        if not self.kwargs and all(type(a) is np.ndarray for a in self.args):
+            return ()
         found = []
         numbers: dict[int, int] = {}
         for path, value, name in _values_in((tuple(self.args), self.kwargs)):
@@ -171,6 +178,8 @@ class Request:
         """A direction or weights of that shape, of float64."""
         import numpy as np
 
+        if type(given) is np.ndarray and given.dtype == np.float64 and given.shape == shape:
+            return given
         array = self.array(given, name)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{self.what}: {name} must be of real numbers, not {array.dtype}")
@@ -183,13 +192,16 @@ class Request:
         """A direction as one array, what belongs to the arguments side by side."""
         import numpy as np
 
-        parts = [v] if self.one else v
-        if not self.one and (not isinstance(v, (list, tuple)) or len(v) != len(self.shapes)):
+        n = (self.n_samples,) if self.f._batch and self.params is None else ()
+        if self.one:
+            shape = self.shapes[0]
+            array = self.direction(v, "v", (*n, *shape))
+            return array if len(shape) == 1 else array.reshape(*n, prod(shape))
+        if not isinstance(v, (list, tuple)) or len(v) != len(self.shapes):
             raise ValueError(f"{self.what}: v must have an array for each of {self.places}")
         columns = []
-        n = (self.n_samples,) if self.f._batch and self.params is None else ()
-        for k, (part, shape) in enumerate(zip(parts, self.shapes, strict=True)):
-            array = self.direction(part, "v" if self.one else f"v[{k}]", (*n, *shape))
+        for k, (part, shape) in enumerate(zip(v, self.shapes, strict=True)):
+            array = self.direction(part, f"v[{k}]", (*n, *shape))
             columns.append(array.reshape(*n, prod(shape)))
         return columns[0] if len(columns) == 1 else np.concatenate(columns, axis=-1)
 

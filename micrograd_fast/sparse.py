@@ -7,11 +7,10 @@ the columns of what the sample reads; samples may share what they read.
 
 from __future__ import annotations
 
-import copy
 from math import prod
 
 from micrograd_fast import _core, patterns
-from micrograd_fast.directions import Layout, check_mode, layout_of, rows_of
+from micrograd_fast.directions import check_mode, layout_of, rows_of
 from micrograd_fast.requests import Request
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -43,15 +42,13 @@ def hessian(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, out: Any)
 def sparsity(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, index: Any) -> Any:
     import numpy as np
 
-    found = copy.copy(jacobian(f, args, kwargs, argnums, params, None, index, None))
-    found.data = np.ones(len(found.data), bool)
-    return found
+    found = jacobian(f, args, kwargs, argnums, params, None, index, None)
+    return patterns.like(found, np.ones(len(found.data), bool))
 
 
 def entries(call: Request, hessian: bool, mode: str | None, out: Any) -> Any:
     """The Jacobian or Hessian, shape (results, numbers)."""
-    layout = layout_of(call, hessian, mode)
-    numbers, text = numbers_and_text(call, hessian, layout, mode)
+    numbers, text = numbers_and_text(call, hessian, mode)
     pattern = patterns.of(text, call.n, hessian)
     if out is None:
         return pattern.sparse(numbers)
@@ -61,18 +58,21 @@ def entries(call: Request, hessian: bool, mode: str | None, out: Any) -> Any:
     return out
 
 
-def numbers_and_text(call: Request, hessian: bool, layout: Layout, mode: str | None) -> Any:
+def numbers_and_text(call: Request, hessian: bool, mode: str | None) -> Any:
     """What rows_of() says of a call. By forward mode, unless reverse was asked for or the rows of
     what stands before the results are long: those of few results by many numbers."""
-    few = not layout.forward and mode is None
-    if layout.forward or (few and not layout.long_rows):
+    if hessian or mode == "forward":
         kind = f"{'hessian' if hessian else 'jacobian'} forward sparse"
-        rows = call.derived(kind + " short" * few, rows_of(hessian, True, few))
+        return call.derived(kind, rows_of(hessian, True, False)).values(*call.args, **call.kwargs)
+    layout = layout_of(call, False, mode)
+    few = mode is None and not layout.forward
+    if layout.forward or (few and not layout.long_rows):
+        rows = call.derived("jacobian forward sparse" + " short" * few, rows_of(False, True, few))
         try:
             return rows.values(*call.args, **call.kwargs)
         except _core.TooManyEntries:
             layout.long_rows = True
-    rows = call.derived("jacobian reverse sparse", rows_of(hessian, False, False))
+    rows = call.derived("jacobian reverse sparse", rows_of(False, False, False))
     return rows.values(*call.args, **call.kwargs)
 
 
@@ -132,9 +132,9 @@ def of_batch(call: Request, mode: str | None, index: Any, out: Any) -> Any:
     blocks = blocks_of(call, mode)
     if out is None:
         numbers = blocks.rows.values(*call.args, **call.kwargs)
-        out = copy.copy(blocks.find(call, len(numbers), indices, sizes))
-        out.data = numbers.ravel() if len(out.indices) else numbers[:0, 0]
-        return out
+        structure = blocks.find(call, len(numbers), indices, sizes)
+        data = numbers.ravel() if len(structure.data) else numbers[:0, 0]
+        return patterns.like(structure, data)
     check_out(call, out, blocks.find(call, call.n_samples, indices, sizes))
     if len(out.data):
         blocks.rows._fill(out.data, tuple(call.args), call.kwargs)
