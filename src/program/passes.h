@@ -17,6 +17,21 @@ static int mf_is_neutral(int32_t op, double number) {
     return number == 1.0 && (op == MF_MUL || op == MF_POW || op == MF_VPOW);
 }
 
+/* (x * a) * b as x * (a * b), for a new value of the first kind and a number; or MF_NO_VALUE. Signs
+ * stay apart: what is taken away is found by them. */
+static int32_t mf_scaled_again(mf_program *new, int32_t scaled, double b) {
+    const mf_instruction *i = &new->code.items[scaled];
+    double a = 0.0;
+    int32_t x = MF_NO_VALUE;
+    if (i->op != MF_MUL || b == -1.0) return MF_NO_VALUE;
+    if (mf_number_of(new, i->y, &a))
+        x = i->x;
+    else if (mf_number_of(new, i->x, &a))
+        x = i->y;
+    if (x < 0 || a == -1.0 || !mf_is_usual(a) || !mf_is_usual(b)) return MF_NO_VALUE;
+    return mf_emit(new, MF_MUL, x, mf_emit_number(new, a * b), 0);
+}
+
 /* The new value of instruction i where no op is needed for it, or MF_NO_VALUE. */
 static int32_t mf_folded(mf_rewriting *r, const mf_instruction *i) {
     const int32_t x = r->moved[i->x], y = mf_has_y(i->op) ? r->moved[i->y] : MF_NO_VALUE;
@@ -30,10 +45,12 @@ static int32_t mf_folded(mf_rewriting *r, const mf_instruction *i) {
     if (x_known && mf_is_neutral(i->op, a) && (i->op == MF_ADD || i->op == MF_MUL)) return y;
     if (y_known && b == 0.0 && (i->op == MF_POW || i->op == MF_VPOW))
         return mf_emit_number(r->new, 1.0);
+    if (i->op == MF_MUL && x_known != y_known)
+        return mf_scaled_again(r->new, x_known ? y : x, x_known ? a : b);
     return MF_NO_VALUE;
 }
 
-/* Ops on numbers become numbers; x * 1, x**1 and x + 0 become x, x**0 becomes 1. */
+/* Ops on numbers become numbers; x * 1, x**1 and x + 0 become x, x**0 becomes 1, (x * 2) * 3 x * 6. */
 static void mf_fold_constants(mf_rewriting *r) {
     for (int32_t k = 0; !mf_has_failed(r) && k < r->old->code.n; k++) {
         const mf_instruction *i = &r->old->code.items[k];

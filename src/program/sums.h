@@ -129,14 +129,18 @@ static int32_t mf_term_of(mf_rewriting *r, int32_t v) {
     return r->moved[v];
 }
 
-/* Whether a factor of a term may be multiplied by the term's parameter first: a parameter, or a number
- * that brings none of a usual size near the ends of the range. */
+/* Whether a number brings none of a usual size near the ends of the range as a factor. */
+static int mf_is_usual(double number) {
+    const double size = fabs(number);
+    return size == 0.0 || (size >= 0x1p-64 && size <= 0x1p10);
+}
+
+/* Whether a factor of a term may be multiplied by the term's parameter first: a parameter, or a usual
+ * number. */
 static int mf_is_scale(const mf_sums *s, int32_t v) {
     const mf_instruction *i = &s->code[v];
     if (i->op == MF_CAPTURED) return 1;
-    if (i->op != MF_NUMBER) return 0;
-    const double size = fabs(s->numbers[i->x]);
-    return size == 0.0 || (size >= 0x1p-64 && size <= 0x1p10);
+    return i->op == MF_NUMBER && mf_is_usual(s->numbers[i->x]);
 }
 
 /* Whether v is (product) * scale, the product having no other use, and which. */
