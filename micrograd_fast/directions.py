@@ -9,6 +9,7 @@ does not depend on the direction is computed once a call.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 
 from micrograd_fast import _core, derivatives, patterns
@@ -131,14 +132,15 @@ def second_tangent_of(function: Any, places: Any, params: Any, bound: bool) -> A
     return second_tangent
 
 
+@lru_cache
 def rows_of(hessian: bool, forward: bool, limited: bool, filled: bool = False) -> Any:
-    """The maker of a function whose results are the entries that are not 0 for good, row by row, of
-    a Hessian the lower half, and a text that says where they stand. limited: raises TooManyEntries
-    where they are a long program. filled: all entries, no text."""
-    few, share = (WRITTEN_OUT, WRITTEN_OUT_SHARE) if limited else (-1, -1)
+    """The maker of a function whose results are the entries that are not 0 for good, row by row,
+    and a text that says where they stand. limited: raises TooManyEntries where they are a long
+    program. filled: all entries, no text."""
 
     def make(function: Any, places: Any, params: Any, bound: bool) -> Any:
         def rows(*args: Any, **kwargs: Any) -> Any:
+            few, share = (WRITTEN_OUT, WRITTEN_OUT_SHARE) if limited else (-1, -1)
             xs, ys, tree = run(function, args, kwargs, places, params, bound)
             if hessian:
                 ys = _core.pullback([one_result(ys, tree, function)], [1.0], xs)
@@ -146,8 +148,10 @@ def rows_of(hessian: bool, forward: bool, limited: bool, filled: bool = False) -
                 found, ends, columns = _core.jacobian_rows(xs, ys, hessian, few, share)
             else:
                 found, ends, columns = _core.gradient_rows(xs, ys, few, share)
+            if hessian:
+                found, ends, columns = patterns.mirrored(found, ends, columns)
             if filled:
-                return _all_entries(found, ends, columns, len(xs), hessian)
+                return _all_entries(found, ends, columns, len(xs))
             return found or [Value(0.0)], patterns.text_of(ends, columns)
 
         return rows
@@ -155,18 +159,17 @@ def rows_of(hessian: bool, forward: bool, limited: bool, filled: bool = False) -
     return make
 
 
-def _all_entries(found: Any, ends: Any, columns: Any, n: int, symmetric: bool) -> list[Value]:
+def _all_entries(found: Any, ends: Any, columns: Any, n: int) -> list[Value]:
     entries = [Value(0.0)] * (n * len(ends))
     first = 0
     for row, end in enumerate(ends):
         for k in range(first, end):
             entries[row * n + columns[k]] = found[k]
-            if symmetric:
-                entries[columns[k] * n + row] = found[k]
         first = end
     return entries
 
 
+@lru_cache
 def directions_of(hessian: bool, forward: bool) -> Any:
     """The maker of a function whose last argument is a direction, a sample of a batch."""
 
@@ -361,7 +364,7 @@ def entries(call: Request, hessian: bool, layout: Layout) -> Any:
         else:
             if batch:
                 return found.reshape((*found.shape[:-1], m, n))
-            return patterns.of(found[1], n, hessian).dense(found[0])
+            return patterns.of(found[1], n).dense(found[0])
     make = directions_of(hessian, forward)
     along = call.derived(f"{kind} lanes", make, batch=True, _per_sample=_last)
     rows = along.values(*call.args, np.eye(n if forward else m), **call.kwargs)

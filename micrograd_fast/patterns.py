@@ -6,6 +6,7 @@ A traced function says it as a text, a constant of its trace; what that means is
 from __future__ import annotations
 
 from array import array
+from itertools import accumulate
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 KEPT = 256  # patterns that are remembered
 
-_known: dict[tuple[str, int, bool], Pattern] = {}
+_known: dict[tuple[str, int], Pattern] = {}
 
 
 def text_of(ends: list[int], columns: list[int]) -> str:
@@ -21,8 +22,25 @@ def text_of(ends: list[int], columns: list[int]) -> str:
     return array("i", [len(ends), *ends, *columns]).tobytes().decode("latin-1")
 
 
-def of(text: str, n_columns: int, symmetric: bool) -> Pattern:
-    key = (text, n_columns, symmetric)
+def mirrored(
+    found: list[Any], ends: list[int], columns: list[int]
+) -> tuple[list[Any], list[int], list[int]]:
+    """All entries of a symmetric matrix, by rows, from those of its lower half."""
+    rows: list[list[tuple[int, Any]]] = [[] for _ in ends]
+    first = 0
+    for row, end in enumerate(ends):
+        for k in range(first, end):
+            rows[row].append((columns[k], found[k]))
+            if columns[k] < row:
+                rows[columns[k]].append((row, found[k]))
+        first = end
+    entries = [entry for row in rows for entry in row]
+    ends = list(accumulate(map(len, rows)))
+    return [v for _, v in entries], ends, [column for column, _ in entries]
+
+
+def of(text: str, n_columns: int) -> Pattern:
+    key = (text, n_columns)
     found = _known.get(key)
     if found is None:
         if len(_known) >= KEPT:
@@ -32,38 +50,24 @@ def of(text: str, n_columns: int, symmetric: bool) -> Pattern:
 
 
 class Pattern:
-    """symmetric: the entries are those of the lower half."""
+    """Entries by rows, columns ascending."""
 
-    def __init__(self, text: str, n_columns: int, symmetric: bool) -> None:
+    def __init__(self, text: str, n_columns: int) -> None:
         import numpy as np
 
         numbers = np.frombuffer(text.encode("latin-1"), np.intc)
         n_rows = int(numbers[0])
-        ends, columns = numbers[1 : n_rows + 1], numbers[n_rows + 1 :]
-        rows = np.repeat(np.arange(n_rows), np.diff(ends, prepend=0))
-        order = np.arange(len(columns))
-        if symmetric:
-            above = order[columns < rows]
-            rows, columns = (
-                np.concatenate([rows, columns[above]]),
-                np.concatenate([columns, rows[above]]),
-            )
-            order = np.concatenate([order, above])
-        places = np.lexsort((columns, rows))
-        rows, columns = rows[places], columns[places]
+        self.ends = np.append(0, numbers[1 : n_rows + 1])
+        self.columns = numbers[n_rows + 1 :]
         self.shape = (n_rows, n_columns)
-        self.order = order[places] if symmetric else None  # of the entries given
-        self.flat = rows * n_columns + columns
-        self.columns = columns
-        self.ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n_rows))])
         self.size = n_rows * n_columns
+        self.flat = np.repeat(np.arange(n_rows), np.diff(self.ends)) * n_columns + self.columns
         self.is_full = len(self.flat) == self.size > 0
         self.template: Any = None
 
     def dense(self, numbers: Any) -> Any:
         import numpy as np
 
-        numbers = self.ordered(numbers)
         if self.is_full:
             return numbers.reshape(self.shape)
         whole = np.zeros(self.size)
@@ -79,10 +83,7 @@ class Pattern:
 
     def sparse(self, numbers: Any) -> Any:
         """A csr_array; those of one pattern share its structure."""
-        return like(self.structure(), self.ordered(numbers) if len(self.flat) else numbers[:0])
-
-    def ordered(self, numbers: Any) -> Any:
-        return numbers if self.order is None else numbers[self.order]
+        return like(self.structure(), numbers if len(self.flat) else numbers[:0])
 
 
 def like(structure: Any, data: Any) -> Any:

@@ -49,12 +49,12 @@ def sparsity(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, index: A
 def entries(call: Request, hessian: bool, mode: str | None, out: Any) -> Any:
     """The Jacobian or Hessian, shape (results, numbers)."""
     numbers, text = numbers_and_text(call, hessian, mode)
-    pattern = patterns.of(text, call.n, hessian)
+    pattern = patterns.of(text, call.n)
     if out is None:
         return pattern.sparse(numbers)
     check_out(call, out, pattern.structure())
     if len(out.data):
-        out.data[:] = pattern.ordered(numbers)
+        out.data[:] = numbers
     return out
 
 
@@ -83,7 +83,7 @@ class Blocks:
     def __init__(self, rows: Any, source: _core.Specialization, n: int) -> None:
         self.rows, self.source = rows, source
         _, (_, (_, text)) = source.tree
-        self.pattern = patterns.of(text, n, False)
+        self.pattern = patterns.of(text, n)
         self.known: Any = None
         self.structure: Any = None
 

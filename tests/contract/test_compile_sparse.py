@@ -293,7 +293,7 @@ def test_bad_input_for_blocks(options, error, words):
 
 def test_patterns_are_kept_within_bounds():
     for n in range(1, patterns.KEPT + 20):
-        patterns.of(patterns.text_of([1], [n]), n + 1, False)
+        patterns.of(patterns.text_of([1], [n]), n + 1)
     assert len(patterns._known) <= patterns.KEPT
 
 
