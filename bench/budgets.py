@@ -27,7 +27,7 @@ import micrograd_fast as mg
 from micrograd_fast import nn, optim
 from micrograd_fast.engine import Value
 
-from . import custom_ops, styles
+from . import custom_ops, derivative_budgets, styles
 from .engines.compiled import CASES
 from .registry import load_workload
 from .scalar import option_price
@@ -89,6 +89,7 @@ def from_run(run):
         ("names, compiled / JAX", ratio("names", "compiled", "jax"), "<=", 0.5, ""),
         ("names, compiled", seconds("names", "compiled") * 1e6, "<=", 60, "us"),
         ("mnist_size, compiled / PyTorch", ratio("mnist_size", "compiled", "torch"), "<=", 1.0, ""),
+        *derivative_budgets.from_run(by_row),
     ]
 
 
@@ -332,6 +333,10 @@ def ops_on_results():
     return custom_ops.ops_on_results(in_turns)
 
 
+def derivatives():
+    return derivative_budgets.of_workloads(in_turns, load_workload)
+
+
 MEASURED = (
     call_costs,
     doors,
@@ -344,6 +349,8 @@ MEASURED = (
     adjoint_factors,
     objectives,
     styles.budgets,
+    derivatives,
+    derivative_budgets.of_making,
     threads,
     memory,
 )

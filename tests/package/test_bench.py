@@ -264,6 +264,11 @@ def test_every_budget_of_a_saved_run_has_a_figure(budgets, capsys):
     saved = max(budgets.RESULTS.glob("*.json"))
     rows = budgets.from_run(json.loads(saved.read_text()))
     assert all(0 < measured < 1e6 for _, measured, *_ in rows)
+    seconds = {"seconds": {"median": 0.5}}
+    results = {("kmeans", row, None): seconds for row in ("compiled", "jax")}
+    assert budgets.derivative_budgets.from_run(results) == [
+        ("kmeans, compiled / JAX", 1.0, "<=", 0.7, "")
+    ]
     met = [("a", 1.0, "<=", 2.0, "us"), ("b", 3.0, ">=", 2.0, "")]
     assert budgets.show(met) == 0
     assert budgets.show([*met, ("c", 3.0, "<=", 2.0, ""), ("d", 1.0, ">=", 2.0, "")]) == 2
@@ -288,8 +293,11 @@ def test_what_budgets_measure_themselves_runs(budgets, monkeypatch, capsys):
     monkeypatch.setattr(budgets.styles, "over_best", all_alike)
     monkeypatch.setattr(budgets, "ROWS", 5000)
     for measure in budgets.MEASURED:
-        if measure not in (budgets.trace_cost, budgets.memory, budgets.custom_ops.moons):
+        made = budgets.derivative_budgets.of_making
+        if measure not in (budgets.trace_cost, budgets.memory, budgets.custom_ops.moons, made):
             assert all(np.isfinite(row[1]) for row in measure())
+    ((_, nanoseconds, *_),) = made(n=20, rounds=1)
+    assert nanoseconds > 0
     budgets.report_memory()
     assert int(capsys.readouterr().out) < 2**26
 
