@@ -1,4 +1,4 @@
-"""The budgets of derivatives: Jacobians and Hessians of the workloads, and the cost of making them."""
+"""The budgets of derivatives: Jacobians and Hessians of workloads, and the cost of making them."""
 
 import statistics
 from time import perf_counter
