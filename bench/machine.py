@@ -16,6 +16,7 @@ PACKAGES = (
     "jax",
     "jaxlib",
     "casadi",
+    "ddx-ad",
     "autograd",
     "numpy",
     "names",
