@@ -1,11 +1,12 @@
 """Derivatives as graphs: right to the third order, and what stands around them is left alone."""
 
 import math
+from functools import partial
 
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import REFERENCES, apply
 
@@ -212,6 +213,45 @@ def test_second_derivatives_of_random_graphs_compiled(steps, numbers):
     compiled = mg.compile(second).values(*numbers)
     size = max(1.0, np.abs(eager).max())
     np.testing.assert_allclose(compiled, eager, rtol=0, atol=1e-11 * size)
+
+
+@settings(max_examples=40)
+@given(graphs(), LEAVES, LEAVES, st.integers(1, 3))
+def test_every_method_says_the_same_of_random_programs(steps, numbers, direction, n_results):
+    """The eager Jacobian and Hessian, and all that compiled functions have of them."""
+
+    def results(xs):
+        nodes = [xs[0] + xs[1] * xs[2]]
+        for k in range(1, n_results):
+            nodes.append(run(steps[:-k] or steps, xs) * xs[k % 3])
+        return [*nodes, run(steps, xs)]
+
+    def value(xs):
+        return run(steps, xs) + xs[0] * xs[1] ** 2
+
+    leaves, x, v = [Value(n) for n in numbers], np.array(numbers), np.array(direction)
+    rows = np.array([[d.data for d in mg.gradients(y, leaves)] for y in results(leaves)])
+    slopes = mg.gradients(value(leaves), leaves)
+    second = np.array([[h.data for h in mg.gradients(d, leaves)] for d in slopes])
+    f, g = mg.compile(results), mg.compile(value)
+    w = np.linspace(-1, 1, len(rows))
+    size, scale = (max(1.0, np.abs(table).max()) for table in (rows, second))
+    close = partial(np.testing.assert_allclose, rtol=0, atol=1e-11 * size)
+    for mode in (None, "forward", "reverse"):
+        close(f.jacobian(x, mode=mode), rows)
+    close(f.jvp(x, v), rows @ v)
+    close(f.vjp(x, w), w @ rows)
+    close = partial(np.testing.assert_allclose, rtol=0, atol=1e-11 * scale)
+    close(g.hessian(x), second)
+    np.testing.assert_array_equal(g.hessian(x), g.hessian(x).T)
+    close(g.hvp(x, v), second @ v)
+    close(g.grad(x), [d.data for d in slopes])
+    many = np.stack([x, v, x])
+    close(mg.compile(value, batch=True).hessian(many)[::2], [second, second])
+    batched = mg.compile(results, batch=True)
+    np.testing.assert_allclose(batched.jacobian(many)[2], rows, rtol=0, atol=1e-11 * size)
+    products = [batched.jvp(many, many)[0], batched.jacobian(many)[0] @ x]
+    np.testing.assert_allclose(*products, rtol=0, atol=1e-10 * size)
 
 
 def test_a_derivative_is_simplified():
