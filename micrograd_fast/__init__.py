@@ -11,6 +11,8 @@ from micrograd_fast import functional, nn, optim
 from micrograd_fast._core import get_num_threads, set_num_threads
 from micrograd_fast._version import __version__
 from micrograd_fast.compiler import Batch, TraceError, TraceWarning, compile
+from micrograd_fast.conditions import ceil, clip, equal, floor, sign, where
+from micrograd_fast.conditions import round as round  # in no *: Python has one
 from micrograd_fast.engine import Value, no_grad
 from micrograd_fast.functional import maximum, minimum, take
 
@@ -20,8 +22,12 @@ __all__ = [
     "TraceWarning",
     "Value",
     "__version__",
+    "ceil",
+    "clip",
     "compile",
     "custom",
+    "equal",
+    "floor",
     "functional",
     "get_num_threads",
     "grad",
@@ -33,9 +39,11 @@ __all__ = [
     "no_grad",
     "optim",
     "set_num_threads",
+    "sign",
     "take",
     "value_and_grad",
     "vjp",
+    "where",
 ]
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -54,7 +62,6 @@ ELSEWHERE = {
     "hessian": "with f = mg.compile(function), it is f.hessian(x)",
     "jit": "it is mg.compile",
     "vmap": "it is mg.compile(f, batch=True)",
-    "where": "mg.take(values, index) chooses, as do mg.maximum, mg.minimum and v.relu()",
     "Tensor": "there are scalars alone, mg.Value, and lists of them",
     "tensor": "there are scalars alone, mg.Value, and lists of them",
 }

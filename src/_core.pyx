@@ -27,6 +27,7 @@ include "engine/copies.pxi"       # copies and pickles, of subclasses too
 include "engine/constructed.pxi"  # results by a constructor that a program has replaced
 include "engine/custom.pxi"       # nodes that the user makes: steps in Python, local gradients
 include "engine/operators.pxi"    # what every operator does: operands in, one node out
+include "engine/conditions.pxi"   # comparisons in a trace
 include "engine/build.pxi"        # many nodes in one call: affine, sum, dot
 include "engine/extremes.pxi"     # the largest of many Values, the smallest, as one node
 include "engine/idmap.pxi"        # a number for each of some nodes

@@ -83,6 +83,28 @@ OP(COMPARE, "compare", "compare", MF_BINARY, x == y ? 0.0 : x > y ? 1.0 : x < y 
    0, 0, MF_CHOICE, INFINITY, -2.0, 2.0,
    "1 if self is larger, -1 if smaller, 0 where equal, nan with nan; its derivative is 0.",
    "", "")
+OP(LESS, "less", "<", MF_BINARY, (double)(x < y), 0.0, 0.0,
+   0, 0, MF_CHOICE, INFINITY, -2.0, 2.0,
+   "1 where self < other, else 0, with nan too; its derivative is 0.", "", "")
+OP(LESS_EQUAL, "less_equal", "<=", MF_BINARY, (double)(x <= y), 0.0, 0.0,
+   0, 0, MF_CHOICE, INFINITY, -2.0, 2.0,
+   "1 where self <= other, else 0, with nan too; its derivative is 0.", "", "")
+OP(EQUAL, "equal", "==", MF_BINARY, (double)(x == y), 0.0, 0.0,
+   0, 0, MF_CHOICE, INFINITY, -2.0, 2.0,
+   "1 where self == other as numbers, else 0; its derivative is 0.", "", "")
+OP(FLOOR, "floor", "floor", MF_UNARY, floor(x), 0.0, 0.0,
+   0, 0, MF_FINITE, INFINITY, 0.1, 0.9,
+   "The largest whole number that is not above x; its derivative is 0.", "", "")
+OP(CEIL, "ceil", "ceil", MF_UNARY, ceil(x), 0.0, 0.0,
+   0, 0, MF_FINITE, INFINITY, 0.1, 0.9,
+   "The smallest whole number that is not below x; its derivative is 0.", "", "")
+OP(RINT, "rint", "rint", MF_UNARY, nearbyint(x), 0.0, 0.0,
+   0, 0, MF_FINITE, INFINITY, -0.4, 0.4,
+   "The nearest whole number, of two the even one; its derivative is 0.", "", "")
+OP(REACHED, "reached", "reached", MF_BINARY, y == 0.0 ? 0.0 : x * y, y, mf_reached_dy(x, y),
+   0, 0, MF_ANY, INFINITY, -2.0, 2.0,
+   "x * y, and 0 where y is 0, whatever x is: what backward() adds for a partial x.",
+   "", "reached(x, 1.0 - equal(y, 0.0) * (1.0 - equal(x - x, 0.0)))")
 PROGRAM_OP(SUB, "sub", "-", MF_BINARY, x - y, 1.0, -1.0,
    0, 0, MF_FINITE, INFINITY, -2.0, 2.0, "", "", "")
 PROGRAM_OP(DIV, "div", "/", MF_BINARY, x / y, 1.0 / y, -z / y,

@@ -213,6 +213,11 @@ static inline double mf_nothing(double x, double y) {
     return -0.0;
 }
 
+/* Where nothing is reached an infinite factor does not count either. */
+static inline double mf_reached_dy(double x, double y) {
+    return y == 0.0 && !(fabs(x) <= DBL_MAX) ? 0.0 : x;
+}
+
 static inline double mf_maximum(double x, double y) { return x >= y || x != x ? x : y; }
 static inline double mf_minimum(double x, double y) { return x <= y || x != x ? x : y; }
 

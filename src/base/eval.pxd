@@ -9,6 +9,8 @@ cdef extern from "base/eval.h" nogil:
         MF_UNARY
         MF_BINARY
         MF_PARAM
+        MF_ANY
+        MF_CHOICE
         MF_FREE
         MF_LEAF
         MF_CUSTOM
@@ -26,6 +28,11 @@ cdef extern from "base/eval.h" nogil:
         MF_VPOW
         MF_ABS
         MF_COMPARE
+        MF_LESS
+        MF_LESS_EQUAL
+        MF_EQUAL
+        MF_REACHED
+        MF_MAXIMUM
         MF_N_EAGER_OPS
         MF_SLOPE
         MF_N_OPS
@@ -45,6 +52,7 @@ cdef extern from "base/eval.h" nogil:
         const char *rules[2]
     const mf_op_info mf_ops[]
     double mf_libm_beyond(int op)
+    int mf_kind_of_partials(int op)
     int mf_forward(int op, double x, double y, double *out)
     void mf_partials(int op, double x, double y, double z, double *dx, double *dy)
     double mf_extreme_of(int op, double x, double y)

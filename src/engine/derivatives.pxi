@@ -7,9 +7,10 @@
 
 from libc.math cimport fabs
 
-from base.eval cimport (MF_ADD, MF_CALL, MF_COMPARE, MF_CUSTOM, MF_FIRST_OP, MF_LARGEST,
+from base.eval cimport (MF_ADD, MF_CALL, MF_COMPARE, MF_CUSTOM, MF_FIRST_OP, MF_LARGEST, MF_ANY, MF_CHOICE, MF_REACHED,
                         MF_LEAF, MF_LINK, MF_MUL, MF_N_EAGER_OPS, MF_PARAM, MF_POW,
-                        MF_SMALLEST, MF_TAKE, MF_UNARY, MF_VPOW, mf_forward, mf_ops)
+                        MF_SMALLEST, MF_TAKE, MF_UNARY, MF_VPOW, mf_forward, mf_kind_of_partials,
+                        mf_ops)
 from base.memory cimport mf_resized
 from engine.modes cimport mf_n_modes, mf_tracing_here
 from engine.node cimport MF_F_HOOK, MF_F_STASHED, MF_NONE, mf_is_number, mf_node
@@ -26,9 +27,16 @@ cdef enum:
     RULE_NUMBER = -4
 
 
+cdef enum:                           # what an adjoint of 0 may come from, so that nothing is reached:
+    BY_NUMBERS                       # no choice was made
+    BY_OP                            # relu, a maximum and the like: products stay products
+    BY_CONDITION                     # an arm that was not taken, where everything may be wrong
+
+
 cdef struct term:
     int32_t id       # MF_NONE: the number
     double number
+    int chosen       # of an adjoint: BY_...; of a partial: not BY_NUMBERS where a 0 is a choice
 
 
 cdef struct operand_partial:
@@ -71,7 +79,11 @@ def set_rules(table) -> None:
 
 
 cdef inline term number_term(double number) noexcept:
-    return term(MF_NONE, number)
+    return term(MF_NONE, number, BY_NUMBERS)
+
+
+cdef inline term node_term(int32_t id) noexcept:
+    return term(id, 0.0, BY_NUMBERS)
 
 
 cdef inline bint is_the_number(term a, double number) noexcept:
@@ -134,7 +146,7 @@ cdef class Derivation:
         mf_forward(op, store.data[a], 0.0 if unary else store.data[b], &z)
         if op == MF_VPOW and x.id < 0:
             mf_mark_number(&store, a)
-        return term(self.keep(mf_node_new(&store, z, a, b, op)), 0.0)
+        return node_term(self.keep(mf_node_new(&store, z, a, b, op)))
 
     cdef term apply(self, int op, term x, term y) except *:
         """op of terms, simplified."""
@@ -182,7 +194,7 @@ cdef class Derivation:
         cdef const mf_node *n = &store.nodes[id]
         if n.op == MF_LEAF and store.owners[id] < 0 and not n.flags & MF_F_STASHED:
             return number_term(store.data[id])
-        return term(id, 0.0)
+        return node_term(id)
 
     # ---- rules ----
 
@@ -195,7 +207,14 @@ cdef class Derivation:
             y = number_term(store.data[n.y]) if mf_ops[n.op].kind == MF_PARAM else self.known(n.y)
         if r.n == 0:
             return number_term(0.0)
-        return self.step(r, r.n - 1, self.known(n.x), y, term(id, 0.0))
+        cdef term found = self.step(r, r.n - 1, self.known(n.x), y, node_term(id))
+        if mf_kind_of_partials(store.nodes[id].op) == MF_CHOICE:
+            found.chosen = BY_OP
+        elif store.nodes[id].op == MF_REACHED and operand == 0:
+            found.chosen = BY_CONDITION
+        else:
+            found.chosen = BY_NUMBERS
+        return found
 
     cdef term step(self, const rule *r, int k, term x, term y, term z) except *:
         cdef const rule_step *s = &r.steps[k]
@@ -217,7 +236,7 @@ cdef class Derivation:
 
     cdef term share(self, int32_t id, int32_t child, term n_equal) except *:
         """d extreme / d child: of what is as large as it is, each its share. n_equal: how many."""
-        cdef term c = self.apply(MF_COMPARE, self.known(child), term(id, 0.0))
+        cdef term c = self.apply(MF_COMPARE, self.known(child), node_term(id))
         cdef double sign = 1.0 if store.nodes[id].op == MF_LARGEST else -1.0
         c = self.plus(self.times(c, number_term(sign)), number_term(1.0))
         return self.times(c, self.apply(MF_POW, n_equal, number_term(-1.0)))
@@ -228,10 +247,38 @@ cdef class Derivation:
             n = self.plus(n, self.share(id, child, number_term(1.0)))
         return n
 
-    cdef term is_taken(self, int32_t index, int k) except *:
-        """1 where an index, a node, is k, else 0."""
-        cdef term c = self.apply(MF_COMPARE, self.known(index), number_term(k))
-        return self.plus(self.times(self.times(c, c), number_term(-1.0)), number_term(1.0))
+    cdef term contribution(self, int op, term partial, term g) except *:
+        """What a partial of an op and the adjoint of its result add. As in backward() (reach.h) zero
+        times infinity is not computed where a choice has made the 0."""
+        cdef bint apart = mf_kind_of_partials(op) == MF_ANY and (
+            g.chosen == BY_CONDITION or g.chosen == BY_OP and op != MF_MUL)
+        cdef term found
+        if partial.id < 0 or g.id < 0:
+            found = self.times(partial, g)
+        elif partial.chosen != BY_NUMBERS:
+            found = self.new(MF_REACHED, g, partial)
+        else:
+            found = self.new(MF_REACHED, partial, g) if apart else self.times(partial, g)
+        found.chosen = max(g.chosen, partial.chosen)
+        return found
+
+    cdef term one_of(self, int32_t index, list choices) except *:
+        """The choice that a node, an index, says. choices: Values."""
+        return node_term(self.keep(many_new(0.0, (value_of(index), *choices), MF_TAKE)))
+
+    cdef int pull_choice(self, int32_t id, term g) except -1:
+        """To what was taken goes the adjoint, to the others 0, whatever it is."""
+        cdef list children = operand_ids(id)
+        cdef Py_ssize_t k, n = len(children) - 1
+        cdef Value adjoint = value_of(self.node_of(g)), zero = own_leaf(0.0)
+        cdef term found
+        for k in range(n):
+            if self.depends(children[k + 1]):
+                found = self.one_of(children[0],
+                                    [adjoint if j == k else zero for j in range(n)])
+                found.chosen = BY_CONDITION
+                self.add(children[k + 1], found)
+        return 0
 
     cdef int check(self, int32_t id) except -1:
         """Raises for a node over xs whose derivative is not known, or does not exist."""
@@ -279,8 +326,11 @@ cdef class Derivation:
     cdef int add(self, int32_t id, term a) except -1:
         """Adds to the term of a node, if it depends on xs."""
         cdef int32_t k = self.places.at(id)[0]
+        cdef int chosen
         if k > 0:
+            chosen = max(self.terms[k - 1].chosen, a.chosen)
             a = self.plus(self.terms[k - 1], a)   # may move the terms
+            a.chosen = chosen
             self.terms[k - 1] = a
         return 0
 
@@ -365,8 +415,8 @@ cdef class Derivation:
             while y >= 0:
                 self.note(store.nodes[y].x, number_term(store.data[y]))
                 y = store.nodes[y].y
-        elif op == MF_TAKE or op == MF_LARGEST or op == MF_SMALLEST:
-            self.find_choices(id, op)
+        elif op == MF_LARGEST or op == MF_SMALLEST:
+            self.find_choices(id)
         return 0
 
     cdef int ask(self, int32_t id, RuleStep step) except -1:
@@ -379,19 +429,15 @@ cdef class Derivation:
             self.note((<Value>child).id, seed_of(p))
         return 0
 
-    cdef int find_choices(self, int32_t id, int op) except -1:
+    cdef int find_choices(self, int32_t id) except -1:
         cdef list children = operand_ids(id)
-        cdef term n_equal
-        cdef int k
-        if op == MF_TAKE:
-            for k in range(1, len(children)):
-                if self.depends(children[k]):
-                    self.note(children[k], self.is_taken(children[0], k - 1))
-            return 0
+        cdef term n_equal, share
         n_equal = self.n_equal(id, children)
         for child in children:
             if self.depends(child):
-                self.note(child, self.share(id, child, n_equal))
+                share = self.share(id, child, n_equal)
+                share.chosen = BY_OP
+                self.note(child, share)
         return 0
 
     # ---- both modes ----
@@ -405,9 +451,12 @@ cdef class Derivation:
             return 0
         if not (self.depends(n.x) or self.depends(n.y) or self.reads(id)):
             return 0   # an x itself
+        if n.op == MF_TAKE:
+            return self.pull_choice(id, g)
         self.find_partials(id)
         for k in range(self.n_partials):
-            self.add(self.partials[k].operand, self.times(self.partials[k].partial, g))
+            self.add(self.partials[k].operand,
+                     self.contribution(store.nodes[id].op, self.partials[k].partial, g))
         return 0
 
     cdef int push(self, int32_t id) except -1:
@@ -419,8 +468,9 @@ cdef class Derivation:
         else:
             self.find_partials(id)
             for k in range(self.n_partials):
-                t = self.plus(t, self.times(self.partials[k].partial,
-                                            self.at(self.partials[k].operand)))
+                t = self.plus(t, self.contribution(store.nodes[id].op, self.partials[k].partial,
+                                                   self.at(self.partials[k].operand)))
+        t.chosen = BY_NUMBERS
         self.terms[self.places.at(id)[0] - 1] = t
         return 0
 
@@ -428,12 +478,9 @@ cdef class Derivation:
         """The tangent of what an index chooses: it chooses that too."""
         cdef list tangents = []
         cdef list ids = operand_ids(id)
-        cdef term a
         for child in ids[1:]:
-            a = self.at(child)
-            tangents.append(value_of(a.id) if a.id >= 0 else own_leaf(a.number))
-        children = (value_of(ids[0]), *tangents)
-        return term(self.keep(many_new(0.0, children, MF_TAKE)), 0.0)
+            tangents.append(value_of(self.node_of(self.at(child))))
+        return self.one_of(ids[0], tangents)
 
 
 def stand_in(Value v not None) -> Value:
@@ -456,7 +503,7 @@ def stand_in(Value v not None) -> Value:
 
 
 cdef term seed_of(object seed) except *:
-    return term((<Value>seed).id, 0.0) if isinstance(seed, Value) else number_term(seed)
+    return node_term((<Value>seed).id) if isinstance(seed, Value) else number_term(seed)
 
 
 def pullback(list ys not None, list seeds not None, list xs not None) -> list:

@@ -13,9 +13,11 @@ cdef str OPS_OR_RULE = ("write the function with the ops of Value, whose derivat
 cdef dict INSTEAD = {
     "reading .data": "compute with the Value itself, or v.detach() to stop its gradient",
     "comparing by == or !=": "a float argument is a Value here: give an int, which is a constant "
-                             "that may be compared, or choose with mg.take(values, index)",
-    "comparing": "use mg.maximum(*values) or mg.minimum(*values), which choose at every call",
-    "bool()": "choose with mg.maximum, mg.minimum, relu() or mg.take(values, index)",
+                             "that may be compared, or mg.equal(a, b), a condition for mg.where",
+    "bool()": "choose with mg.where(condition, a, b), mg.maximum, mg.minimum or mg.take(values, "
+              "index)",
+    "deciding by a comparison": "choose with mg.where(condition, a, b), and join conditions by &, | "
+                                "and ~; mg.maximum and mg.minimum choose among many",
     "formatting": "print outside: a traced function runs once, not at every call",
     "repr(), str() or print()": "print outside: a traced function runs once, not at every call",
     "backward()": "call backward() on what the compiled function returned",

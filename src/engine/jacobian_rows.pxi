@@ -59,14 +59,36 @@ cdef class Rows(Derivation):
         cdef int32_t k, place = self.places.at(id)[0]
         cdef int64_t begin
         self.first[place] = self.end[place] = self.n_entries
+        if store.nodes[id].op == MF_TAKE:
+            self.take_row(id)
+            self.end[place] = self.n_entries
+            return 0
         self.find_partials(id)
         for k in range(self.n_partials):
             begin = self.n_entries
-            self.merge(place, self.places.at(self.partials[k].operand)[0], self.partials[k].partial)
+            self.merge(place, self.places.at(self.partials[k].operand)[0],
+                       self.partials[k].partial, store.nodes[id].op)
             self.first[place], self.end[place] = begin, self.n_entries
         return 0
 
-    cdef int merge(self, int32_t row, int32_t operand, term partial) except -1:
+    cdef int take_row(self, int32_t id) except -1:
+        """Of what an index chooses: it chooses the entries too."""
+        cdef list ids = operand_ids(id)
+        cdef dict columns = {}   # column -> Values by choice
+        cdef Value zero = own_leaf(0.0)
+        cdef int64_t j
+        cdef int32_t place
+        for k, child in enumerate(ids[1:]):
+            place = self.places.at(child)[0]
+            if place > 0:
+                for j in range(self.first[place], self.end[place]):
+                    choices = columns.setdefault(self.entries[j].column, [zero] * (len(ids) - 1))
+                    choices[k] = value_of(self.node_of(self.entries[j].value))
+        for column in sorted(columns):
+            self.append(column, self.one_of(ids[0], columns[column]))
+        return 0
+
+    cdef int merge(self, int32_t row, int32_t operand, term partial, int op) except -1:
         """The sum of the row of a place and `partial` times that of another, at the end."""
         cdef int64_t i = self.first[row], end = self.end[row]
         cdef int64_t j = self.first[operand], stop = self.end[operand]
@@ -78,7 +100,7 @@ cdef class Rows(Derivation):
                 i += 1
             else:
                 column = self.entries[j].column
-                value = self.times(partial, self.entries[j].value)
+                value = self.contribution(op, partial, self.entries[j].value)
                 if i < end and self.entries[i].column == column:
                     value = self.plus(self.entries[i].value, value)
                     i += 1

@@ -304,7 +304,6 @@ def test_a_function_of_an_int_alone_says_that_it_is_a_constant():
         ("hessian", r"f = mg\.compile\(.*f\.hessian\(x\)"),
         ("jit", r"compile"),
         ("vmap", r"batch=True"),
-        ("where", r"mg\.take|maximum"),
         ("Tensor", r"Value"),
     ],
 )

@@ -82,6 +82,37 @@ class Bound:
         made.scale, made.parents = np.abs(made.z), []
         return made
 
+    def _truth(self, y, holds):
+        made = self._chosen(bound(y), holds(self.z, bound(y).z).astype(float))
+        made.scale, made.parents = np.abs(made.z), []
+        return made
+
+    def less(self, y):
+        return self._truth(y, np.less)
+
+    def less_equal(self, y):
+        return self._truth(y, np.less_equal)
+
+    def equal(self, y):
+        return self._truth(y, np.equal)
+
+    def _whole(self, z, steps_at):
+        made = Bound(z)
+        made.margin = np.min(np.abs(self.z - steps_at - np.rint(self.z - steps_at)))
+        return made
+
+    def floor(self):
+        return self._whole(np.floor(self.z), 0.0)
+
+    def ceil(self):
+        return self._whole(np.ceil(self.z), 0.0)
+
+    def rint(self):
+        return self._whole(np.rint(self.z), 0.5)
+
+    def reached(self, y):
+        return self * y
+
     def relu(self):
         return self.maximum(0.0)
 

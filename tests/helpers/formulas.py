@@ -6,13 +6,15 @@ import numpy as np
 from references import REFERENCES
 
 # What the rows call: C's functions, and those of base/eval.h by what they stand for.
-C = ("exp", "log", "log1p", "sqrt", "tanh", "sin", "cos")
-FUNCTIONS = {name: getattr(np, name) for name in C} | {"fabs": np.abs, "pow": np.power}
+C = ("exp", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "ceil")
+FUNCTIONS = {name: getattr(np, name) for name in C}
+FUNCTIONS |= {"fabs": np.abs, "pow": np.power, "nearbyint": np.rint}
 for _name, _op in REFERENCES.items():
     FUNCTIONS[f"mf_{_name}"] = _op.numpy
     FUNCTIONS[f"mf_{_name}_dx"] = _op.slopes[0]
 POWER = REFERENCES["vpow"].slopes
 FUNCTIONS |= {"mf_pow_dx": lambda x, y: POWER[0](x, y, None), "mf_pow_dy": POWER[1]}
+FUNCTIONS["mf_reached_dy"] = lambda x, y: REFERENCES["reached"].slopes[1](x, y, None)
 
 
 def evaluated(text, x, y, z):

@@ -107,6 +107,29 @@ def ones(x, *_):
     return np.ones_like(x)
 
 
+def truth(holds):
+    """A comparison: 1 or 0, which is constant."""
+    return Reference(
+        python=lambda x, y: float(holds(x, y)),
+        numpy=lambda x, y: holds(x, y).astype(x.dtype),
+        slopes=(lambda x, y, z: 0 * z, lambda x, y, z: 0 * z),
+        exact=lambda x, y: int(holds(x, y)),
+        exact_slopes=(lambda x, y: 0, lambda x, y: 0),
+    )
+
+
+def whole(numpy, exact):
+    """A rounding to whole numbers, between which it is constant."""
+    return Reference(
+        python=lambda x: float(numpy(x)),
+        numpy=numpy,
+        slopes=(lambda x, z: 0 * x,),
+        exact=exact,
+        exact_slopes=(lambda x: 0,),
+        kernel_ulps=0,
+    )
+
+
 REFERENCES = {
     "add": Reference(
         python=operator.add,
@@ -265,5 +288,18 @@ REFERENCES = {
         slopes=(lambda x, y, z: 0 * z, lambda x, y, z: 0 * z),
         exact=lambda x, y: mpmath.sign(x - y),
         exact_slopes=(lambda x, y: 0, lambda x, y: 0),
+    ),
+    "less": truth(operator.lt),
+    "less_equal": truth(operator.le),
+    "equal": truth(operator.eq),
+    "floor": whole(np.floor, mpmath.floor),
+    "ceil": whole(np.ceil, mpmath.ceil),
+    "rint": whole(np.rint, mpmath.nint),
+    "reached": Reference(
+        python=lambda x, y: 0.0 if y == 0.0 else x * y,
+        numpy=lambda x, y: np.where(y == 0, x.dtype.type(0), x * y),
+        slopes=(lambda x, y, z: y, lambda x, y, z: x),
+        exact=operator.mul,
+        exact_slopes=(lambda x, y: y, lambda x, y: x),
     ),
 }
