@@ -50,9 +50,14 @@ cdef class Condition:
         cdef Value x = truth_of(self), y = truth_of(other)
         return NotImplemented if y is None else ~condition_of(x.equal(y))
 
-    __rand__ = __and__
-    __ror__ = __or__
-    __rxor__ = __xor__
+    def __rand__(self, other):
+        return self & other
+
+    def __ror__(self, other):
+        return self | other
+
+    def __rxor__(self, other):
+        return self ^ other
 
     def __invert__(self):
         return condition_of(1.0 - self.value)

@@ -7,10 +7,10 @@
 
 from libc.math cimport fabs
 
-from base.eval cimport (MF_ADD, MF_CALL, MF_COMPARE, MF_CUSTOM, MF_FIRST_OP, MF_LARGEST, MF_ANY, MF_CHOICE, MF_REACHED,
-                        MF_LEAF, MF_LINK, MF_MUL, MF_N_EAGER_OPS, MF_PARAM, MF_POW,
-                        MF_SMALLEST, MF_TAKE, MF_UNARY, MF_VPOW, mf_forward, mf_kind_of_partials,
-                        mf_ops)
+from base.eval cimport (MF_ADD, MF_ANY, MF_CALL, MF_CHOICE, MF_COMPARE, MF_CUSTOM, MF_FIRST_OP,
+                        MF_LARGEST, MF_LEAF, MF_LINK, MF_MUL, MF_N_EAGER_OPS, MF_PARAM, MF_POW,
+                        MF_REACHED, MF_SMALLEST, MF_TAKE, MF_UNARY, MF_VPOW, mf_forward,
+                        mf_kind_of_partials, mf_ops)
 from base.memory cimport mf_resized
 from engine.modes cimport mf_n_modes, mf_tracing_here
 from engine.node cimport MF_F_HOOK, MF_F_STASHED, MF_NONE, mf_is_number, mf_node
@@ -27,8 +27,8 @@ cdef enum:
     RULE_NUMBER = -4
 
 
-cdef enum:                           # what an adjoint of 0 may come from, so that nothing is reached:
-    BY_NUMBERS                       # no choice was made
+cdef enum:                           # what made an adjoint 0, so that nothing is reached
+    BY_NUMBERS                       # no choice
     BY_OP                            # relu, a maximum and the like: products stay products
     BY_CONDITION                     # an arm that was not taken, where everything may be wrong
 
@@ -248,8 +248,8 @@ cdef class Derivation:
         return n
 
     cdef term contribution(self, int op, term partial, term g) except *:
-        """What a partial of an op and the adjoint of its result add. As in backward() (reach.h) zero
-        times infinity is not computed where a choice has made the 0."""
+        """What a partial of an op and the adjoint of its result add. As in backward() (reach.h)
+        zero times infinity is not computed where a choice has made the 0."""
         cdef bint apart = mf_kind_of_partials(op) == MF_ANY and (
             g.chosen == BY_CONDITION or g.chosen == BY_OP and op != MF_MUL)
         cdef term found

@@ -16,8 +16,8 @@ cdef dict INSTEAD = {
                              "that may be compared, or mg.equal(a, b), a condition for mg.where",
     "bool()": "choose with mg.where(condition, a, b), mg.maximum, mg.minimum or mg.take(values, "
               "index)",
-    "deciding by a comparison": "choose with mg.where(condition, a, b), and join conditions by &, | "
-                                "and ~; mg.maximum and mg.minimum choose among many",
+    "deciding by a comparison": "choose with mg.where(condition, a, b), and join conditions by &, "
+                                "| and ~; mg.maximum and mg.minimum choose among many",
     "formatting": "print outside: a traced function runs once, not at every call",
     "repr(), str() or print()": "print outside: a traced function runs once, not at every call",
     "backward()": "call backward() on what the compiled function returned",

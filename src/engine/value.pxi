@@ -293,6 +293,16 @@ cdef class Value:
     def __abs__(self):
         return unary(self, MF_ABS)
 
+    def __floor__(self):
+        """What math.floor and NumPy's floor of object arrays call."""
+        return self.floor()
+
+    def __ceil__(self):
+        return self.ceil()
+
+    def __round__(self):
+        return self.rint()
+
     # exp(), tanh(), maximum(other) and the other ops without an operator: op_methods.h
 
 

@@ -21,6 +21,7 @@ ONWARDS = {
     ("engine/order.pxi", "engine/value.pxi"),
     ("engine/state.pxi", "engine/value.pxi"),
     ("engine/value.pxi", "engine/constructed.pxi"),
+    ("engine/value.pxi", "engine/conditions.pxi"),
     ("engine/value.pxi", "engine/copies.pxi"),
     ("engine/value.pxi", "engine/custom.pxi"),
     ("engine/value.pxi", "engine/operators.pxi"),
