@@ -106,7 +106,7 @@ def equal(a: Scalar, b: Scalar) -> Any:
     """Whether two numbers or Values are equal as numbers: `==` between Values is identity. A bool,
     in a compiled function a Condition."""
     x, y = _value(a, "a"), _value(b, "b")
-    return _core.condition(x.equal(y)) if _core.tracing() else x.data == y.data
+    return _core.Condition(x.equal(y)) if _core.tracing() else x.data == y.data
 
 
 def sign(x: Scalar) -> Value:

@@ -1,7 +1,7 @@
 # Comparisons in a trace, whose truth is known at every call anew: a Value of 1 or 0 that only
 # mg.where and the like may decide by.
 
-from base.eval cimport MF_LESS, MF_LESS_EQUAL, MF_MAXIMUM, MF_MUL
+from base.eval cimport MF_EQUAL, MF_LESS, MF_LESS_EQUAL, MF_MAXIMUM, MF_MUL
 
 
 cdef object comparison(Value self, object other, int op):
@@ -17,10 +17,14 @@ cdef object comparison(Value self, object other, int op):
     return condition_of(binary(self, other, code))
 
 
-cdef Condition condition_of(Value value):
-    cdef Condition made = Condition.__new__(Condition)
-    made.value = value
-    return made
+cdef inline Condition condition_of(Value value):
+    return Condition.__new__(Condition, value)
+
+
+cdef object joined(Condition self, object other, int op):
+    """Of two conditions, or a condition and a bool."""
+    cdef Value y = truth_of(other)
+    return NotImplemented if y is None else condition_of(binary(self.value, y, op))
 
 
 cdef Value truth_of(object thing):
@@ -38,26 +42,27 @@ cdef class Condition:
     `value`: 1 or 0 as a Value, which is what arithmetic with it takes."""
     cdef readonly Value value
 
+    def __cinit__(self, Value value not None):
+        self.value = value
+
     def __and__(self, other):
-        cdef Value x = truth_of(self), y = truth_of(other)
-        return NotImplemented if y is None else condition_of(binary(x, y, MF_MUL))
-
-    def __or__(self, other):
-        cdef Value x = truth_of(self), y = truth_of(other)
-        return NotImplemented if y is None else condition_of(binary(x, y, MF_MAXIMUM))
-
-    def __xor__(self, other):
-        cdef Value x = truth_of(self), y = truth_of(other)
-        return NotImplemented if y is None else ~condition_of(x.equal(y))
+        return joined(self, other, MF_MUL)
 
     def __rand__(self, other):
-        return self & other
+        return joined(self, other, MF_MUL)
+
+    def __or__(self, other):
+        return joined(self, other, MF_MAXIMUM)
 
     def __ror__(self, other):
-        return self | other
+        return joined(self, other, MF_MAXIMUM)
+
+    def __xor__(self, other):
+        same = joined(self, other, MF_EQUAL)
+        return same if same is NotImplemented else condition_of(1.0 - (<Condition>same).value)
 
     def __rxor__(self, other):
-        return self ^ other
+        return self.__xor__(other)
 
     def __invert__(self):
         return condition_of(1.0 - self.value)
@@ -101,11 +106,6 @@ cdef class Condition:
 
     def __truediv__(self, other):
         return self.value / other
-
-
-def condition(Value value not None) -> Condition:
-    """A Condition, of a Value that is 1 or 0."""
-    return condition_of(value)
 
 
 def truth(thing):

@@ -362,8 +362,6 @@ def test_ordering_compares_data_with_values_and_numbers(graph):
         len,
         iter,
         list,
-        round,
-        math.floor,
         math.trunc,
         operator.index,
         operator.itemgetter(0),

@@ -524,8 +524,14 @@ classes = [c for c in vars(_core).values()
            if isinstance(c, type) and c.__module__ in (_core.__name__, Value.__module__)]
 classes += [CompiledFunction]
 
+def blank(c):
+    try:
+        return c.__new__(c)
+    except TypeError:  # nothing is never initialised there
+        return c.__new__(c, Value(1.0))
+
 def blanks():
-    return [c.__new__(c) for c in classes if not issubclass(c, (BaseException, tuple))]
+    return [blank(c) for c in classes if not issubclass(c, (BaseException, tuple))]
 
 junk = [None, 5, "x", [], (), {}, [5], [Value(1.0)], Value(2.0), bytes(8), array.array("d", [1.0])]
 
@@ -556,7 +562,7 @@ for name, found in [*vars(_core).items(), ("compiled", CompiledFunction)]:
     for attribute in dir(found):
         if attribute in ("__class__", "__enter__", "__init_subclass__", "__subclasshook__"):
             continue
-        made = found.__new__(found)
+        made = blank(found)
         attempt(lambda value: setattr(made, attribute, value), name + "." + attribute)
         try:
             method = getattr(made, attribute)
