@@ -64,18 +64,30 @@ def _specialization(
     """
     trace = _core.Trace()
     args, kwargs = signature.placeholders(trace)
+
+    def finish(result: Any) -> Any:
+        """(result, program), or why there is none. Rules of custom ops run here."""
+        values: list[Value] = []
+        try:
+            tree = arguments.flatten(result, values, name)
+        except (TypeError, ValueError) as error:
+            return None, error
+        if not values:
+            return None, TypeError(arguments.no_value(name, signature))
+        return tree, trace.program(values)
+
     try:
-        result, watched = observe.run(function, name, trace, args, kwargs, signature.classes())
+        (tree, made), watched = observe.run(
+            function, name, trace, args, kwargs, signature.classes(), finish
+        )
     except TypeError as error:
         hint = arguments.hint(signature) if type(error) is TypeError else ""
         if hint:
             raise TypeError(f"{error} ({hint})") from error
         raise
-    values: list[Value] = []
-    tree = arguments.flatten(result, values, name)
-    if not values:
-        raise TypeError(arguments.no_value(name, signature))
-    traced, captured = trace.program(values)
+    if tree is None:
+        raise made
+    traced, captured = made
     plan = _core.Plan(_core.optimized(traced), captured, signature.plan_kinds())
     rebuild = None if tree is Value else lambda values: arguments.unflatten(tree, iter(values))
     return _core.Specialization(signature, plan, rebuild, tree, traced, watched, reason)

@@ -6,7 +6,7 @@ from functools import partial
 
 from micrograd_fast import _core, derivatives
 from micrograd_fast.arguments import unflatten
-from micrograd_fast.engine import Value, no_grad
+from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
@@ -21,10 +21,11 @@ def custom(f: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..., Val
     rule says, whatever f is made of.
 
     f(*args, **kwargs) returns a Value or a float; f's own ops pass no gradient on. The Values among
-    args, in lists, tuples and dicts too, are what is differentiated by; numbers are constants.
-    rule(z, *args, **kwargs), where z is the op's result, returns the partial derivatives of z by
-    args: one where there is one argument, else a list or tuple of them in order, each a number or
-    Value, or in the structure of its argument. What stands for a constant is not looked at.
+    args, in lists, tuples and dicts too, are what is differentiated by; all else is constant. Given
+    by keyword they go to their places. rule(z, *args, **kwargs), where z is the op's result,
+    returns the partial derivatives of z by args: one where there is one argument, else a list or
+    tuple of them in order, each a number or Value, or in the structure of its argument, or None for
+    0. What stands for a constant is not looked at.
 
     The rule is asked when a derivative is wanted; what it computes of z and args is differentiated
     again for higher orders, with z's own derivative by the rule. A function of the op compiles
@@ -41,28 +42,48 @@ def custom(f: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..., Val
 def _result(f: Any, rule: Any, /, *args: Any, **kwargs: Any) -> Value:
     values: list[Value] = []
     name = derivatives._name(f)
+    args, kwargs = _by_place(f, args, kwargs, name)
     tree = derivatives._structure(args, partial(_leaf, values), f"the arguments of {name}")
-    if _core.tracing():
-        z = f(*args, **kwargs)
-    else:
-        with no_grad():
-            z = f(*args, **kwargs)
-    if isinstance(z, bool) or not isinstance(z, (Value, float, int)):
-        raise TypeError(f"{name} returned {type(z).__name__!r}: an op has one result, a Value")
-    if not values or not _core.grad_enabled():
-        return z.detach() if isinstance(z, Value) else Value(z)
-    if not _core.tracing():
-        z = z.data if isinstance(z, Value) else float(z)
-    elif not isinstance(z, Value):
+    z = f(*args, **kwargs) if _core.tracing() else _core.recorded(f, args, kwargs)
+    if not isinstance(z, Value):
+        if isinstance(z, (bool, str)) or not hasattr(type(z), "__float__"):
+            raise TypeError(f"{name} returned {type(z).__name__!r}: an op has one result, a Value")
         z = Value(z)
+    if not values or not _core.grad_enabled():
+        return z.detach()
     label = "custom" if name == "<lambda>" else name
-    return _core.custom_result(z, values, partial(_partials, rule, tree, kwargs, name), label)
+    number = z if _core.tracing() else z.data
+    return _core.custom_result(number, values, partial(_partials, rule, tree, kwargs, name), label)
+
+
+def _by_place(f: Any, args: Any, kwargs: Any, name: str) -> tuple[Any, Any]:
+    """The arguments with the Values among them by place. Raises TypeError where one cannot be."""
+    if not any(_holds_values(a) for a in kwargs.values()):
+        return args, kwargs
+    import inspect
+
+    bound = inspect.signature(f).bind(*args, **kwargs)
+    for word, arg in bound.kwargs.items():
+        if _holds_values(arg):
+            raise TypeError(f"{name}: {word} holds a Value and has no place: the rule has no word")
+    return bound.args, bound.kwargs
+
+
+def _holds_values(arg: Any) -> bool:
+    values: list[Value] = []
+    derivatives._structure(arg, partial(_leaf, values), "an argument")
+    return bool(values)
 
 
 def _leaf(values: list[Value], arg: Any, name: str, depth: int) -> Any:
     if isinstance(arg, Value):
         values.append(arg)
         return Value
+    inside = arg.flat if getattr(getattr(arg, "dtype", None), "kind", "") == "O" else arg
+    if isinstance(inside, (set, frozenset)) or inside is not arg:
+        for item in inside:
+            if isinstance(item, Value):
+                raise TypeError(f"{name} is {type(arg).__name__!r} of Values: give a list of them")
     return ("static", arg)
 
 
@@ -80,4 +101,22 @@ def _partials(
             f"{what} must return a partial derivative for each of {len(args)} arguments, in a "
             f"tuple, not {type(given).__name__!r}"
         )
-    return derivatives._seeds(tree, tuple(given), what, "the arguments")
+    if len(given) != len(args):
+        raise ValueError(
+            f"{what} must return a partial derivative for each of {len(args)} arguments, not "
+            f"{len(given)}"
+        )
+    found: list[Any] = []
+    for k, (part, partials) in enumerate(zip(tree[1], given, strict=True)):
+        n = _n_values(part)
+        if partials is None and len(args) > 1:
+            found += [0.0] * n
+        elif n:
+            found += derivatives._seeds(part, partials, f"{what}[{k}]", f"argument {k}")
+    return found
+
+
+def _n_values(tree: Any) -> int:
+    if tree is Value:
+        return 1
+    return 0 if tree[0] == "static" else sum(map(_n_values, tree[1]))

@@ -26,6 +26,10 @@ WRITTEN_OUT = 4000  # entries, of all rows on the way too, up to which a program
 WRITTEN_OUT_SHARE = 3  # or so many for each node of what is differentiated
 
 
+class RulesAsked(Exception):
+    """Custom ops say what the derivatives are: second ones need not be symmetric."""
+
+
 class Layout:
     """How a Jacobian or Hessian is computed, for arguments of one look."""
 
@@ -112,12 +116,17 @@ def cotangent_of(function: Any, places: Any, params: Any, bound: bool) -> Any:
 
 
 def slope_of(function: Any, places: Any, params: Any, bound: bool) -> Any:
-    """The derivative of the one result in a direction."""
+    """The derivative of the one result in a direction. Raises RulesAsked where its gradient may be
+    another thing than the derivative of the gradient in that direction."""
 
     def slope(*args: Any, **kwargs: Any) -> Any:
         *given, v = args
         xs, ys, tree = run(function, given, kwargs, places, params, bound)
-        return _core.pushforward(xs, v, [one_result(ys, tree, function)])[0]
+        asked = _core.rules_asked()
+        found = _core.pushforward(xs, v, [one_result(ys, tree, function)])[0]
+        if _core.rules_asked() != asked:
+            raise RulesAsked
+        return found
 
     return slope
 
@@ -142,13 +151,15 @@ def rows_of(hessian: bool, forward: bool, limited: bool, filled: bool = False) -
         def rows(*args: Any, **kwargs: Any) -> Any:
             few, share = (WRITTEN_OUT, WRITTEN_OUT_SHARE) if limited else (-1, -1)
             xs, ys, tree = run(function, args, kwargs, places, params, bound)
+            asked = _core.rules_asked()
             if hessian:
                 ys = _core.pullback([one_result(ys, tree, function)], [1.0], xs)
+            half = hessian and _core.rules_asked() == asked  # of custom ops they may be anything
             if forward:
-                found, ends, columns = _core.jacobian_rows(xs, ys, hessian, few, share)
+                found, ends, columns = _core.jacobian_rows(xs, ys, half, few, share)
             else:
                 found, ends, columns = _core.gradient_rows(xs, ys, few, share)
-            if hessian:
+            if half:
                 found, ends, columns = patterns.mirrored(found, ends, columns)
             if filled:
                 return _all_entries(found, ends, columns, len(xs))
@@ -259,8 +270,16 @@ def hvp(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
     if params is not None:
         # The gradient of the derivative in direction v, which is a single number a sample.
         options = {"_per_sample": _not_last} if f._batch else {}
-        slope = call.derived("slope", slope_of, **options)
-        return slope.value_and_grad(*call.args, vector, params=call.params, **kwargs)[1]
+        kept, key = f._traces.derived, ("rules", call.which, call.given)
+        if key not in kept:
+            slope = call.derived("slope", slope_of, **options)
+            try:
+                return slope.value_and_grad(*call.args, vector, params=call.params, **kwargs)[1]
+            except RulesAsked:
+                kept[key] = True
+        second = call.derived("second tangent", second_tangent_of, **options)
+        rows = second.values(*call.args, vector, **kwargs)
+        return rows.mean(axis=0) if f._batch else rows
     before = (call.n_samples,) if f._batch else ()
     if call.n == 0:
         return call.split(nothing(*before, 0), *before)
@@ -328,13 +347,20 @@ def layout_of(call: Request, hessian: bool, mode: str | None) -> Layout:
     if found is None or found.source.change():
         call.make_room()
         source, _, _ = call.f._read(tuple(call.args), call.kwargs)
-        shape = regular(source.tree)
+        shape = regular(_as_lists(source.tree))
         if hessian and shape != ():
             one_result([], source.tree, call.f)
         n, m = call.n, 0 if shape is None else prod(shape)
         forward = hessian or (n <= m if mode is None else mode == "forward")
         found = kept[look, call.places, call.which] = Layout(source, shape, forward)
     return found
+
+
+def _as_lists(tree: Any) -> Any:
+    """The structure with lists for tuples: both are rows of an array."""
+    if tree is Value or tree[0] not in (list, tuple):
+        return tree
+    return (list, [_as_lists(part) for part in tree[1]])
 
 
 def shape_of(call: Request, layout: Layout) -> tuple[int, ...]:

@@ -24,10 +24,12 @@ def run(
     args: list[Any],
     kwargs: dict[str, Any],
     kinds: tuple[type, ...] = (),
+    finish: Callable[[Any], Any] | None = None,
 ) -> tuple[Any, _core.Watch]:
     """The result of a call that is traced, and what there is to watch from now on.
 
-    kinds: classes of Values that the arguments are of.
+    kinds: classes of Values that the arguments are of. finish: makes the result of what the
+    function returned; it may run more of the user's code.
     """
     watched = _core.Watch(function, None, kinds)
     sources = watched.sources
@@ -36,6 +38,7 @@ def run(
     try:
         with trace, calls if sources else _NOTHING:
             result = function(*args, **kwargs)
+            result = result if finish is None else finish(result)
     finally:  # no more than a rest, see close()
         trace.close()
         calls.__exit__()

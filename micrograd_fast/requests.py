@@ -248,7 +248,7 @@ class Request:
             made = make(function, self.places, self.params, is_method)
             word = kind if isinstance(kind, str) else kind[0]
             made.__name__ = made.__qualname__ = f"{name}_{word.replace(' ', '_')}"
-            found = CompiledFunction(made, options.pop("batch", self.f._batch))
+            found = CompiledFunction(made, options.pop("batch", self.f._batch), self.f._check)
             found.__dict__.update(options)
             kept[key] = found
         if self.f._descriptor is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import prod
 
 from micrograd_fast import _core, patterns
+from micrograd_fast.arguments import refuse_masked
 from micrograd_fast.directions import check_mode, layout_of, rows_of
 from micrograd_fast.requests import Request
 
@@ -172,7 +173,9 @@ def read_index(call: Request, index: Any, sizes: list[int]) -> list[Any]:
         if i is None:
             found.append(None)
             continue
+        refuse_masked(i, f"jacobian: {name}")
         array = np.array(i)
+        array = array.astype(int) if array.shape == (0,) else array
         if array.dtype.kind not in "iu":
             raise TypeError(f"jacobian: {name} must be of integers, not {array.dtype}")
         if array.ndim != 1:

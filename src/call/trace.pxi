@@ -187,9 +187,7 @@ cdef class Trace:
         cdef tuple children = children_of(out)
         cdef list partials = []
         if not self.in_rule:
-            with self:
-                for p in step.rule(step.primal, children):
-                    partials.append(p if isinstance(p, Value) else Value(p))
+            partials = self.asked_for(step, children)
             self.asked.append(partials)
         self.in_rule += 1
         cdef list emitted = self.emit_graph(program, [step.primal, *partials], value_ids)
@@ -208,6 +206,14 @@ cdef class Trace:
             for emitted_id in emitted:   # as values without slopes: nobody else's
                 value_ids.at(emitted_id)[0] = 0
         return z
+
+    cdef list asked_for(self, RuleStep step, tuple children):
+        """What a rule says, as Values of this trace."""
+        if not self.running:
+            with self:
+                return self.asked_for(step, children)
+        return [p if isinstance(p, Value) else Value(p)
+                for p in step.ask(step.primal, children)]
 
     cdef int32_t emit_node(self, Program program, int32_t id, IdMap value_ids) except -1:
         cdef const mf_node *n = &store.nodes[id]

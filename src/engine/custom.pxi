@@ -131,20 +131,41 @@ cdef tuple local_grads_of(Value value):
 # ---- a rule instead of numbers ----
 
 
+cdef int64_t n_rules_asked = 0
+
+
+def rules_asked() -> int:
+    """How often the rule of a custom op was asked so far: such derivatives need not be those of any
+    function, so second ones need not be symmetric."""
+    return n_rules_asked
+
+
 @cython.internal
 cdef class RuleStep(Step):
     """The step of a custom op whose partials are Values, made when they are asked for."""
     cdef object rule      # rule(z, children): a Value or float for each child
     cdef int32_t id
     cdef Value primal     # in a trace: what computes the number, without a gradient
+    cdef bint is_asked    # now
+
+    cdef list ask(self, Value out, tuple children):
+        """The partials, with ops that record: the rule may differentiate on its own."""
+        global n_rules_asked
+        if self.is_asked:
+            raise RuntimeError(f"the rule of {op_text(out)!r} asks for a derivative of its own "
+                               "result, which is what it has to say")
+        self.is_asked = True
+        n_rules_asked += 1
+        try:
+            return recorded(self.rule, (out, children), {})
+        finally:
+            self.is_asked = False
 
     cdef int run(self, Walk walk) except -1:
         cdef Value out = value_of(self.id)
         cdef tuple children = children_of(out)
         cdef double partial
-        with NoGrad():
-            partials = self.rule(out, children)
-        for child, p in zip(children, partials, strict=True):
+        for child, p in zip(children, self.ask(out, children), strict=True):
             partial = store.data[(<Value>p).id] if isinstance(p, Value) else p
             store.grad[(<Value>child).id] += partial * store.grad[out.id]
         return 0

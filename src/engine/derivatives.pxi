@@ -423,7 +423,7 @@ cdef class Derivation:
         """The partials of a custom op, by its rule."""
         cdef Value out = value_of(id)
         cdef tuple children = children_of(out)
-        cdef list partials = step.rule(out, children)
+        cdef list partials = step.ask(out, children)
         self.asked.append(partials)
         for child, p in zip(children, partials, strict=True):
             self.note((<Value>child).id, seed_of(p))

@@ -456,6 +456,14 @@ def test_products_have_the_shape_of_the_results():
     np.testing.assert_allclose(f.vjp(x, w), np.einsum("bijk,bij->bk", f.jacobian(x), w))
 
 
+def test_tuples_of_results_are_rows():
+    f = mg.compile(lambda x: (x[0] * x[1], [x[0]] and x[1] ** 2))
+    x = np.array([2.0, 3.0])
+    assert f.jacobian(x).tolist() == [[3.0, 2.0], [0.0, 6.0]]
+    assert f.vjp(x, (1.0, 10.0)).tolist() == [3.0, 62.0]
+    assert f.jvp(x, x) == (12.0, 18.0)
+
+
 def test_weights_of_any_structure():
     f = mg.compile(lambda x: {"a": x[0] * x[1], "b": [x[0], (x[1] * x[1],)]})
     x = np.array([2.0, 3.0])

@@ -229,6 +229,7 @@ def test_batches_by_params_and_of_nothing():
     assert constant.jacobian(np.ones((0, 2)), sparse=True).shape == (0, 0)
     empty = f.jacobian(np.ones(0), sparse=True, argnums=0)
     assert empty.shape == (0, 0)
+    assert f.jacobian(np.ones(3), sparse=True, index=[]).shape == (0, 3)
 
 
 def test_a_function_that_changes_changes_the_structure():
@@ -266,6 +267,7 @@ def wrong_data():
             IndexError,
             r"index\[0\] must be from 0 to 1, samples of argument 0",
         ),
+        ({"index": (np.ma.array(AT, mask=AT > 0), J)}, TypeError, r"index\[0\] .*masked"),
         ({"index": (AT, -J - 1)}, IndexError, r"index\[1\] must be from 0 to 3"),
         ({"index": (AT[:5], J)}, ValueError, "samples"),
         ({"index": (AT, J), "sparse": False}, ValueError, "index is for sparse=True"),

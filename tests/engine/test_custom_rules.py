@@ -5,6 +5,8 @@ import functools
 import gc
 import math
 import pickle
+import random
+import time
 import weakref
 
 import numpy as np
@@ -182,6 +184,109 @@ def test_programs_compute_no_more_than_they_need():
     program = mg.compile(lambda x: square(x)).program(2.0)
     ops = [i.op for i in program.instructions()]
     assert sorted(ops) == ["add", "detach", "detach", "input", "mul", "number", "slope", "square"]
+
+
+# ---- found by a stranger ----
+
+
+def test_rules_that_are_no_gradient_have_no_symmetric_hessian():
+    """d/dx of (b, 0) for a * b: what mg.grad of mg.grad says, by every way."""
+    op = mg.custom(lambda a, b: a * b, lambda z, a, b: (b, 0.0))
+    f = mg.compile(lambda x: op(x[0], x[1]) * x[2])
+    x = np.array([2.0, 3.0, 5.0])
+    slopes = mg.grad(lambda x: op(x[0], x[1]) * x[2])
+    want = np.array([[0.0, 5.0, 3.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0]])
+    np.testing.assert_array_equal(mg.compile(slopes).jacobian(x), want)
+    np.testing.assert_array_equal(f.hessian(x), want)
+    np.testing.assert_array_equal(f.hessian(x, sparse=True).toarray(), want)
+    np.testing.assert_array_equal(np.stack([f.hvp(x, v) for v in np.eye(3)], axis=1), want)
+    batched = mg.compile(f.__wrapped__, batch=True)
+    np.testing.assert_array_equal(batched.hessian(np.stack([x, x])), [want, want])
+    p = [Value(v) for v in x.tolist()]
+    for g, taken in [
+        (mg.compile(lambda s: op(p[0], p[1]) * p[2] * s), 1.0),
+        (mg.compile(lambda s: op(p[0], p[1]) * p[2] * s, batch=True), np.ones(4)),
+    ]:
+        found = np.stack([g.hvp(v, taken, params=p) for v in np.eye(3)], axis=1)
+        np.testing.assert_array_equal(found, want)
+        np.testing.assert_array_equal(np.reshape(g.hessian(taken, params=p), (-1, 3, 3))[0], want)
+
+
+def test_formulas_and_rules_may_differentiate():
+    def inner(x):
+        return x.sin() * x
+
+    slope, curve = derivatives(inner, 0.7, 1), derivatives(inner, 0.7, 2)
+    clipped = mg.custom(inner, lambda z, x: mg.gradients(inner(x), [x])[0])
+    x = Value(0.7)
+    clipped(x).backward()
+    assert x.grad == slope and mg.compile(clipped).grad(0.7) == pytest.approx(slope, rel=1e-14)
+    assert derivatives(clipped, 0.7, 2) == pytest.approx(curve, rel=1e-14)
+    of_slope = mg.custom(lambda x: mg.gradients(inner(x), [x])[0], lambda z, x: 1.0)
+    assert of_slope(Value(0.7)).data == slope
+    with no_grad():
+        assert of_slope(Value(0.7)).data == slope
+
+    def by_backward(x):
+        t = Value(x.data)
+        (t * t).backward()
+        return t.grad
+
+    assert mg.custom(by_backward, lambda z, x: 2.0)(Value(3.0)).data == 6.0
+
+
+def test_a_rule_that_asks_for_its_own_derivative():
+    op = mg.custom(lambda x: x * x, lambda z, x: mg.gradients(z, [x])[0])
+    x = Value(3.0)
+    y = op(x)
+    for call in (y.backward, lambda: mg.gradients(y, x), lambda: mg.compile(op).hessian(3.0)):
+        with pytest.raises(RuntimeError, match="asks for a derivative of its own result"):
+            call()
+    assert x.grad == 0.0
+
+
+def test_random_numbers_and_clocks_in_rules_warn():
+    for rule in (lambda z, x: random.random(), lambda z, x: time.perf_counter()):
+        with pytest.warns(mg.TraceWarning, match="random numbers|the time"):
+            mg.compile(mg.custom(lambda x: x * 1, rule)).grad(1.0)
+    counter = iter(range(100))
+    op = mg.custom(lambda x: x * 1, lambda z, x: float(next(counter)))
+    for call in (lambda f: f.grad(1.0), lambda f: f.values(1.0), lambda f: f.hessian(1.0)):
+        with pytest.raises(mg.TraceError, match="traced twice"):
+            call(mg.compile(op, check=True))
+
+
+def test_values_by_keyword_go_to_their_places():
+    softplus = mg.custom(lambda x: (1 + x.exp()).log(), lambda z, x: x.sigmoid())
+    v = Value(1.0)
+    softplus(x=v).backward()
+    assert v.grad == v.sigmoid().data
+    assert mg.compile(lambda t: softplus(x=t)).grad(1.0) == pytest.approx(v.grad, rel=1e-15)
+    op = mg.custom(lambda x, *, y=2.0: x * y, lambda z, x, *, y=2.0: y)
+    assert mg.grad(lambda x: op(x, y=3.0))(1.0).data == 3.0
+    with pytest.raises(TypeError, match="y holds a Value and has no place"):
+        op(v, y=v)
+    several = mg.custom(lambda xs: xs[0] * xs[1], lambda z, xs: [xs[1], xs[0]])
+    for taken, words in [
+        (np.array([v, v], object), "ndarray' of Values: give a list"),
+        ({v, Value(2.0)}, "'set' of Values"),
+    ]:
+        with pytest.raises(TypeError, match=words):
+            several(taken)
+
+
+def test_places_that_are_not_looked_at():
+    poly = mg.custom(
+        lambda x, c: sum(a * x**k for k, a in enumerate(c)),
+        lambda z, x, c: (sum(k * a * x ** (k - 1) for k, a in enumerate(c) if k), None),
+    )
+    assert mg.grad(lambda x: poly(x, [1.0, 2.0, 3.0]))(2.0).data == 14.0
+    assert mg.grad(lambda x: poly(x, {0: 1.0}.keys() and (1.0, 2.0)))(2.0).data == 2.0
+    chosen = mg.custom(lambda xs, k: mg.take(xs, k) * 1, lambda z, xs, k: ([1.0, 2.0], None))
+    assert [d.data for d in mg.grad(lambda xs: chosen(xs, 1))([3.0, 4.0])] == [1.0, 2.0]
+    assert mg.compile(chosen).grad([3.0, 4.0], np.int64(1)).tolist() == [1.0, 2.0]
+    for number in (np.float32(2.0), np.int64(2), np.array(2.0)):
+        assert mg.custom(lambda x, n=number: n, lambda z, x: 1.0)(Value(1.0)).data == 2.0
 
 
 # ---- how it lives ----
@@ -387,7 +492,7 @@ BAD = {
     "three partials for two": (
         lambda: mg.custom(lambda x, y: x, lambda z, x, y: (1.0, 2.0, 3.0))(Value(1.0), Value(1.0)),
         ValueError,
-        "must have 2 items as the arguments has",
+        "for each of 2 arguments, not 3",
     ),
     "a partial that is a text": (
         lambda: mg.custom(lambda x: x, lambda z, x: "1")(Value(1.0)),
