@@ -26,6 +26,7 @@ NARROW = 4  # results of a step
 SMALLEST_TILE = 8
 LARGE_WORKSPACE = 2097152  # bytes: the second cache level of most processors
 ALONE = "no other sum is over the same values"
+MAX_BLENDED = 4  # choices that are computed in lanes, see src/run/replay.h
 MAX_COMPARED = 200  # sums that one is compared with
 
 Remark = namedtuple("Remark", ["text", "file", "line", "seconds"])
@@ -350,9 +351,11 @@ def _copies(program: Program) -> list[Remark]:
 
 
 def _choices(program: Program) -> list[Remark]:
-    """Takes, which choose for one sample after another."""
+    """Takes of many values, which choose for one sample after another."""
     found = [
-        (step.sizes["choices"], k) for k, step in enumerate(program.steps) if step.kind == "take"
+        (step.sizes["choices"], k)
+        for k, step in enumerate(program.steps)
+        if step.kind == "take" and step.sizes["choices"] > MAX_BLENDED
     ]
 
     def text(choices: int, steps: list[int]) -> str:

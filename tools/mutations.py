@@ -71,7 +71,7 @@ TOPICS = {
     "verify.h": ["plan_verify"], "tile.h": ["compile", *RUNS],
     "replay.h": ["compile", "vecmath", "denormals", *RUNS], "replay_matrix.h": RUNS,
     "matrix.h": RUNS,
-    "lanes.h": ["vecmath", *RUNS, "powers", "optim", "optim_states", "accuracy"],
+    "lanes.h": ["conditions", "vecmath", *RUNS, "powers", "optim", "optim_states", "accuracy"],
     "replay_lanes.h": ["vecmath", *RUNS], "powers.h": ["powers", "accuracy", *RUNS],
     "vecmath.h": ["vecmath", "accuracy", "powers", "denormals", "compile_steps"],
     "replay_extremes.h": ["ties"], "extremes.h": ["ties"],

@@ -44,6 +44,11 @@ typedef struct {
     int (*all_finite)(ptrdiff_t n, const double *x);
     int (*reaches)(ptrdiff_t n, double limit, const double *x);
     void (*fill)(ptrdiff_t n, double x, double *z);
+    /* a choice: `index` are whole numbers, and those that are k have their way */
+    int (*all_below)(ptrdiff_t n, double limit, const double *index);
+    void (*blend)(ptrdiff_t n, const double *index, double k, int xs, const double *x, double *z);
+    void (*blend_add)(ptrdiff_t n, const double *index, double k, const double *g, double *d);
+    double (*blend_sum)(ptrdiff_t n, const double *index, double k, const double *g);
     void (*adam)(ptrdiff_t n, const mf_adam *a, const double *g, double *p, double *mean,
                  double *square, double *largest);
     /* matrix.h */

@@ -324,6 +324,36 @@ static MF_TARGET double MF_ISA(inner_reached)(ptrdiff_t n, const double *restric
     return s;
 }
 
+/* Whether all are whole numbers from 0 to below the limit. */
+static MF_TARGET int MF_ISA(all_below)(ptrdiff_t n, double limit, const double *restrict index) {
+    int wrong = 0;
+    MF_LANES wrong |= !(index[l] >= 0.0) | !(index[l] < limit) | (floor(index[l]) != index[l]);
+    return !wrong;
+}
+
+static MF_TARGET void MF_ISA(blend)(ptrdiff_t n, const double *restrict index, double k, int xs,
+                                    const double *restrict x, double *restrict z) {
+    if (xs) {
+        MF_LANES z[l] = index[l] == k ? x[l] : z[l];
+    } else {
+        const double number = x[0];
+        MF_LANES z[l] = index[l] == k ? number : z[l];
+    }
+}
+
+static MF_TARGET void MF_ISA(blend_add)(ptrdiff_t n, const double *restrict index, double k,
+                                        const double *restrict g, double *restrict d) {
+    MF_LANES d[l] = index[l] == k ? d[l] + g[l] : d[l];
+}
+
+static MF_TARGET double MF_ISA(blend_sum)(ptrdiff_t n, const double *restrict index, double k,
+                                          const double *restrict g) {
+    double s = 0.0;
+    MF_SIMD_SUM(s)
+    for (ptrdiff_t l = 0; l < n; l++) s += index[l] == k ? g[l] : 0.0;
+    return s;
+}
+
 static MF_TARGET void MF_ISA(fill)(ptrdiff_t n, double x, double *restrict z) { MF_LANES z[l] = x; }
 
 /* One step of Adam for n parameters p with gradients g; mf_adam says what the numbers are. */

@@ -14,6 +14,8 @@
 
 #include "run/tile.h"
 
+enum { MF_MAX_BLENDED = 4 };
+
 #include "run/replay_lanes.h"
 #include "run/replay_matrix.h"
 #include "run/replay_extremes.h"
@@ -284,11 +286,21 @@ static void mf_dot_backward(const mf_run *r, const mf_step *step) {
     }
 }
 
+/* Few choices are blended, a pass over the lanes each; of many each lane fetches its own. */
+static int mf_is_blended(const mf_take_step *s) { return s->index >= 0 && s->n <= MF_MAX_BLENDED; }
+
 static int mf_take_forward(const mf_run *r, const mf_step *step) {
     const mf_take_step *s = &step->take;
     const int32_t *a = r->plan->args + s->args;
     const double *index = mf_at(r, s->index, 0);
     double *z = mf_at(r, step->z, 0);
+    if (mf_is_blended(s)) {
+        if (!r->kernels->all_below(r->stride, s->n, index)) return MF_REPLAY_INDEX;
+        mf_start_row(r, a[0], z);
+        for (int32_t k = 1; k < s->n; k++)
+            r->kernels->blend(r->stride, index, k, a[k] >= 0, mf_at(r, a[k], 0), z);
+        return MF_REPLAY_OK;
+    }
     for (ptrdiff_t l = 0; l < r->stride; l++) {
         const double i = index[s->index >= 0 ? l : 0];
         if (!mf_is_whole(i, s->n)) return MF_REPLAY_INDEX;
@@ -302,6 +314,16 @@ static void mf_take_backward(const mf_run *r, const mf_step *step) {
     const mf_take_step *s = &step->take;
     const int32_t *a = r->plan->args + s->args;
     const double *index = mf_at(r, s->index, 0), *g = mf_grad_at(r, step->z, 0);
+    if (mf_is_blended(s)) {
+        for (int32_t k = 0; k < s->n; k++) {
+            if (!mf_wants(r, a[k])) continue;
+            if (a[k] >= 0)
+                r->kernels->blend_add(r->n, index, k, g, mf_grad_at(r, a[k], 0));
+            else
+                *mf_grad_at(r, a[k], 0) += r->kernels->blend_sum(r->n, index, k, g);
+        }
+        return;
+    }
     for (ptrdiff_t l = 0; l < r->n; l++) {
         const int32_t from = a[(int32_t)index[s->index >= 0 ? l : 0]];
         if (mf_wants(r, from)) mf_grad_at(r, from, 0)[from >= 0 ? l : 0] += g[l];

@@ -398,3 +398,38 @@ def test_a_list_that_holds_itself():
     endless.append(endless)
     with pytest.raises(ValueError, match="does one hold itself"):
         mg.where(endless, 1.0, 2.0)
+
+
+# ---- choices in lanes ----
+
+
+@pytest.mark.parametrize("n_choices", [1, 2, 3, 4, 5, 7])
+def test_takes_of_few_and_of_many(variant, n_choices):
+    """Few are blended, many are fetched: values, gradients and bad indices are the same."""
+    w = Value(3.0)
+
+    def f(x, k):
+        values = [x[0], w, x[1] * w, 2.5, x[0].log(), x[2], w * w][:n_choices]
+        return mg.take(values, k) * x[2]
+
+    compiled = mg.compile(f, batch=True)
+    rng = np.random.default_rng(1)
+    for n in (1, 7, 8, 9, 70):
+        x, k = rng.uniform(0.5, 2, (n, 3)), rng.integers(0, n_choices, n)
+        x[k != 4, 0] *= -1.0  # what is not chosen may be nan
+        chosen = np.stack([x[:, 0], np.full(n, 3.0), x[:, 1] * 3, np.full(n, 2.5)], axis=1)
+        with np.errstate(invalid="ignore"):
+            chosen = np.column_stack([chosen, np.log(x[:, 0]), x[:, 2], np.full(n, 9.0)])
+        want = chosen[np.arange(n), k] * x[:, 2]
+        np.testing.assert_allclose(compiled.values(x, k), want, rtol=1e-13)
+        _, (slopes, _) = compiled.value_and_grad(x, k)
+        by_first = np.where(k == 0, x[:, 2], 0) + np.where(k == 4, x[:, 2] / x[:, 0], 0)
+        np.testing.assert_allclose(slopes[:, 0], by_first, rtol=1e-13)
+        np.testing.assert_allclose(slopes[:, 1], np.where(k == 2, 3 * x[:, 2], 0), rtol=1e-13)
+        _, (by_w,) = compiled.value_and_grad(x, k, params=[w])
+        share = np.where(k == 1, 1, 0) + np.where(k == 2, x[:, 1], 0) + np.where(k == 6, 6, 0)
+        np.testing.assert_allclose(by_w, np.mean(share * x[:, 2]), rtol=1e-13, atol=1e-15)
+        for bad in (-1, n_choices):
+            k[n // 2] = bad
+            with pytest.raises(IndexError, match=f"index {bad} of sample {n // 2} is out of range"):
+                compiled.values(x, k)
