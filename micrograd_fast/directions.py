@@ -40,6 +40,7 @@ class Layout:
         self.shape = shape  # of its result; None where that is no Value and no lists of one shape
         self.forward = forward
         self.long = False  # too long to be written out
+        self.ways: Any = None  # then its directions
         # Of sparse.py: by forward mode the rows are long; how those of a batch stand.
         self.long_rows = False
         self.blocks: Any = None
@@ -393,7 +394,9 @@ def entries(call: Request, hessian: bool, layout: Layout) -> Any:
             return patterns.of(found[1], n).dense(found[0])
     make = directions_of(hessian, forward)
     along = call.derived(f"{kind} lanes", make, batch=True, _per_sample=_last)
-    rows = along.values(*call.args, np.eye(n if forward else m), **call.kwargs)
+    if layout.ways is None:
+        layout.ways = np.eye(n if forward else m)
+    rows = along.values(*call.args, layout.ways, **call.kwargs)
     return rows.T if forward else rows
 
 
