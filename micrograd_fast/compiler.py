@@ -64,20 +64,22 @@ def _specialization(
     """
     trace = _core.Trace()
     args, kwargs = signature.placeholders(trace)
+    rules, made = _core.rules_given(), []
 
-    def finish(result: Any) -> Any:
-        """(result, program), or why there is none. Rules of custom ops run here."""
+    def program_of(result: Any) -> Any:
         values: list[Value] = []
-        try:
-            tree = arguments.flatten(result, values, name)
-        except (TypeError, ValueError) as error:
-            return None, error
+        tree = arguments.flatten(result, values, name)
         if not values:
-            return None, TypeError(arguments.no_value(name, signature))
+            raise TypeError(arguments.no_value(name, signature))
         return tree, trace.program(values)
 
+    def finish(result: Any) -> None:
+        """Rules of custom ops run when the program is made: they are a part of the function."""
+        if _core.rules_given() != rules:
+            made.append(program_of(result))
+
     try:
-        (tree, made), watched = observe.run(
+        result, watched = observe.run(
             function, name, trace, args, kwargs, signature.classes(), finish
         )
     except TypeError as error:
@@ -85,9 +87,7 @@ def _specialization(
         if hint:
             raise TypeError(f"{error} ({hint})") from error
         raise
-    if tree is None:
-        raise made
-    traced, captured = made
+    tree, (traced, captured) = made[0] if made else program_of(result)
     plan = _core.Plan(_core.optimized(traced), captured, signature.plan_kinds())
     rebuild = None if tree is Value else lambda values: arguments.unflatten(tree, iter(values))
     return _core.Specialization(signature, plan, rebuild, tree, traced, watched, reason)

@@ -24,12 +24,12 @@ def run(
     args: list[Any],
     kwargs: dict[str, Any],
     kinds: tuple[type, ...] = (),
-    finish: Callable[[Any], Any] | None = None,
+    finish: Callable[[Any], None] | None = None,
 ) -> tuple[Any, _core.Watch]:
     """The result of a call that is traced, and what there is to watch from now on.
 
-    kinds: classes of Values that the arguments are of. finish: makes the result of what the
-    function returned; it may run more of the user's code.
+    kinds: classes of Values that the arguments are of. finish: called with the result, where it may
+    run more of the user's code.
     """
     watched = _core.Watch(function, None, kinds)
     sources = watched.sources
@@ -38,7 +38,8 @@ def run(
     try:
         with trace, calls if sources else _NOTHING:
             result = function(*args, **kwargs)
-            result = result if finish is None else finish(result)
+            if finish is not None:
+                finish(result)
     finally:  # no more than a rest, see close()
         trace.close()
         calls.__exit__()

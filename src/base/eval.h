@@ -206,7 +206,6 @@ static inline double mf_sigmoid_dx(double x, double z) {
     return fabs(1.0 / (1.0 + e) - z) < 1e-14 ? e * z * z : z * (1.0 - z);
 }
 
-/* NumPy's maximum and minimum: a nan on either side is the result. */
 /* What leaves every number as it is in a sum, -0.0 too. */
 static inline double mf_nothing(double x, double y) {
     (void)x, (void)y;
@@ -218,6 +217,7 @@ static inline double mf_reached_dy(double x, double y) {
     return y == 0.0 && !(fabs(x) <= DBL_MAX) ? 0.0 : x;
 }
 
+/* NumPy's maximum and minimum: a nan on either side is the result. */
 static inline double mf_maximum(double x, double y) { return x >= y || x != x ? x : y; }
 static inline double mf_minimum(double x, double y) { return x <= y || x != x ? x : y; }
 

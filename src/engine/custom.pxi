@@ -132,12 +132,18 @@ cdef tuple local_grads_of(Value value):
 
 
 cdef int64_t n_rules_asked = 0
+cdef int64_t n_rules_given = 0    # results of custom ops in traces
 
 
 def rules_asked() -> int:
     """How often the rule of a custom op was asked so far: such derivatives need not be those of any
     function, so second ones need not be symmetric."""
     return n_rules_asked
+
+
+def rules_given() -> int:
+    """How many results of custom ops traces have had so far: making a program asks their rules."""
+    return n_rules_given
 
 
 @cython.internal
@@ -194,8 +200,10 @@ cdef RuleStep step_of_rule(int32_t id):
 def custom_result(z, list children not None, rule, str name not None) -> Value:
     """The result of a custom op over at least one child; rule(result, children) gives a Value or
     float for each. z: its number; in a trace the Value that computes it."""
+    global n_rules_given
     cdef RuleStep step = RuleStep.__new__(RuleStep)
     cdef bint traced = isinstance(z, Value)
+    n_rules_given += traced
     cdef Value value = stepped(store.data[(<Value>z).id] if traced else z, children, step,
                                MF_CUSTOM)
     step.rule, step.id, step.primal = rule, value.id, z if traced else None
