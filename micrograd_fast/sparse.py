@@ -174,7 +174,7 @@ def read_index(call: Request, index: Any, sizes: list[int]) -> list[Any]:
             found.append(None)
             continue
         refuse_masked(i, f"jacobian: {name}")
-        array = np.array(i)
+        array = np.asarray(i)
         array = array.astype(int) if array.shape == (0,) else array
         if array.dtype.kind not in "iu":
             raise TypeError(f"jacobian: {name} must be of integers, not {array.dtype}")
@@ -185,7 +185,7 @@ def read_index(call: Request, index: Any, sizes: list[int]) -> list[Any]:
                 f"jacobian: {name} must be from 0 to {size - 1}, samples of argument "
                 f"{call.places[k]}, not {array.min()} to {array.max()}"
             )
-        found.append(array)
+        found.append(array.astype(int))  # a copy: the caller's may change
     n_samples = {len(i) for i in found if i is not None}
     n_samples |= {n for i, n in zip(found, sizes, strict=True) if i is None}
     if len(n_samples) > 1:

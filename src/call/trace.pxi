@@ -194,7 +194,6 @@ cdef class Trace:
         self.in_rule -= 1
         cdef int32_t z = self.value_id(program, step.primal.id, value_ids)
         cdef int32_t x, p_id, slope
-        cdef list slopes = []
         if not self.in_rule:
             z = program.emit(MF_DETACH, z, MF_NO_VALUE, 0)
             for child, p in zip(children, partials, strict=True):

@@ -107,6 +107,9 @@ cdef class Condition:
     def __truediv__(self, other):
         return self.value / other
 
+    def __rtruediv__(self, other):
+        return other / self.value
+
 
 def truth(thing):
     """Whether something holds: a bool, or in a trace a Value of 1 or 0 where that is not known yet.

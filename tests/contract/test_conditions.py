@@ -71,8 +71,8 @@ def test_conditions_are_numbers_in_arithmetic():
     for x in (-1.0, 0.0, 0.5, 2.0):
         assert f.values(x) == (x > 0) * x + (1 - (x > 1)) - (x < 0) + (x <= 0) / 2
     assert f.grad(2.0) == 1.0
-    g = mg.compile(lambda x: x * (x > 0) + 2.0 * (x > 1) + (0.5 + (x > 2)))
-    assert [g.values(x) for x in (-1.0, 0.5, 1.5, 3.0)] == [0.5, 1.0, 4.0, 6.5]
+    g = mg.compile(lambda x: x * (x > 0) + 2.0 * (x > 1) + (0.5 + (x > 2)) + 1 / (x < 9))
+    assert [g.values(x) for x in (-1.0, 0.5, 1.5, 3.0)] == [1.5, 2.0, 5.0, 7.5]
     kept = []
     mg.compile(lambda x: kept.extend([x > 0, x < 1]) or x)(1.0)
     assert len(set(kept)) == 2 and repr(kept[0]) == "Condition(traced)" and kept[0] == kept[0]
