@@ -80,6 +80,8 @@ def _entries(arm: Any, like: dict[Any, Any], name: str) -> Any:
 def _chosen(condition: Any, a: Scalar, b: Scalar) -> Value:
     """One of two Values or numbers."""
     arms = [_value(a, "a"), _value(b, "b")]
+    if type(condition) is int and condition == -2:
+        condition = False  # what Python's ~ makes of True; of False it makes -1
     truth = _core.truth(condition)
     if truth is None:
         kind = type(condition).__name__

@@ -211,6 +211,10 @@ def programs(draw):
     return steps
 
 
+def inverse(condition):
+    return not condition if isinstance(condition, bool) else ~condition
+
+
 def run(steps, leaves):
     """Of arms that raise eagerly nothing is asked: domains are kept by conditions."""
     values = list(leaves)
@@ -221,7 +225,7 @@ def run(steps, leaves):
         elif op == "mul":
             values.append(a * b)
         elif op == "where":
-            values.append(mg.where((a < b) | (c >= 0.25) & ~(d > a), c * 1.5, d - a))
+            values.append(mg.where((a < b) | (c >= 0.25) & inverse(d > a), c * 1.5, d - a))
         elif op == "square":
             values.append(a**2)
         elif op in ("sqrt", "log", "reciprocal"):
@@ -261,6 +265,20 @@ def test_random_programs_with_conditions(steps, numbers):
     rows = np.stack([x, x * 0.5, x])
     close(batched.value_and_grad(rows)[1][2], first)
     close(batched.hessian(rows)[0], second)
+
+
+@pytest.mark.filterwarnings("ignore:Bitwise inversion:DeprecationWarning")
+def test_bools_that_were_inverted_are_what_was_meant():
+    for p, q in product([False, True], repeat=2):
+        x, y = Value(float(p)), Value(float(q))
+        for join in (
+            lambda a, b: ~(a > 0) & (b > 0),
+            lambda a, b: ~(a > 0) | (b > 0),
+            lambda a, b: ~(~(a > 0) ^ (b > 0)),
+            lambda a, b: ~(a > 0),
+        ):
+            compiled = mg.compile(lambda a, b, j=join: mg.where(j(a, b), 1.0, 0.0))
+            assert mg.where(join(x, y), 1.0, 0.0).data == compiled.values(x.data, y.data)
 
 
 # ---- conditions that are data, structures ----
