@@ -7,10 +7,10 @@
 
 from libc.math cimport fabs
 
-from base.eval cimport (MF_ADD, MF_ANY, MF_CALL, MF_CHOICE, MF_COMPARE, MF_CUSTOM, MF_FIRST_OP,
-                        MF_LARGEST, MF_LEAF, MF_LINK, MF_MUL, MF_N_EAGER_OPS, MF_PARAM, MF_POW,
-                        MF_REACHED, MF_SMALLEST, MF_TAKE, MF_UNARY, MF_VPOW, mf_forward,
-                        mf_kind_of_partials, mf_ops)
+from base.eval cimport (MF_ADD, MF_ANY, MF_CALL, MF_CHOICE, MF_COMPARE, MF_CUSTOM, MF_EQUAL,
+                        MF_FIRST_OP, MF_LARGEST, MF_LEAF, MF_LINK, MF_MUL, MF_N_EAGER_OPS,
+                        MF_PARAM, MF_POW, MF_REACHED, MF_SMALLEST, MF_TAKE, MF_UNARY, MF_VPOW,
+                        mf_forward, mf_kind_of_partials, mf_ops)
 from base.memory cimport mf_resized
 from engine.modes cimport mf_n_modes, mf_tracing_here
 from engine.node cimport MF_F_HOOK, MF_F_STASHED, MF_NONE, mf_is_number, mf_node
@@ -262,24 +262,6 @@ cdef class Derivation:
         found.chosen = max(g.chosen, partial.chosen)
         return found
 
-    cdef term one_of(self, int32_t index, list choices) except *:
-        """The choice that a node, an index, says. choices: Values."""
-        return node_term(self.keep(many_new(0.0, (value_of(index), *choices), MF_TAKE)))
-
-    cdef int pull_choice(self, int32_t id, term g) except -1:
-        """To what was taken goes the adjoint, to the others 0, whatever it is."""
-        cdef list children = operand_ids(id)
-        cdef Py_ssize_t k, n = len(children) - 1
-        cdef Value adjoint = value_of(self.node_of(g)), zero = own_leaf(0.0)
-        cdef term found
-        for k in range(n):
-            if self.depends(children[k + 1]):
-                found = self.one_of(children[0],
-                                    [adjoint if j == k else zero for j in range(n)])
-                found.chosen = BY_CONDITION
-                self.add(children[k + 1], found)
-        return 0
-
     cdef int check(self, int32_t id) except -1:
         """Raises for a node over xs whose derivative is not known, or does not exist."""
         cdef const mf_node *n = &store.nodes[id]
@@ -409,14 +391,28 @@ cdef class Derivation:
                 self.note(x, self.partial(id, 0))
             if y >= 0 and mf_ops[op].kind != MF_PARAM and self.depends(y):
                 self.note(y, self.partial(id, 1))
-        elif step_of_rule(id) is not None:
+        elif op == MF_CUSTOM and x >= 0:   # of steps in Python check() leaves those with a rule
             self.ask(id, step_of_rule(id))
-        elif op == MF_CUSTOM and x < 0:   # y: the first link
+        elif op == MF_CUSTOM:   # y: the first link
             while y >= 0:
                 self.note(store.nodes[y].x, number_term(store.data[y]))
                 y = store.nodes[y].y
+        elif op == MF_TAKE:
+            self.find_gates(id)
         elif op == MF_LARGEST or op == MF_SMALLEST:
             self.find_choices(id)
+        return 0
+
+    cdef int find_gates(self, int32_t id) except -1:
+        """Of what an index chooses: 1 by that, 0 by the others, whatever they are."""
+        cdef list children = operand_ids(id)
+        cdef term gate
+        cdef int k
+        for k in range(1, len(children)):
+            if self.depends(children[k]):
+                gate = self.apply(MF_EQUAL, self.known(children[0]), number_term(k - 1))
+                gate.chosen = BY_CONDITION
+                self.note(children[k], gate)
         return 0
 
     cdef int ask(self, int32_t id, RuleStep step) except -1:
@@ -451,8 +447,6 @@ cdef class Derivation:
             return 0
         if not (self.depends(n.x) or self.depends(n.y) or self.reads(id)):
             return 0   # an x itself
-        if n.op == MF_TAKE:
-            return self.pull_choice(id, g)
         self.find_partials(id)
         for k in range(self.n_partials):
             self.add(self.partials[k].operand,
@@ -480,7 +474,7 @@ cdef class Derivation:
         cdef list ids = operand_ids(id)
         for child in ids[1:]:
             tangents.append(value_of(self.node_of(self.at(child))))
-        return self.one_of(ids[0], tangents)
+        return node_term(self.keep(many_new(0.0, (value_of(ids[0]), *tangents), MF_TAKE)))
 
 
 def stand_in(Value v not None) -> Value:

@@ -3,6 +3,8 @@
 # For few Values by many, where those rows would be long, there is a sweep of reverse mode for each.
 
 
+from libc.string cimport memmove
+
 cdef struct entry:
     int32_t column   # which x
     term value
@@ -57,35 +59,18 @@ cdef class Rows(Derivation):
     cdef int row(self, int32_t id) except -1:
         """The row of a node: those of its operands, times the partials, added up."""
         cdef int32_t k, place = self.places.at(id)[0]
-        cdef int64_t begin
-        self.first[place] = self.end[place] = self.n_entries
-        if store.nodes[id].op == MF_TAKE:
-            self.take_row(id)
-            self.end[place] = self.n_entries
-            return 0
+        cdef int64_t begin, start = self.n_entries
+        self.first[place] = self.end[place] = start
         self.find_partials(id)
         for k in range(self.n_partials):
             begin = self.n_entries
             self.merge(place, self.places.at(self.partials[k].operand)[0],
                        self.partials[k].partial, store.nodes[id].op)
-            self.first[place], self.end[place] = begin, self.n_entries
-        return 0
-
-    cdef int take_row(self, int32_t id) except -1:
-        """Of what an index chooses: it chooses the entries too."""
-        cdef list ids = operand_ids(id)
-        cdef dict columns = {}   # column -> Values by choice
-        cdef Value zero = own_leaf(0.0)
-        cdef int64_t j
-        cdef int32_t place
-        for k, child in enumerate(ids[1:]):
-            place = self.places.at(child)[0]
-            if place > 0:
-                for j in range(self.first[place], self.end[place]):
-                    choices = columns.setdefault(self.entries[j].column, [zero] * (len(ids) - 1))
-                    choices[k] = value_of(self.node_of(self.entries[j].value))
-        for column in sorted(columns):
-            self.append(column, self.one_of(ids[0], columns[column]))
+            # The new row takes the place of what it was before this operand.
+            memmove(&self.entries[start], &self.entries[begin],
+                    <size_t>(self.n_entries - begin) * sizeof(entry))
+            self.n_entries -= begin - start
+            self.end[place] = self.n_entries
         return 0
 
     cdef int merge(self, int32_t row, int32_t operand, term partial, int op) except -1:

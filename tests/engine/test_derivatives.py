@@ -140,6 +140,27 @@ def test_what_is_taken_has_its_derivative():
     assert [g([5.0, 2.0, 3.0], np.int64(k)).data for k in range(3)] == [1.0, 2.0, 5.0]
 
 
+def test_the_derivative_of_a_take_is_as_long_as_the_take():
+    """Not as its square: an embedding has thousands of choices."""
+
+    def f(w, k):
+        return mg.take([v * v for v in w], k)
+
+    slopes = mg.compile(mg.grad(f))
+    sizes = []
+    for n in (50, 100):
+        w = np.arange(1.0, n + 1)
+        assert np.flatnonzero([d.data for d in slopes(w, np.int64(3))]).tolist() == [3]
+        sizes.append(sum(len(i.operands) for i in slopes.program(w, np.int64(3)).instructions()))
+        for mode in ("forward", "reverse"):
+            h = mg.compile(f)
+            assert np.flatnonzero(h.jacobian(w, np.int64(3), mode=mode)).tolist() == [3]
+            (rows,) = [v for k, v in h._traces.derived.items() if k[0] == f"jacobian {mode}"]
+            (trace,) = rows._traces.by_signature.values()
+            sizes.append(sum(len(i.operands) for i in trace.traced.instructions()))
+    assert all(large <= 2.2 * small for small, large in zip(sizes[:3], sizes[3:], strict=True))
+
+
 # ---- graphs ----
 
 UNARY = ["tanh", "sigmoid", "relu", "sin", "cos", "abs"]
