@@ -34,13 +34,13 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     In eager code both arms have been computed before: an op that raises does so. Raises ValueError
     for lists of different lengths, TypeError for what is neither a Value nor a number.
     """
-    return _where(condition, a, b, 0)
+    return _where(condition, a, b)
 
 
 def _where(condition: Any, a: Any, b: Any, depth: int = 0) -> Any:
     check_depth(depth, "condition")
-    if is_array(condition) and condition.shape:
-        condition = condition.tolist()
+    if is_array(condition):
+        condition = (condition != 0).tolist()
     arms = [arm.tolist() if is_array(arm) and arm.shape else arm for arm in (a, b)]
     if isinstance(condition, _LISTS):
         n = len(condition)

@@ -309,6 +309,18 @@ def test_conditions_that_are_data(compiled):
     assert flags.values(np.array([1.0, 2.0]), np.array([True, False])).tolist() == [1.0, -2.0]
 
 
+def test_arrays_as_conditions_are_numpys():
+    """-2 is no inverted bool there."""
+    for mask in ([1, -2, 0, -1], [1.0, -2.0, 0.0, math.nan], [True, False, True, False]):
+        array = np.array(mask)
+        assert [v.data for v in mg.where(array, 1.0, 0.0)] == np.where(array, 1.0, 0.0).tolist()
+        f = mg.compile(lambda x, array=array: mg.where(array, x, 0.0))
+        assert f.values(1.0).tolist() == np.where(array, 1.0, 0.0).tolist()
+        grid = array.reshape(2, 2)
+        found = [[v.data for v in row] for row in mg.where(grid, 1.0, 0.0)]
+        assert found == np.where(grid, 1.0, 0.0).tolist()
+
+
 def test_structures():
     def f(c, a, b):
         return mg.where(c > 0, {"w": [a, (b, a)], "b": 1.0}, {"w": [b, (a, b)], "b": a})
