@@ -133,6 +133,8 @@ cdef class Value:
             check_value(self, "a custom _backward")
         state = state_for(self)
         preserve(self)
+        if isinstance(function, HeldStep) and (<HeldStep>function).value is self:
+            function = (<HeldStep>function).step   # its own, put back
         state.hook = function
         n_hooks_set += 1
         if store.nodes[self.id].op == MF_LEAF and not store.nodes[self.id].flags & MF_F_HOOK:
