@@ -40,13 +40,17 @@ class Reader:
     core reads: a float, a Value, a contiguous float64 array.
 
     wanted: of Wanted. per_sample: of a batched call, whether the rows of the arrays of
-    argument k of n are samples; else they are the same in all.
+    argument k of n are samples; else they are the same in all. first_alone: in a batched call too
+    the gradient that is wanted is that of the first argument.
     """
 
-    def __init__(self, batch: bool, wanted: int, per_sample: Any = None) -> None:
+    def __init__(
+        self, batch: bool, wanted: int, per_sample: Any = None, first_alone: bool = False
+    ) -> None:
         self.batch = batch
         self.wanted = wanted
         self.per_sample = per_sample
+        self.wants_all = batch and wanted == Wanted.ARRAYS and not first_alone
         self.shared = False  # the argument that is being read
         self.n_samples = -1
         self.lists: list[tuple[str, int]] = []  # those that hold nothing but plain numbers
@@ -150,7 +154,7 @@ class Reader:
         array = plain_array(arg, name)
         if array.ndim == 0:
             return _core.NumberKind(), float(array)
-        wants = wants or (self.batch and self.wanted == Wanted.ARRAYS)
+        wants = wants or self.wants_all
         shape = array.shape
         if self.batch and self.shared:
             return _core.ArrayKind(shape, False, True), array

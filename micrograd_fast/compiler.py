@@ -98,6 +98,7 @@ class CompiledFunction(_core.Dispatcher):
 
     # Of a derivative: whether the rows of the arrays of argument k of n are samples, or shared.
     _per_sample: Callable[[int, int], bool] | None = None
+    _first_alone = False  # and whether value_and_grad is of the first argument in a batch too
 
     def __init__(self, function: Callable[..., Any], batch: bool, check: bool = False) -> None:
         if not callable(function) and not isinstance(function, classmethod):
@@ -145,7 +146,7 @@ class CompiledFunction(_core.Dispatcher):
         first = args[0] if args else None
         if wanted == Wanted.ARRAYS and not self._batch and not getattr(first, "shape", ()):
             raise TypeError("value_and_grad needs params=, or an array as first argument")
-        reader = arguments.Reader(self._batch, wanted, self._per_sample)
+        reader = arguments.Reader(self._batch, wanted, self._per_sample, self._first_alone)
         signature, plain, named = reader.read_all(args, kwargs, self.__name__)
         found = self._traces.get(signature)
         reason = "" if found is None else found.change()

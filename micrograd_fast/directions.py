@@ -201,28 +201,27 @@ def directions_of(hessian: bool, forward: bool) -> Any:
 # ---- what the methods of compiled functions do ----
 
 
-def value_and_grad(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
+def value_and_grad(
+    f: Any, args: Any, kwargs: Any, argnums: Any, params: Any, what: str = "value_and_grad"
+) -> Any:
     """By arguments: the first-order way of calls (numbers.pxi), for a function whose first argument
     they are."""
-    call = Request(f, "value_and_grad", args, kwargs, argnums, params)
-    if call.places == (0,) and (f._batch or call.shapes[0]):
+    call = Request(f, what, args, kwargs, argnums, params)
+    if call.places == (0,) and not f._batch and call.shapes[0]:
         value, found = f.value_and_grad(*call.args, **kwargs)
-        if type(found) is tuple:  # of all arrays
-            found = found[0]
         return value, found if call.one else (found,)
-    flat = call.derived(("flat", *call.shapes), flat_of(call.shapes))
+    flat = call.derived(("flat", *call.shapes), flat_of(call.shapes), _first_alone=True)
     others = [a for k, a in enumerate(call.args) if k not in call.places]
     value, found = flat.value_and_grad(call.flat(), *others, **kwargs)
-    if not f._batch:
-        return value, call.split(found)
-    found = found[0] if type(found) is tuple else found
-    return value, call.split(found, len(found))
+    return value, call.split(found, *((len(found),) if f._batch else ()))
 
 
 def grad(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
-    if params is not None and argnums is not None:
+    if params is None and (argnums is not None or (args and not f._batch)):
+        return value_and_grad(f, args, kwargs, argnums, params, "grad")[1]
+    if argnums is not None:
         raise ValueError("grad: give argnums or params, not both")
-    return f.value_and_grad(*args, argnums=argnums, params=params, **kwargs)[1]
+    return f.value_and_grad(*args, params=params, **kwargs)[1]
 
 
 def jvp(f: Any, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:

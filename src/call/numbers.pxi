@@ -64,8 +64,8 @@ cdef object of_first_array(Specialization specialization, Arguments arguments):
 
 
 cdef object of_rows(Specialization specialization, Arguments arguments):
-    """One value a sample, and sample by sample the gradient of each array: an array, or a tuple of
-    several."""
+    """One value a sample, and sample by sample the gradient of each array that it is wanted of, the
+    first ones: an array, or a tuple of several."""
     cdef Py_ssize_t n = arguments.n_samples, first = 0
     cdef list shapes = specialization.signature.inputs.wanted
     cdef bint one = arguments.n_arrays == 1
@@ -84,10 +84,10 @@ cdef object of_rows(Specialization specialization, Arguments arguments):
     first_run(specialization, arguments, &run, outputs, True, columns)
     if one:
         return values, block
-    for k in range(arguments.n_arrays):
+    for k in range(<int32_t>len(shapes)):
         gradients.append(part_of(block, (n, *<tuple>shapes[k]), first))
         first += 8 * n * arguments.memory.arrays[k].width
-    return values, tuple(gradients)
+    return values, gradients[0] if len(gradients) == 1 else tuple(gradients)
 
 
 cdef object of_params(Specialization specialization, Arguments arguments, object params):
