@@ -79,11 +79,10 @@ def _leaf(values: list[Value], arg: Any, name: str, depth: int) -> Any:
     if isinstance(arg, Value):
         values.append(arg)
         return Value
-    inside = arg.flat if getattr(getattr(arg, "dtype", None), "kind", "") == "O" else arg
-    if isinstance(inside, (set, frozenset)) or inside is not arg:
-        for item in inside:
-            if isinstance(item, Value):
-                raise TypeError(f"{name} is {type(arg).__name__!r} of Values: give a list of them")
+    of_objects = getattr(getattr(arg, "dtype", None), "kind", "") == "O"
+    items = arg.flat if of_objects else arg if isinstance(arg, (set, frozenset)) else ()
+    if any(isinstance(item, Value) for item in items):
+        raise TypeError(f"{name} is {type(arg).__name__!r} of Values: give a list of them")
     return ("static", arg)
 
 

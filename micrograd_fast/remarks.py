@@ -26,7 +26,6 @@ NARROW = 4  # results of a step
 SMALLEST_TILE = 8
 LARGE_WORKSPACE = 2097152  # bytes: the second cache level of most processors
 ALONE = "no other sum is over the same values"
-MAX_BLENDED = 4  # choices that are computed in lanes, see src/run/replay.h
 MAX_COMPARED = 200  # sums that one is compared with
 
 Remark = namedtuple("Remark", ["text", "file", "line", "seconds"])
@@ -355,7 +354,7 @@ def _choices(program: Program) -> list[Remark]:
     found = [
         (step.sizes["choices"], k)
         for k, step in enumerate(program.steps)
-        if step.kind == "take" and step.sizes["choices"] > MAX_BLENDED
+        if step.kind == "take" and not _core.is_blended(step.sizes["choices"])
     ]
 
     def text(choices: int, steps: list[int]) -> str:

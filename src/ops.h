@@ -21,8 +21,8 @@
  *
  * PROGRAM_OP rows are what passes.h restores in compiled functions; the eager engine builds
  * them from the other rows. SLOPE adds nothing to a sum but the derivative y by x: what a custom op
- * with a rule is made of there. The order of rows means nothing. docs/add-an-op.md says what an op needs
- * beside its row.
+ * with a rule is made of there. The order of rows means nothing. docs/add-an-op.md says what an op
+ * needs beside its row.
  */
 #define MF_POW_RULE                                           \
     "y * (x + (1.0 - compare(x, 0.0) * compare(x, 0.0)) * "   \

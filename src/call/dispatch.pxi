@@ -189,15 +189,15 @@ cdef class Dispatcher:
         uses through one: value_and_grad does not follow the eager graph.
         """
         check_not_tracing("value_and_grad")
-        if argnums is not None or params is None and args and self.is_by_hand(args[0]):
+        if argnums is not None or params is None and args and self.is_no_array(args[0]):
             return self._by_arguments(args, kwargs, argnums, params)
         if params is None:
             return self.run(WANTED_ARRAYS, args, kwargs, None, False)
         return self.run(WANTED_PARAMS, args, kwargs, listed(params), False)
 
-    cdef bint is_by_hand(self, first):
-        """Whether the gradient by that first argument needs it made an array: a number, a list of
-        them, an array without axes, a data frame. All but the first are one sample's alone."""
+    cdef bint is_no_array(self, first):
+        """Whether a first argument that a gradient is asked by is to be made an array before: a
+        number; where there is no batch a list of them, an array without axes, a data frame."""
         cdef type kind = type(first)
         if kind is not float and ndarray_type is None:
             know_numpy()

@@ -6,7 +6,7 @@ from libc.stdlib cimport free
 from base.memory cimport mf_resized
 from plan.plan cimport mf_slots_of_values
 from plan.step cimport mf_plan
-from run.executor cimport MF_REPLAY_INDEX
+from run.executor cimport MF_MAX_BLENDED, MF_REPLAY_INDEX
 from run.profile cimport mf_is_small_exponent, mf_profile, mf_profile_run
 
 Profile = namedtuple("Profile", "n_samples n_tiles n_runs outputs backward forward_seconds "
@@ -115,6 +115,11 @@ cdef class ProfiledCall:
 def is_made_of_products(double exponent) -> bool:
     """Whether a power with that number as exponent is products and roots, and no call of pow."""
     return mf_is_small_exponent(exponent)
+
+
+def is_blended(int n_choices) -> bool:
+    """Whether a take of so many values goes over the lanes, and not from one sample to the next."""
+    return n_choices <= MF_MAX_BLENDED
 
 
 def placed_values(Plan plan not None, list kinds not None) -> tuple:

@@ -29,7 +29,7 @@ static int32_t mf_scaled_again(mf_program *new, int32_t scaled, double b) {
     else if (mf_number_of(new, i->x, &a))
         x = i->y;
     if (x < 0 || a == -1.0 || !mf_is_usual(a) || !mf_is_usual(b)) return MF_NO_VALUE;
-    return mf_emit(new, MF_MUL, x, mf_emit_number(new, a * b), 0);
+    return a * b == 1.0 ? x : mf_emit(new, MF_MUL, x, mf_emit_number(new, a * b), 0);
 }
 
 /* The new value of instruction i where no op is needed for it, or MF_NO_VALUE. */
@@ -50,7 +50,8 @@ static int32_t mf_folded(mf_rewriting *r, const mf_instruction *i) {
     return MF_NO_VALUE;
 }
 
-/* Ops on numbers become numbers; x * 1, x**1 and x + 0 become x, x**0 becomes 1, (x * 2) * 3 x * 6. */
+/* Ops on numbers become numbers; x * 1, x**1 and x + 0 become x, x**0 becomes 1, and (x * 2) * 3
+ * becomes x * 6. */
 static void mf_fold_constants(mf_rewriting *r) {
     for (int32_t k = 0; !mf_has_failed(r) && k < r->old->code.n; k++) {
         const mf_instruction *i = &r->old->code.items[k];

@@ -135,8 +135,8 @@ static int mf_is_usual(double number) {
     return size == 0.0 || (size >= 0x1p-64 && size <= 0x1p10);
 }
 
-/* Whether a factor of a term may be multiplied by the term's parameter first: a parameter, or a usual
- * number. */
+/* Whether a factor of a term may be multiplied by the term's parameter first: a parameter, or a
+ * usual number. */
 static int mf_is_scale(const mf_sums *s, int32_t v) {
     const mf_instruction *i = &s->code[v];
     if (i->op == MF_CAPTURED) return 1;

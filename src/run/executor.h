@@ -31,6 +31,9 @@ typedef struct {
     const uint8_t *deferred; /* by step: whether it leaves the adjoints of its weights out; or NULL */
 } mf_job;
 
+/* Of so many values a take goes over the lanes once for each; of more each lane fetches its own. */
+enum { MF_MAX_BLENDED = 4 };
+
 /* The room that a workspace takes, uniforms aside; it starts at a cache line. */
 static inline uint64_t mf_workspace_doubles(const mf_plan *p) {
     return 2 * (uint64_t)p->n_rows * (uint64_t)p->tile +

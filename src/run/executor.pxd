@@ -7,6 +7,7 @@ from run.kernels cimport mf_kernels
 cdef extern from "run/executor.h" nogil:
     enum:
         MF_REPLAY_INDEX
+        MF_MAX_BLENDED
     ctypedef struct mf_column:
         const double *data
         Py_ssize_t stride

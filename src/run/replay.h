@@ -14,8 +14,6 @@
 
 #include "run/tile.h"
 
-enum { MF_MAX_BLENDED = 4 };
-
 #include "run/replay_lanes.h"
 #include "run/replay_matrix.h"
 #include "run/replay_extremes.h"
@@ -286,7 +284,6 @@ static void mf_dot_backward(const mf_run *r, const mf_step *step) {
     }
 }
 
-/* Few choices are blended, a pass over the lanes each; of many each lane fetches its own. */
 static int mf_is_blended(const mf_take_step *s) { return s->index >= 0 && s->n <= MF_MAX_BLENDED; }
 
 static int mf_take_forward(const mf_run *r, const mf_step *step) {
