@@ -220,8 +220,9 @@ class CompiledFunction(_core.Dispatcher):
         each sample which row of the argument it reads, where samples share them; with several
         argnums a tuple of such arrays or None.
 
-        Raises TypeError for an argument that has no floats and for results that are no lists of
-        Values of one shape, IndexError for an argnums that there is no argument for.
+        Raises TypeError for an argument that has no floats and, but for sparse ones, for results
+        that are no lists of Values of one shape, IndexError for an argnums that there is no
+        argument for.
         """
         if sparse:
             from micrograd_fast import sparse as sparse_
