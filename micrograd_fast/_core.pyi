@@ -113,6 +113,60 @@ class Value:
         """The sine of x radians. Raises ValueError for inf."""
     def cos(self) -> Value:
         """The cosine of x radians. Raises ValueError for inf."""
+    def tan(self) -> Value:
+        """The tangent of x radians. Raises ValueError for inf."""
+    def asin(self) -> Value:
+        """The arc sine in radians. Raises ValueError outside [-1, 1]."""
+    def acos(self) -> Value:
+        """The arc cosine in radians. Raises ValueError outside [-1, 1]."""
+    def atan(self) -> Value:
+        """The arc tangent in radians."""
+    def atan2(self, other: _Operand) -> Value:
+        """The angle of the point (other, self), in radians: atan(self / other) in its quadrant."""
+    def sinh(self) -> Value:
+        """The hyperbolic sine. Raises OverflowError beyond float64."""
+    def cosh(self) -> Value:
+        """The hyperbolic cosine. Raises OverflowError beyond float64."""
+    def asinh(self) -> Value:
+        """The inverse of sinh."""
+    def acosh(self) -> Value:
+        """The inverse of cosh, not negative. Raises ValueError for x < 1."""
+    def atanh(self) -> Value:
+        """The inverse of tanh. Raises ValueError outside (-1, 1)."""
+    def expm1(self) -> Value:
+        """e**x - 1, exact for small x too. Raises OverflowError beyond float64."""
+    def exp2(self) -> Value:
+        """2**x. Raises OverflowError beyond float64."""
+    def log2(self) -> Value:
+        """The logarithm to the base 2. Raises ValueError for x <= 0."""
+    def log10(self) -> Value:
+        """The logarithm to the base 10. Raises ValueError for x <= 0."""
+    def cbrt(self) -> Value:
+        """The cube root; its derivative at 0 raises ZeroDivisionError."""
+    def hypot(self, other: _Operand) -> Value:
+        """sqrt(self**2 + other**2), without overflow on the way; its derivative at (0, 0) is 0."""
+    def erf(self) -> Value:
+        """The error function."""
+    def erfc(self) -> Value:
+        """1 - erf(x), with all its digits where that is small."""
+    def erfcx(self) -> Value:
+        """e**(x*x) * erfc(x). Raises OverflowError beyond float64."""
+    def ndtr(self) -> Value:
+        """The normal distribution: how likely a standard normal number is at most x."""
+    def log_ndtr(self) -> Value:
+        """log(ndtr(x)), where ndtr(x) is nearly 0 or 1 too. Raises OverflowError beyond float64."""
+    def lgamma(self) -> Value:
+        """log(abs(gamma(x))). Raises ValueError for 0, -1, -2 ..., OverflowError beyond float64."""
+    def digamma(self) -> Value:
+        """The derivative of lgamma. Raises ValueError for 0, -1, -2 ..."""
+    def polygamma(self, other: _Operand) -> Value:
+        """digamma's derivative of order other, a whole number to 170, by which it has none: 0."""
+    def softplus(self) -> Value:
+        """log(1 + e**x), without overflow for any x."""
+    def logaddexp(self, other: _Operand) -> Value:
+        """log(e**self + e**other), without overflow."""
+    def xlogy(self, other: _Operand) -> Value:
+        """self * log(other), 0 where self is 0. Raises ValueError for other <= 0 elsewhere."""
     def abs(self) -> Value:
         """The absolute value; its derivative at 0 is 0."""
     def maximum(self, other: _Operand) -> Value:
@@ -135,6 +189,13 @@ class Value:
         """The nearest whole number, of two the even one; its derivative is 0."""
     def reached(self, other: _Operand) -> Value:
         """x * y, and 0 where y is 0, whatever x is: what backward() adds for a partial x."""
+    arcsin = asin
+    arccos = acos
+    arctan = atan
+    arctan2 = atan2
+    arcsinh = asinh
+    arccosh = acosh
+    arctanh = atanh
     # ---- until here ----
 
 @disjoint_base

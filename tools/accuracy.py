@@ -26,7 +26,8 @@ from micrograd_fast.engine import Value
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
-from references import REFERENCES, apply, of_every_size  # noqa: E402
+from reference import of_every_size  # noqa: E402
+from references import REFERENCES, apply  # noqa: E402
 
 PAGE = ROOT / "docs" / "accuracy.md"
 VARIANTS = ("portable", "avx2", "avx512")
@@ -65,6 +66,9 @@ OPS = rows()
 
 
 def two_operands(text, rng, n):
+    pairs = REFERENCES[OPS[text].name].pairs
+    if pairs is not None:
+        return pairs(rng, n)
     x, y = of_every_size(rng, 2 * n), of_every_size(rng, 2 * n)
     if text == "x ** y":
         x = np.abs(np.concatenate([x, 1 + 2.0 ** rng.uniform(-52, 0, n), rng.uniform(0, 9, n)]))

@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/bits.h"
+#include "base/gamma.h"
+
 enum { MF_OK = 0, MF_DOMAIN, MF_ZERODIV, MF_OVERFLOW };
 enum { MF_UNARY = 1, MF_BINARY = 2, MF_PARAM = 3 };
 enum { MF_ANY = 0, MF_FINITE, MF_CHOICE }; /* what ops.h says of an op's partials */
@@ -206,6 +209,19 @@ static inline double mf_sigmoid_dx(double x, double z) {
     return fabs(1.0 / (1.0 + e) - z) < 1e-14 ? e * z * z : z * (1.0 - z);
 }
 
+/* sigmoid(x - y), with what the difference is rounded by. */
+static inline double mf_logaddexp_dx(double x, double y) {
+    const double d = x - y, back = d - x, lost = (x - (d - back)) - (y + back);
+    const double z = mf_sigmoid(d);
+    return x == y ? 0.5 : lost == lost ? z + z * (1.0 - z) * lost : z;
+}
+
+/* C's, which is off by up to 4 units in the last place, and a step of Newton's method. */
+static inline double mf_cbrt(double x) {
+    const double z = cbrt(x);
+    return x - x != 0.0 || x == 0.0 ? z : z + (x / (z * z) - z) / 3.0;
+}
+
 /* What leaves every number as it is in a sum, -0.0 too. */
 static inline double mf_nothing(double x, double y) {
     (void)x, (void)y;
@@ -216,6 +232,51 @@ static inline double mf_nothing(double x, double y) {
 static inline double mf_reached_dy(double x, double y) {
     return y == 0.0 && !(fabs(x) <= DBL_MAX) ? 0.0 : x;
 }
+
+/* 1 / (1 + x*x) and the partials of atan2 and hypot, written so that no square leaves the range. Where
+ * hypot is 0 its partials are 0. */
+static inline double mf_atan_dx(double x) {
+    const double r = 1.0 / x, near = 1.0 / (1.0 + x * x);
+    return MF_SELECT(fabs(x) > 1e9, r * r, near);
+}
+static inline double mf_atan2_dx(double x, double y) {
+    const double a = fabs(x), b = fabs(y), large = a > b ? a : b;
+    const double up = MF_SELECT(large < 1.0, 0x1p500, 1.0);
+    const double rest = MF_SELECT(large < 1e-150, 0x1p500, MF_SELECT(large > 1e150, 0x1p-520, 1.0));
+    const double p = up * x * rest, q = up * y * rest;
+    return up * q / (p * p + q * q) * rest;
+}
+static inline double mf_hypot_dx(double x, double y) {
+    const double a = fabs(x), b = fabs(y), large = a > b ? a : b, r = (a > b ? b : a) / large;
+    const double z = x / large / sqrt(1.0 + r * r);
+    return MF_SELECT(large == 0.0, 0.0, z);
+}
+
+/* What has the domain from lo to hi, and an infinite derivative at both ends. */
+static inline int mf_inside_fails(double x, double lo, double hi) {
+    return x < lo || x > hi ? MF_DOMAIN : x == lo || x == hi ? MF_ZERODIV : MF_OK;
+}
+
+/* lgamma and its derivatives */
+static inline int mf_gamma_fails(double x, double z) {
+    return mf_is_gamma_pole(x) ? MF_DOMAIN : mf_overflows(x, z);
+}
+
+static inline int mf_polygamma_fails(double x, double n, double z) {
+    if (!(n >= 0.0 && n <= MF_LARGEST_ORDER && n == floor(n)) || mf_is_gamma_pole(x)) return MF_DOMAIN;
+    return mf_overflows(x, z);
+}
+
+/* the functions of normal.h for single numbers: mf_ndtr and the rest */
+#define MF_ISA(name) mf_##name
+#define MF_TARGET
+#define MF_FMA(a, b, c) ((a) * (b) + (c))
+#define MF_PRODUCT_ERROR(a, b, p) mf_product_error(a, b, p)
+#include "base/normal.h"
+#undef MF_ISA
+#undef MF_TARGET
+#undef MF_FMA
+#undef MF_PRODUCT_ERROR
 
 /* NumPy's maximum and minimum: a nan on either side is the result. */
 static inline double mf_maximum(double x, double y) { return x >= y || x != x ? x : y; }

@@ -3,7 +3,7 @@
 
 import warnings
 
-from base.eval cimport MF_OVERFLOW, MF_POW, MF_VPOW, MF_ZERODIV, mf_ops
+from base.eval cimport MF_BINARY, MF_OVERFLOW, MF_POW, MF_VPOW, MF_ZERODIV, mf_ops
 from engine.modes cimport mf_n_modes, mf_tracing_here
 from engine.node cimport MF_F_TRACED, mf_node
 from engine.node_backward cimport mf_node_backward
@@ -97,7 +97,10 @@ cdef int raise_error(int error, int op, double x, double y) except -1:
     if mf_n_modes and mf_tracing_here():
         return 0
     name = (<bytes>mf_ops[op].name).decode()
-    what = f"{x!r} ** {y!r}" if op == MF_POW or op == MF_VPOW else f"{name}({x!r})"
+    if op == MF_POW or op == MF_VPOW:
+        what = f"{x!r} ** {y!r}"
+    else:
+        what = f"{name}({x!r}, {y!r})" if mf_ops[op].kind == MF_BINARY else f"{name}({x!r})"
     if error == MF_ZERODIV:
         raise ZeroDivisionError(f"{what}: division by zero")
     if error == MF_OVERFLOW:

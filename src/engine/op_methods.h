@@ -50,6 +50,21 @@ static int mf_add_method(PyTypeObject *type, PyMethodDef *method) {
     return error;
 }
 
+/* What NumPy calls these methods: np.arcsin(a) of an array of objects calls arcsin() of each. */
+static const char *const mf_numpy_names[][2] = {
+    {"arcsin", "asin"},   {"arccos", "acos"},   {"arctan", "atan"},  {"arctan2", "atan2"},
+    {"arcsinh", "asinh"}, {"arccosh", "acosh"}, {"arctanh", "atanh"}};
+
+static int mf_add_numpy_names(PyTypeObject *type) {
+    for (size_t k = 0; k < sizeof(mf_numpy_names) / sizeof(*mf_numpy_names); k++) {
+        PyObject *method = PyDict_GetItemString(type->tp_dict, mf_numpy_names[k][1]);
+        if (method == NULL ||
+            PyDict_SetItemString(type->tp_dict, mf_numpy_names[k][0], method) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* A docstring begins with the signature, which Python takes off. */
 #define MF_ROW_MF_UNARY(code, name, doc) \
     {name, mf_method_##code, METH_NOARGS, name "($self, /)\n--\n\n" doc}
@@ -68,6 +83,7 @@ static int mf_add_op_methods(PyTypeObject *type) {
 #include "ops.h"
 #undef OP
 #undef PROGRAM_OP
+    if (mf_add_numpy_names(type) < 0) return -1;
     PyType_Modified(type);
     return 0;
 }

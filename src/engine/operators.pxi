@@ -122,12 +122,14 @@ cdef inline object unary(Value self, int op):
 
 
 cdef inline object binary(Value self, object other, int op):
-    """self op other, for ops that cannot fail; NotImplemented for what is neither a Value nor a
-    number."""
+    """self op other; NotImplemented for what is neither a Value nor a number."""
     cdef double x = store.data[self.id], y, z = 0.0
+    cdef int error
     if type(other) is Value:
         y = store.data[(<Value>other).id]
-        mf_forward(op, x, y, &z)
+        error = mf_forward(op, x, y, &z)
+        if error:  # a constant 0 of the ops that cannot fail
+            raise_error(error, op, x, y)
         return result(z, self.id, (<Value>other).id, op)
     if mf_constructor_replaced():
         return binary_foreign(self, other, op, False)
@@ -137,7 +139,9 @@ cdef inline object binary(Value self, object other, int op):
         y = PyLong_AsDouble(other)
     else:
         return binary_foreign(self, other, op, False)
-    mf_forward(op, x, y, &z)
+    error = mf_forward(op, x, y, &z)
+    if error:
+        raise_error(error, op, x, y)
     return result_with_number(z, self.id, y, op, False)
 
 

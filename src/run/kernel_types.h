@@ -72,10 +72,4 @@ typedef struct {
 #define MF_UNROLL
 #endif
 
-#if defined(__GNUC__) || defined(__clang__)
-#define MF_INLINE static inline __attribute__((always_inline))
-#else
-#define MF_INLINE static __forceinline
-#endif
-
 #endif

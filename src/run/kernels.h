@@ -22,6 +22,8 @@
 
 #include "run/isa_portable.h"
 #include "run/vecmath.h"
+#include "run/vectrig.h"
+#include "run/vecexp.h"
 #include "run/powers.h"
 #include "run/lanes.h"
 #include "run/matrix.h"
@@ -34,6 +36,8 @@ MF_KERNELS("portable")
 
 #include "run/isa_avx2.h"
 #include "run/vecmath.h"
+#include "run/vectrig.h"
+#include "run/vecexp.h"
 #include "run/powers.h"
 #include "run/lanes.h"
 #include "run/matrix.h"
@@ -42,6 +46,8 @@ MF_KERNELS("avx2")
 
 #include "run/isa_avx512.h"
 #include "run/vecmath.h"
+#include "run/vectrig.h"
+#include "run/vecexp.h"
 #include "run/powers.h"
 #include "run/lanes.h"
 #include "run/matrix.h"

@@ -8,6 +8,8 @@
 #ifndef MF_ISA /* compiled by itself */
 #include "run/isa_portable.h"
 #include "run/vecmath.h"
+#include "run/vectrig.h"
+#include "run/vecexp.h"
 #include "run/powers.h"
 #endif
 
@@ -21,8 +23,35 @@
 #define mf_sigmoid MF_ISA(vsigmoid)
 #define mf_tanh_dx MF_ISA(vtanh_dx)
 #define mf_sigmoid_dx MF_ISA(vsigmoid_dx)
+#include "base/normal.h"
 #define sin MF_ISA(vsin)
 #define cos MF_ISA(vcos)
+#define tan MF_ISA(vtan)
+#define asin MF_ISA(vasin)
+#define acos MF_ISA(vacos)
+#define atan MF_ISA(vatan)
+#define atan2 MF_ISA(vatan2)
+#define sinh MF_ISA(vsinh)
+#define cosh MF_ISA(vcosh)
+#define asinh MF_ISA(vasinh)
+#define acosh MF_ISA(vacosh)
+#define atanh MF_ISA(vatanh)
+#define expm1 MF_ISA(vexpm1)
+#define exp2 MF_ISA(vexp2)
+#define log2 MF_ISA(vlog2)
+#define log10 MF_ISA(vlog10)
+#define hypot MF_ISA(vhypot)
+#define erf MF_ISA(verf)
+#define erfc MF_ISA(verfc)
+#define mf_cbrt MF_ISA(vcbrt)
+#define mf_logaddexp_dx MF_ISA(vlogaddexp_dx)
+#define mf_erf_dx MF_ISA(erf_dx)
+#define mf_erfcx MF_ISA(erfcx)
+#define mf_erfcx_dx MF_ISA(erfcx_dx)
+#define mf_ndtr MF_ISA(ndtr)
+#define mf_ndtr_dx MF_ISA(ndtr_dx)
+#define mf_log_ndtr MF_ISA(log_ndtr)
+#define mf_log_ndtr_dx MF_ISA(log_ndtr_dx)
 #define pow MF_ISA(vpow)
 #define mf_pow MF_ISA(vpow)
 #define mf_pow_dx MF_ISA(vpow_dx)
@@ -390,6 +419,32 @@ static MF_TARGET void MF_ISA(adam)(ptrdiff_t n, const mf_adam *a, const double *
 #undef mf_sigmoid_dx
 #undef sin
 #undef cos
+#undef tan
+#undef asin
+#undef acos
+#undef atan
+#undef atan2
+#undef sinh
+#undef cosh
+#undef asinh
+#undef acosh
+#undef atanh
+#undef expm1
+#undef exp2
+#undef log2
+#undef log10
+#undef hypot
+#undef erf
+#undef erfc
+#undef mf_cbrt
+#undef mf_logaddexp_dx
+#undef mf_erf_dx
+#undef mf_erfcx
+#undef mf_erfcx_dx
+#undef mf_ndtr
+#undef mf_ndtr_dx
+#undef mf_log_ndtr
+#undef mf_log_ndtr_dx
 #undef pow
 #undef mf_pow
 #undef mf_pow_dx

@@ -1,30 +1,18 @@
-/* exp, log, tanh, sigmoid, sin, cos and pow for the lane loops: no branches, no tables, no calls, so
- * that a loop over them becomes SIMD code. Included once per instruction set by kernels.h, with
- * MF_FMA(a, b, c) as that set has it. exp is its Taylor series on |r| <= ln(2)/2 (the first term left
- * out is 4e-18), tanh comes of expm1 without a second division; log, sin and cos after S. Moshier's
- * Cephes library (rational approximations) with selects in the place of its branches; pow multiplies
- * a logarithm of 66 bits. docs/accuracy.md has a table of errors, which test_accuracy.py
- * measures: 2.5 ulp or less. sin and cos are for |x| < 1e6: replay_lanes.h sends larger ones to libm. inf, nan,
- * zeros and overflow come out as C's libm has them. */
+/* exp, log, tanh, sigmoid and pow for the lane loops; what else rows call is in vectrig.h and vecexp.h,
+ * which include this. No branches, no tables, no calls, so that a loop over them becomes SIMD code.
+ * Included once per instruction set by kernels.h, with MF_FMA(a, b, c) as that set has it. exp is its
+ * Taylor series on |r| <= ln(2)/2 (the first term left out is 4e-18), tanh comes of expm1 without a
+ * second division; log after S. Moshier's Cephes library (a rational approximation) with selects in the
+ * place of its branches; pow multiplies a logarithm of 66 bits. docs/accuracy.md has a table of errors,
+ * which test_accuracy.py measures. inf, nan, zeros and overflow come out as C's libm has them. */
 #ifndef MF_VECMATH_H
 #define MF_VECMATH_H
 
 #include <math.h>
 #include <stdint.h>
-#include <string.h>
 
+#include "base/bits.h"
 #include "run/kernel_types.h"
-
-MF_INLINE uint64_t mf_bits(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
-MF_INLINE double mf_from_bits(uint64_t u) { double x; memcpy(&x, &u, 8); return x; }
-
-/* condition ? a : b of numbers that are both computed, as bits: GCC makes branches, and no SIMD code,
- * of a condition that is the same in all lanes. */
-MF_INLINE double mf_select(uint64_t condition, double a, double b) {
-    const uint64_t mask = 0 - condition;
-    return mf_from_bits((mf_bits(a) & mask) | (mf_bits(b) & ~mask));
-}
-#define MF_SELECT(condition, a, b) mf_select((uint64_t)(condition), a, b)
 
 /* Adding this to |n| < 2**51 leaves n in the low bits: rounding and conversion in one add. */
 #define MF_SHIFTER 6755399441055744.0
@@ -49,10 +37,8 @@ enum { MF_TIMES_ONE, MF_TIMES_NUMBER, MF_TIMES_LOG };
 #include "run/isa_portable.h"
 #endif
 
-/* x = n ln(2) + r with |r| <= ln(2)/2: returns e**r - 1, sets n and its bits. */
-MF_INLINE MF_TARGET double MF_ISA(vexpm1_part)(double x, uint64_t *n_bits) {
-    const double t = MF_FMA(x, 1.4426950408889634, MF_SHIFTER), n = t - MF_SHIFTER;
-    const double r = MF_FMA(n, -1.42860682030941723212e-6, MF_FMA(n, -6.93145751953125e-1, x));
+/* e**r - 1 for |r| <= ln(2)/2 */
+MF_INLINE MF_TARGET double MF_ISA(vexpm1_small)(double r) {
     const double rr = r * r;
     double p = 1.0 / 6227020800.0, q = 1.0 / 479001600.0; /* odd and even terms, interleaved */
     p = MF_FMA(p, rr, 1.0 / 39916800.0), q = MF_FMA(q, rr, 1.0 / 3628800.0);
@@ -60,8 +46,15 @@ MF_INLINE MF_TARGET double MF_ISA(vexpm1_part)(double x, uint64_t *n_bits) {
     p = MF_FMA(p, rr, 1.0 / 5040.0), q = MF_FMA(q, rr, 1.0 / 720.0);
     p = MF_FMA(p, rr, 1.0 / 120.0), q = MF_FMA(q, rr, 1.0 / 24.0);
     p = MF_FMA(p, rr, 1.0 / 6.0), q = MF_FMA(q, rr, 0.5);
-    *n_bits = mf_bits(t) - mf_bits(MF_SHIFTER);
     return MF_FMA(MF_FMA(p, r, q), rr, r);
+}
+
+/* x = n ln(2) + r with |r| <= ln(2)/2: returns e**r - 1, sets n and its bits. */
+MF_INLINE MF_TARGET double MF_ISA(vexpm1_part)(double x, uint64_t *n_bits) {
+    const double t = MF_FMA(x, 1.4426950408889634, MF_SHIFTER), n = t - MF_SHIFTER;
+    const double r = MF_FMA(n, -1.42860682030941723212e-6, MF_FMA(n, -6.93145751953125e-1, x));
+    *n_bits = mf_bits(t) - mf_bits(MF_SHIFTER);
+    return MF_ISA(vexpm1_small)(r);
 }
 
 /* e * 2**k in two factors, so that subnormal results and 2**1024 come out right */
@@ -77,16 +70,21 @@ MF_INLINE MF_TARGET double MF_ISA(vexp_usual)(double x) {
     return x != x ? x : z;
 }
 
-/* A result below 2**-1022 is a multiple of 2**-1074: which one, an addition rounds to, as a scaling would,
- * but without the processor's handling of subnormal results, which takes as long as ten exp. */
+/* e * 2**k, whose result is below 2**-1022 where is_low: then it is a multiple of 2**-1074, and which one
+ * an addition rounds to, as a scaling would, but without the processor's handling of subnormal results,
+ * which takes as long as ten exp. */
+MF_INLINE MF_TARGET double MF_ISA(vscaled_low)(double e, uint64_t k, uint64_t is_low) {
+    const double whole = 4503599627370496.0;
+    const double z = MF_ISA(vscaled)(e, k + ((0 - is_low) & 1074u));
+    return MF_SELECT(is_low, mf_from_bits(mf_bits(z + whole) - mf_bits(whole)), z);
+}
+
 MF_INLINE MF_TARGET double MF_ISA(vexp)(double x) {
-    const double lo = -746.0, hi = 710.0, whole = 4503599627370496.0;
-    const uint64_t is_low = x < -708.3964185322641;
+    const double lo = -746.0, hi = 710.0;
     uint64_t k;
     const double e = 1.0 + MF_ISA(vexpm1_part)(x < lo ? lo : x > hi ? hi : x, &k);
-    const double z = MF_ISA(vscaled)(e, k + ((0 - is_low) & 1074u));
-    const double low = mf_from_bits(mf_bits(z + whole) - mf_bits(whole));
-    return x != x ? x : MF_SELECT(is_low, low, z);
+    const double z = MF_ISA(vscaled_low)(e, k, x < -708.3964185322641);
+    return x != x ? x : z;
 }
 
 /* x = m * 2**e with m in [sqrt(1/2), sqrt(2)): returns e. Subnormals are scaled up first. */
@@ -155,33 +153,11 @@ MF_INLINE MF_TARGET double MF_ISA(vsigmoid_dx)(double x, double z) {
     return (x < 0.5) | (x != x) ? z * (1.0 - z) : x < end ? d : 0.0;
 }
 
-/* sin of x + quarter turns, for |x| < 1e6: Cody and Waite's reduction by pi/2 in four parts. The
- * products with the first three (33 bits each) are exact, with or without FMA, and what the sums
- * round off is kept: near a multiple of pi/2 only the last digits of x are left. */
-MF_INLINE MF_TARGET double MF_ISA(vsin_turned)(double x, uint64_t quarter) {
-    const double t = x * 0.6366197723675814 + MF_SHIFTER, n = t - MF_SHIFTER;
-    const double first = x - n * 1.5707963267341256, w = n * 6.077100506303966e-11;
-    const double second = first - w, b = second - first, v = n * 2.0222662487111665e-21;
-    const double third = second - v, c3 = third - second;
-    const double lost = (first - (second - b)) - (w + b) + ((second - (third - c3)) - (v + c3));
-    const double rest = lost - n * 8.4784276603689e-32;
-    const double r = third + rest, lo = (third - r) + rest, z = r * r, half = 0.5 * z;
-    double s = MF_FMA(1.58962301576546568060e-10, z, -2.50507477628578072866e-8);
-    double c = MF_FMA(-1.13585365213876817300e-11, z, 2.08757008419747316778e-9);
-    s = MF_FMA(s, z, 2.75573136213857245213e-6), c = MF_FMA(c, z, -2.75573141792967388112e-7);
-    s = MF_FMA(s, z, -1.98412698295895385996e-4), c = MF_FMA(c, z, 2.48015872888517045348e-5);
-    s = MF_FMA(s, z, 8.33333333332211858878e-3), c = MF_FMA(c, z, -1.38888888888730564116e-3);
-    s = MF_FMA(s, z, -1.66666666666666307295e-1), c = MF_FMA(c, z, 4.16666666666665929218e-2);
-    s = r + MF_FMA(r * z, s, MF_FMA(-half, lo, lo));
-    const double whole = 1.0 - half;
-    c = whole + (((1.0 - whole) - half) + MF_FMA(z * z, c, -(r * lo)));
-    const uint64_t k = mf_bits(t) + quarter;
-    const double turned = k & 1 ? c : s;
-    /* the sign of zero is lost on the way */
-    return x - x != 0.0 ? NAN : (quarter == 0) & (x == 0.0) ? x : k & 2 ? -turned : turned;
+MF_INLINE MF_TARGET double MF_ISA(vlogaddexp_dx)(double x, double y) {
+    const double d = x - y, back = d - x, lost = (x - (d - back)) - (y + back);
+    const double z = MF_ISA(vsigmoid)(d), more = z * (1.0 - z) * lost;
+    return MF_SELECT(x == y, 0.5, MF_SELECT(lost == lost, z + more, z));
 }
-MF_INLINE MF_TARGET double MF_ISA(vsin)(double x) { return MF_ISA(vsin_turned)(x, 0); }
-MF_INLINE MF_TARGET double MF_ISA(vcos)(double x) { return MF_ISA(vsin_turned)(x, 1); }
 
 /* log(x) of x >= 0 as the sum of two numbers, good to 2**-66 of it: pow multiplies it by up to 2**62.
  * log(m) = 2 artanh(s) of s = (m-1) / (m+1), its first terms with what they round off. */

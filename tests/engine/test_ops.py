@@ -11,7 +11,7 @@ import pytest
 import references
 from gradcheck import assert_gradients
 from programs import bits
-from references import OPERATORS, REFERENCES
+from references import OPERATORS, REFERENCES, second_operand
 
 import micrograd_fast as mg
 from micrograd_fast._core import OPS, live_nodes
@@ -64,7 +64,8 @@ def draws(op, rng, count):
     """Tuples of numbers from the op's domain; two numbers lie apart, maximum has a kink at ties."""
     drawn = []
     while len(drawn) < count:
-        numbers = tuple(rng.uniform(op.lo, op.hi) for _ in range(n_numbers(op)))
+        numbers = (rng.uniform(op.lo, op.hi),)
+        numbers += (second_operand(op, rng),) * (n_numbers(op) - 1)
         if n_numbers(op) == 1 or abs(numbers[0] - numbers[1]) > 0.01:
             drawn.append(numbers)
     return drawn
@@ -76,10 +77,11 @@ def draws(op, rng, count):
 @EVERY_OP
 def test_the_value_is_what_python_computes(op, rng):
     compute = reference(op)
+    near = max(5e-16, REFERENCES[op.name].eager_ulps * 2.0**-52)
     for numbers in draws(op, rng, 200):
         expected = float(compute(*numbers))
         for form in operand_forms(op, numbers):
-            assert apply(op, *form).data == pytest.approx(expected, rel=5e-16, abs=0.0), numbers
+            assert apply(op, *form).data == pytest.approx(expected, rel=near, abs=0.0), numbers
 
 
 @EVERY_OP
@@ -111,7 +113,7 @@ def test_ops_of_a_number_and_a_value_have_the_number_as_a_leaf():
 @EVERY_OP
 def test_partials_agree_with_numeric_differences(op, rng):
     for numbers in draws(op, rng, 25):
-        if op.kind == "param":
+        if op.kind == "param" or REFERENCES[op.name].orders:
             x, k = numbers
             assert_gradients(lambda x, k=k: apply(op, x, k), [x])
         else:
@@ -132,7 +134,9 @@ def test_partials_are_the_references(op, rng):
         assert ours == pytest.approx([float(d) for d in exact[: op.arity]], rel=1e-12, abs=0.0)
 
 
-@pytest.mark.parametrize("op", BINARY, ids=lambda op: op.name)
+@pytest.mark.parametrize(
+    "op", [op for op in BINARY if not REFERENCES[op.name].orders], ids=lambda op: op.name
+)
 def test_one_node_as_both_operands_gets_both_partials(op, rng):
     for x, _ in draws(op, rng, 10):
         assert_gradients(lambda v: apply(op, v, v), [x])

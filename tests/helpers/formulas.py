@@ -5,13 +5,19 @@ import re
 import numpy as np
 from references import REFERENCES
 
+
+def _with_any_operands(slope):
+    """The rows give a slope those operands alone that it needs."""
+    n = slope.__code__.co_argcount
+    return lambda *operands: slope(*operands[:n], *[None] * (n - len(operands)))
+
+
 # What the rows call: C's functions, and those of base/eval.h by what they stand for.
-C = ("exp", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "ceil")
-FUNCTIONS = {name: getattr(np, name) for name in C}
+FUNCTIONS = {name: op.numpy for name, op in REFERENCES.items()}
 FUNCTIONS |= {"fabs": np.abs, "pow": np.power, "nearbyint": np.rint}
 for _name, _op in REFERENCES.items():
     FUNCTIONS[f"mf_{_name}"] = _op.numpy
-    FUNCTIONS[f"mf_{_name}_dx"] = _op.slopes[0]
+    FUNCTIONS[f"mf_{_name}_dx"] = _with_any_operands(_op.slopes[0])
 POWER = REFERENCES["vpow"].slopes
 FUNCTIONS |= {"mf_pow_dx": lambda x, y: POWER[0](x, y, None), "mf_pow_dy": POWER[1]}
 FUNCTIONS["mf_reached_dy"] = lambda x, y: REFERENCES["reached"].slopes[1](x, y, None)

@@ -1,15 +1,11 @@
-"""Functions of lists of Values: lists in, Values out, stable for large inputs.
-
-Everything here is made of the ops of the engine, so the results are ordinary graphs: walk them,
-draw them, differentiate through them. Items may be Values or numbers. Every function raises
-ValueError for an empty list or lists of different lengths, TypeError for what is no number.
-"""
+"""Sums, extremes and choices of lists of Values."""
 
 from __future__ import annotations
 
+import functools
 import operator
 
-from micrograd_fast import _core
+from micrograd_fast import _core, conditions
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -19,28 +15,8 @@ if TYPE_CHECKING:
 
     Scalar: TypeAlias = Any  # a Value or a number
 
-__all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "cross_entropy",
-    "dot",
-    "hinge_loss",
-    "log_softmax",
-    "maximum",
-    "mean",
-    "minimum",
-    "mse_loss",
-    "softmax",
-    "sum",
-    "take",
-]
 
-
-def __dir__() -> list[str]:
-    return __all__
-
-
-def _listed(values: Iterable[Scalar], name: str = "values") -> list[Value]:
+def listed(values: Iterable[Scalar], name: str = "values") -> list[Value]:
     """The items as Values; at least one."""
     if isinstance(values, (Value, str, bytes)):
         raise TypeError(f"{name} must be a list of Values, not {type(values).__name__!r}")
@@ -60,10 +36,10 @@ def _listed(values: Iterable[Scalar], name: str = "values") -> list[Value]:
     return items
 
 
-def _paired(
+def paired(
     x: Iterable[Scalar], y: Iterable[Scalar], x_name: str, y_name: str
 ) -> tuple[list[Value], list[Value]]:
-    xs, ys = _listed(x, x_name), _listed(y, y_name)
+    xs, ys = listed(x, x_name), listed(y, y_name)
     if len(xs) != len(ys):
         raise ValueError(f"{x_name} has {len(xs)} items, {y_name} has {len(ys)}")
     return xs, ys
@@ -71,18 +47,18 @@ def _paired(
 
 def sum(values: Iterable[Scalar]) -> Value:
     """values[0] + values[1] + ..., from the left."""
-    return _core.total(_listed(values))
+    return _core.total(listed(values))
 
 
 def mean(values: Iterable[Scalar]) -> Value:
     """sum(values) / len(values)."""
-    items = _listed(values)
+    items = listed(values)
     return _core.total(items) / len(items)
 
 
 def dot(x: Iterable[Scalar], y: Iterable[Scalar]) -> Value:
     """x[0]*y[0] + x[1]*y[1] + ..., from the left."""
-    return _core.dot(*_paired(x, y, "x", "y"))
+    return _core.dot(*paired(x, y, "x", "y"))
 
 
 _MAXIMUM, _MINIMUM = Value.maximum, Value.minimum
@@ -101,7 +77,7 @@ def minimum(*values: Scalar) -> Value:
 def _extreme(values: tuple[Scalar, ...], name: str, method: Any, of_many: Any) -> Value:
     """One node over all values; of two the binary op. A method that somebody has replaced is asked
     instead, one value after the other."""
-    items = _listed(values)
+    items = listed(values)
     if len(items) > 2:
         kinds = set(map(type, items))
         if {getattr(kind, name) for kind in kinds} == {method}:
@@ -156,93 +132,27 @@ def _take_traced(values: Sequence[Scalar], index: Value) -> Any:
     return _core.take_traced(values, index)
 
 
-def _shift(values: Sequence[Value]) -> Value:
+def norm(values: Iterable[Scalar]) -> Value:
+    """sqrt(values[0]**2 + values[1]**2 + ...); its derivative is 0 where all are 0."""
+    items = listed(values)
+    square = _core.dot(items, items)
+    found: Value = conditions.where(conditions.equal(square, 0.0), 0.0, square.sqrt())
+    return found
+
+
+def shift_of(values: Sequence[Value]) -> Value:
     """The largest value as a constant: subtracting it keeps exp() within range, and the
     derivative does not depend on it."""
     return _core.largest(values, True).detach()
 
 
-def softmax(logits: Iterable[Scalar]) -> list[Value]:
-    """exp(x_i) / (exp(x_0) + exp(x_1) + ...), of logits shifted by their maximum."""
-    items = _listed(logits, "logits")
-    shift = _shift(items)
-    exps = [(x - shift).exp() for x in items]
-    scale = _core.total(exps) ** -1
-    return [e * scale for e in exps]
-
-
-def _shifted(logits: Iterable[Scalar]) -> tuple[list[Value], Value]:
-    """The logits less their maximum, and the log of the sum of their exponentials."""
-    items = _listed(logits, "logits")
-    shift = _shift(items)
-    shifted = [x - shift for x in items]
-    return shifted, _core.total([x.exp() for x in shifted]).log()
-
-
-def log_softmax(logits: Iterable[Scalar]) -> list[Value]:
-    """x_i - log(exp(x_0) + exp(x_1) + ...), without leaving the logarithmic scale."""
-    shifted, total = _shifted(logits)
-    return [x - total for x in shifted]
-
-
-def cross_entropy(logits: Iterable[Scalar], target: int) -> Value:
-    """-log_softmax(logits)[target]: the loss of one sample whose class is target."""
-    shifted, total = _shifted(logits)
-    picked: Value = take(shifted, target)
-    return total - picked
-
-
-def binary_cross_entropy_with_logits(logit: Scalar, target: Scalar) -> Value:
-    """The loss of one sample from its logit (not a probability), PyTorch's function of that name.
-
-    max(x, 0) - x*target + log(1 + exp(-|x|)), which neither overflows nor loses digits. A target
-    that is the number 0 or 1 is right for an infinite logit too; a target that is a Value is nan
-    there. Raises ValueError for a target that is not between 0 and 1, where it has a number.
-    """
-    x = logit if isinstance(logit, Value) else Value(logit)
-    t = target if isinstance(target, Value) else Value(target)
-    is_value = isinstance(target, Value)
-    if not is_value or not _core.tracing():
-        number = target.data if is_value else float(target)
-        if not 0.0 <= number <= 1.0:
-            raise ValueError(f"target must be between 0 and 1, not {number}")
-        if not is_value and number in (0.0, 1.0):
-            # Without x * target, which is nan at infinity.
-            return _softplus(-x if number else x)
-    return _softplus(x) - x * t
-
-
-def _softplus(x: Value) -> Value:
-    """log(1 + exp(x)) without overflow: relu(x) + log(1 + exp(-|x|)). |x| is x times a sign that
-    is -1 at 0: with relu's derivative there, 0, derivatives of every order are the function's."""
-    side = x.compare(0)
-    sign = side + (side * side - 1)
-    return x.relu() + (-(x * sign)).exp().log1p()
-
-
-def binary_cross_entropy(logit: Scalar, target: Scalar) -> Value:
-    """The old name of binary_cross_entropy_with_logits: a logit, not a probability.
-
-    PyTorch's function of this name takes probabilities, and so will this one from 0.3.0 on.
-    """
-    import warnings
-
-    warnings.warn(
-        "binary_cross_entropy takes a logit and will take a probability, as PyTorch's does, from "
-        "0.3.0 on: write binary_cross_entropy_with_logits",
-        DeprecationWarning,
-        stacklevel=2,
-    )
-    return binary_cross_entropy_with_logits(logit, target)
-
-
-def mse_loss(predictions: Iterable[Scalar], targets: Iterable[Scalar]) -> Value:
-    """The mean of (prediction - target)**2."""
-    xs, ys = _paired(predictions, targets, "predictions", "targets")
-    return mean([(x - y) ** 2 for x, y in zip(xs, ys, strict=True)])
-
-
-def hinge_loss(scores: Iterable[Scalar], targets: Iterable[Scalar]) -> Value:
-    """The mean of relu(1 - target * score): the SVM max-margin loss, targets -1 or 1."""
-    xs, ys = _paired(scores, targets, "scores", "targets")
-    return mean([(1 + -y * x).relu() for x, y in zip(xs, ys, strict=True)])
+def logsumexp(values: Iterable[Scalar]) -> Value:
+    """log(exp(values[0]) + exp(values[1]) + ...), of values shifted by their maximum; -inf where
+    all are -inf."""
+    items = listed(values)
+    shift = shift_of(items)
+    if _core.tracing():
+        shift = conditions.where(conditions.equal(shift - shift, 0.0), shift, 0.0)
+    elif shift.data - shift.data != 0.0:
+        return functools.reduce(Value.logaddexp, items)  # where the sum of exponentials may be 0
+    return shift + _core.total([(x - shift).exp() for x in items]).log()

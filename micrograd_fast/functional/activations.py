@@ -1,0 +1,134 @@
+"""What stands between layers: activations of one Value, normalisations of a list."""
+
+from __future__ import annotations
+
+import math
+
+from micrograd_fast import _core
+from micrograd_fast.conditions import where
+from micrograd_fast.engine import Value
+from micrograd_fast.functional.lists import listed, mean, paired, shift_of
+
+TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, TypeAlias
+
+    Scalar: TypeAlias = Any  # a Value or a number
+
+
+def value_of(x: Scalar) -> Value:
+    """x as a Value; TypeError for what is no number."""
+    if isinstance(x, Value):
+        return x
+    try:
+        return Value(x)
+    except TypeError:
+        raise TypeError(f"x must be a Value or a number, not {type(x).__name__!r}") from None
+
+
+def softplus(x: Scalar, beta: float = 1.0, threshold: float = 20.0) -> Value:
+    """log(1 + exp(beta*x)) / beta, x where beta*x is above the threshold, as PyTorch has it;
+    Value.softplus() is exact there too."""
+    v = value_of(x)
+    scaled = v if beta == 1.0 else v * beta
+    smooth = scaled.softplus() if beta == 1.0 else scaled.softplus() / beta
+    chosen: Value = where(scaled > threshold, v, smooth)
+    return chosen
+
+
+def gelu(x: Scalar, approximate: str = "none") -> Value:
+    """x * ndtr(x) (Hendrycks and Gimpel, 2016); with approximate='tanh' their formula by tanh.
+
+    Raises ValueError for another word.
+    """
+    v = value_of(x)
+    if approximate == "none":
+        return v * v.ndtr()
+    if approximate != "tanh":
+        raise ValueError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
+    inner = (v + v * v * v * 0.044715) * math.sqrt(2.0 / math.pi)
+    return v * 0.5 * (inner.tanh() + 1.0)
+
+
+def silu(x: Scalar) -> Value:
+    """x * sigmoid(x), also called swish."""
+    v = value_of(x)
+    return v * v.sigmoid()
+
+
+def leaky_relu(x: Scalar, negative_slope: float = 0.01) -> Value:
+    """x where it is positive, else negative_slope * x; at 0 the derivative is negative_slope."""
+    v = value_of(x)
+    chosen: Value = where(v > 0.0, v, v * negative_slope)
+    return chosen
+
+
+def elu(x: Scalar, alpha: float = 1.0) -> Value:
+    """x where it is positive, else alpha * (exp(x) - 1); at 0 the derivative is alpha."""
+    v = value_of(x)
+    low: Value = where(v > 0.0, 0.0, v)  # whose exponential is in range
+    return v.relu() + low.expm1() * alpha
+
+
+def softmax(logits: Iterable[Scalar]) -> list[Value]:
+    """exp(x_i) / (exp(x_0) + exp(x_1) + ...), of logits shifted by their maximum."""
+    items = listed(logits, "logits")
+    shift = shift_of(items)
+    exps = [(x - shift).exp() for x in items]
+    scale = _core.total(exps) ** -1
+    return [e * scale for e in exps]
+
+
+def shifted_of(logits: Iterable[Scalar]) -> tuple[list[Value], Value]:
+    """The logits less their maximum, and the log of the sum of their exponentials."""
+    items = listed(logits, "logits")
+    shift = shift_of(items)
+    shifted = [x - shift for x in items]
+    return shifted, _core.total([x.exp() for x in shifted]).log()
+
+
+def log_softmax(logits: Iterable[Scalar]) -> list[Value]:
+    """x_i - log(exp(x_0) + exp(x_1) + ...), without leaving the logarithmic scale."""
+    shifted, total = shifted_of(logits)
+    return [x - total for x in shifted]
+
+
+def layer_norm(
+    x: Iterable[Scalar],
+    weight: Iterable[Scalar] | None = None,
+    bias: Iterable[Scalar] | None = None,
+    eps: float = 1e-5,
+) -> list[Value]:
+    """(x - mean) / sqrt(variance + eps) * weight + bias, the variance being the mean square (Ba,
+    Kiros and Hinton, 2016).
+
+    Raises ValueError where weight or bias are not as many as x.
+    """
+    items = listed(x, "x")
+    middle = mean(items)
+    centred = [v - middle for v in items]
+    scale = (_core.dot(centred, centred) / len(items) + eps) ** -0.5
+    return _affine([v * scale for v in centred], weight, bias)
+
+
+def rms_norm(
+    x: Iterable[Scalar], weight: Iterable[Scalar] | None = None, eps: float = 2.0**-52
+) -> list[Value]:
+    """x / sqrt(mean of x**2 + eps) * weight (Zhang and Sennrich, 2019).
+
+    Raises ValueError where weight are not as many as x.
+    """
+    items = listed(x, "x")
+    scale = (_core.dot(items, items) / len(items) + eps) ** -0.5
+    return _affine([v * scale for v in items], weight, None)
+
+
+def _affine(
+    items: list[Value], weight: Iterable[Scalar] | None, bias: Iterable[Scalar] | None
+) -> list[Value]:
+    if weight is not None:
+        items = [v * w for v, w in zip(*paired(items, weight, "x", "weight"), strict=True)]
+    if bias is not None:
+        items = [v + b for v, b in zip(*paired(items, bias, "x", "bias"), strict=True)]
+    return items
