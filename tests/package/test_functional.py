@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from gradcheck import assert_gradients, backward_gradient
 from inputs import identity, with_attribute, with_step
+from list_functions import FUNCTIONS, N
 from programs import bits, graph_of, reachable
 
 import micrograd_fast
+import micrograd_fast as mg
+from micrograd_fast import _core
 from micrograd_fast import functional as F
 from micrograd_fast._core import live_nodes
 from micrograd_fast.engine import Value, no_grad
@@ -36,59 +39,6 @@ def flat(out, weights=None):
     return sum(v * w for v, w in zip(out, weights or range(1, len(out) + 1), strict=True))
 
 
-def np_softmax(x):
-    e = np.exp(np.asarray(x) - np.max(x))
-    return e / e.sum()
-
-
-# name: (ours over n numbers, NumPy's over the same, PyTorch's over torch and a tensor)
-N = 6
-LABELS = [1.0, -1.0, 1.0]
-FUNCTIONS = {
-    "sum": (F.sum, np.sum, lambda torch, x: x.sum()),
-    "mean": (F.mean, np.mean, lambda torch, x: x.mean()),
-    "dot": (
-        lambda x: F.dot(x[:3], x[3:]),
-        lambda x: np.dot(x[:3], x[3:]),
-        lambda torch, x: torch.dot(x[:3], x[3:]),
-    ),
-    "dot with numbers": (
-        lambda x: F.dot(x, range(N)),
-        lambda x: np.dot(x, np.arange(N)),
-        lambda torch, x: torch.dot(x, torch.arange(N, dtype=torch.float64)),
-    ),
-    "maximum": (lambda x: F.maximum(*x), np.max, lambda torch, x: x.max()),
-    "minimum": (lambda x: F.minimum(*x), np.min, lambda torch, x: x.min()),
-    "take": (lambda x: F.take(x, 2), lambda x: x[2], lambda torch, x: x[2]),
-    "softmax": (F.softmax, np_softmax, lambda torch, x: torch.softmax(x, 0)),
-    "log_softmax": (
-        F.log_softmax,
-        lambda x: np.log(np_softmax(x)),
-        lambda torch, x: torch.log_softmax(x, 0),
-    ),
-    "cross_entropy": (
-        lambda x: F.cross_entropy(x, 4),
-        lambda x: -np.log(np_softmax(x)[4]),
-        lambda torch, x: torch.nn.functional.cross_entropy(x, torch.tensor(4)),
-    ),
-    "binary_cross_entropy_with_logits": (
-        lambda x: F.binary_cross_entropy_with_logits(x[0], 0.3),
-        lambda x: np.log1p(np.exp(x[0])) - 0.3 * x[0],
-        lambda torch, x: torch.nn.functional.binary_cross_entropy_with_logits(
-            x[0], torch.tensor(0.3, dtype=torch.float64)
-        ),
-    ),
-    "mse_loss": (
-        lambda x: F.mse_loss(x[:3], x[3:]),
-        lambda x: np.mean((x[:3] - x[3:]) ** 2),
-        lambda torch, x: torch.nn.functional.mse_loss(x[:3], x[3:]),
-    ),
-    "hinge_loss": (
-        lambda x: F.hinge_loss(x[:3], LABELS),
-        lambda x: np.mean(np.maximum(0, 1 - np.array(LABELS) * x[:3])),
-        lambda torch, x: (1 - torch.tensor(LABELS, dtype=torch.float64) * x[:3]).relu().mean(),
-    ),
-}
 EVERY_FUNCTION = pytest.mark.parametrize("name", FUNCTIONS)
 
 
@@ -343,8 +293,8 @@ def test_results_are_ordinary_graphs_over_the_arguments(name):
     roots = out if isinstance(out, list) else [out]
     assert all(type(v) is Value for v in roots)
     nodes = reachable(roots)
-    labels = "", "+", "*", "**-1", "**2", "exp", "log", "log1p", "max", "min", "ReLU", "compare"
-    assert {v._op for v in nodes} <= set(labels)
+    labels = {"", "+", "*", "**-1", "**2", "**-0.5"} | {op.label for op in _core.OPS}
+    assert {v._op for v in nodes} <= labels
     assert set(xs) & set(nodes)
     # What keeps exp() within range is a constant, not a way for gradients.
     assert ("max" in {v._op for v in nodes}) == (name == "maximum")
@@ -533,3 +483,92 @@ def test_rows_instead_of_a_row_are_refused_with_what_to_write(name, rows):
     what = "logits" if "softmax" in name else "values"
     with pytest.raises(TypeError, match=rf"{what}\[0\] is '\w+', not a number: give one sample"):
         getattr(F, name)(rows)
+
+
+# ---- kinks and ends of activations and losses ----
+
+
+def slope(f, x):
+    return backward_gradient(f, [x])[0]
+
+
+def test_slopes_at_kinks_are_pytorchs():
+    """As torch 2.13 has them."""
+    assert slope(F.leaky_relu, 0.0) == 0.01
+    assert slope(lambda x: F.elu(x, 1.5), 0.0) == 1.5
+    assert slope(lambda x: F.softplus(x, threshold=3.0), 3.0) < 1.0
+    assert slope(lambda x: F.softplus(x, threshold=3.0), 3.1) == 1.0
+    assert slope(lambda x: F.huber_loss([x], [0.0], 2.0), 2.0) == 2.0
+    assert slope(lambda x: F.huber_loss([x], [0.0], 2.0), -2.0) == -2.0
+    assert slope(lambda x: F.l1_loss([x], [1.0]), 1.0) == 0.0
+    assert backward_gradient(lambda *v: F.norm(v), [0.0, 0.0]) == [0.0, 0.0]
+    assert backward_gradient(lambda *v: F.norm(v), [0.0, -2.0]) == [0.0, -1.0]
+
+
+def test_activations_of_large_numbers_stay_finite():
+    for x in (-800.0, 800.0, -1e300, 1e300):
+        top = max(x, 0.0)
+        for f, expected in [
+            (F.softplus, top),
+            (F.gelu, top),
+            (F.silu, top),
+            (F.elu, top or -1.0),
+            (F.leaky_relu, top or x * 0.01),
+        ]:
+            assert f(x).data == expected
+            assert math.isfinite(slope(f, x))
+    assert F.softplus(-40.0).data == pytest.approx(math.exp(-40), rel=1e-15)
+    assert F.gelu(-20.0).data == pytest.approx(-5.507248237212467e-88, rel=1e-13)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+def test_logsumexp_of_infinite_numbers(compiled):
+    f = mg.compile(lambda x: F.logsumexp(x)) if compiled else F.logsumexp
+    inf = math.inf
+    assert f([-inf, -inf, -inf]).data == -inf
+    assert f([-inf, 2.0, -inf]).data == 2.0
+    assert f([inf, 2.0, -inf]).data == inf
+    assert math.isnan(f([math.nan, 2.0, 1.0]).data)
+    assert f([1000.0, 1000.0, -1e300]).data == pytest.approx(1000 + math.log(2), rel=1e-15)
+
+
+def test_a_target_without_probability_adds_nothing_to_kl_div():
+    assert F.kl_div([math.log(0.25), math.log(0.75)], [0.0, 1.0]).data == -math.log(0.75)
+
+
+def test_targets_and_weights_may_be_inputs_of_a_compiled_function():
+    f = mg.compile(lambda x, w, t: F.cross_entropy(x, t, w, 0.2))
+    x, w = [0.5, -1.0, 2.0], [1.0, 2.0, 0.5]
+    for t in range(3):
+        assert f(x, w, np.int64(t)).data == pytest.approx(F.cross_entropy(x, t, w, 0.2).data)
+    g = mg.compile(lambda x, t: F.nll_loss(F.log_softmax(x), t, w))
+    assert g(x, np.int64(1)).data == pytest.approx(F.nll_loss(F.log_softmax(x), 1, w).data)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (
+            lambda: F.gelu(1.0, approximate="erf"),
+            ValueError,
+            "approximate must be 'none' or 'tanh'",
+        ),
+        (lambda: F.silu("1"), TypeError, "x must be a Value or a number, not 'str'"),
+        (lambda: F.elu([1.0]), TypeError, "x must be a Value or a number, not 'list'"),
+        (lambda: F.huber_loss([1.0], [2.0], delta=0.0), ValueError, "delta must be positive"),
+        (lambda: F.layer_norm([1.0, 2.0], [1.0]), ValueError, "x has 2 items, weight has 1"),
+        (lambda: F.rms_norm([1.0, 2.0], [1.0]), ValueError, "x has 2 items, weight has 1"),
+        (lambda: F.nll_loss([1.0, 2.0], 0, [1.0]), ValueError, "log_probs has 2 items, weight has"),
+        (lambda: F.cross_entropy([1.0], 0, [1.0, 2.0]), ValueError, "logits has 1 items, weight"),
+        (
+            lambda: F.cross_entropy([1.0, 2.0], 0, label_smoothing=1.5),
+            ValueError,
+            "label_smoothing must be between 0 and 1, not 1.5",
+        ),
+        (lambda: F.norm([]), ValueError, "values must hold at least one Value"),
+        (lambda: F.logsumexp(Value(1.0)), TypeError, "values must be a list of Values"),
+    ],
+)
+def test_bad_arguments_are_named(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call()
