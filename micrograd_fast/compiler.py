@@ -83,7 +83,9 @@ def _specialization(
             function, name, trace, args, kwargs, signature.classes(), finish
         )
     except TypeError as error:
-        hint = arguments.hint(signature) if type(error) is TypeError else ""
+        # What a derived function is given is not what the user gave.
+        is_the_users = type(error) is TypeError and not hasattr(function, "of_rows")
+        hint = arguments.hint(signature) if is_the_users else ""
         if hint:
             raise TypeError(f"{error} ({hint})") from error
         raise

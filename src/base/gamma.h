@@ -64,6 +64,7 @@ static inline double mf_digamma_near_root(double x) {
 static inline double mf_digamma(double x) {
     const double pi = 3.141592653589793;
     double sum = 0.0;
+    if (x == 0.0) return -1.0 / x;
     if (mf_is_gamma_pole(x) || x != x || x == -INFINITY) return NAN;
     if (x < 0.0) {
         const double below = x - floor(x), above = ceil(x) - x; /* pi/tan has the period 1 */

@@ -6,10 +6,7 @@
  * q(t) / (1 + sqrt(pi)a/2)**2, with t = (a - 3.5) / (a + 3.5), after M. Shepherd and J. Laframboise
  * (Chebyshev Approximation of (1 + 2x) exp(x**2) erfc x in 0 <= x < inf, 1981). With these factors p
  * and q have no slope at a = 0, where t has fewer digits than a. Fitted here, to 1e-17. */
-#ifndef MF_ISA /* compiled by itself */
-#include <math.h>
-#include "run/isa_portable.h"
-#endif
+#ifdef MF_ISA /* compiled by itself it has nothing to expand */
 
 MF_INLINE MF_TARGET double MF_ISA(erfcx_t)(double a) {
     const double b = a < 1e17 ? a : 1e17;
@@ -135,3 +132,5 @@ MF_INLINE MF_TARGET double MF_ISA(log_ndtr_dx)(double x) {
     const double e = 0.3989422804014327 * MF_ISA(exp_square)(x, -0.5);
     return MF_SELECT(x < 0.0, lower, e / (1.0 - e / lower));
 }
+
+#endif

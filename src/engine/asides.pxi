@@ -13,6 +13,7 @@ from engine.node cimport MF_F_TRACED
 from engine.store cimport mf_unmark_traced
 
 cdef set tracing_frames = set()   # those that started a trace, of all threads
+cdef set handlers_known = None    # the code of signal handlers; not looked up since a trace began
 
 
 @cython.internal
@@ -31,6 +32,8 @@ cdef class Rest:
             self.depth = 0
 
     cdef int begin(self) except -1:
+        global handlers_known
+        handlers_known = None
         self.frame = sys._getframe()
         tracing_frames.add(self.frame)
         gc.callbacks.append(self)
@@ -53,12 +56,21 @@ cdef object code_called(object function):
     return getattr(function, "__code__", None)
 
 
-cdef bint in_aside() except -1:
-    """Whether this thread is in a finalizer or a signal handler that began during the trace."""
-    cdef set handlers = set()
-    if "signal" in sys.modules:
-        import signal
-        handlers = {code_called(signal.getsignal(n)) for n in signal.valid_signals()}
+cdef set signal_handlers():
+    """The code objects of what Python calls when a signal comes."""
+    if "signal" not in sys.modules:
+        return set()
+    import signal
+    return {code_called(signal.getsignal(n)) for n in signal.valid_signals()}
+
+
+cdef bint in_aside(bint often=False) except -1:
+    """Whether this thread is in a finalizer or a signal handler that began during the trace. often:
+    a handler counts that was there at the trace's first question, for asking takes 90 us."""
+    global handlers_known
+    cdef set handlers = handlers_known if often else None
+    if handlers is None:
+        handlers = handlers_known = signal_handlers()
     frame = sys._getframe()
     while frame is not None and frame not in tracing_frames:
         if frame.f_code.co_name == "__del__" or frame.f_code in handlers:

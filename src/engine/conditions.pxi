@@ -22,15 +22,17 @@ cdef inline Condition condition_of(Value value):
 
 
 cdef object joined(Condition self, object other, int op):
-    """Of two conditions, or a condition and a bool."""
+    """Of two conditions, or a condition and a bool or a Value, which is true unless it is 0."""
     cdef Value y = truth_of(other)
     return NotImplemented if y is None else condition_of(binary(self.value, y, op))
 
 
 cdef Value truth_of(object thing):
-    """1 or 0, of a condition or a bool; None of anything else."""
+    """1 or 0, of a condition, a bool or a Value; None of anything else."""
     if isinstance(thing, Condition):
         return (<Condition>thing).value
+    if isinstance(thing, Value):
+        return 1.0 - (<Value>thing).equal(0.0)
     kind = type(thing)
     if kind is bool or kind.__name__ in ("bool_", "bool") and kind.__module__ == "numpy":
         return own_leaf(1.0 if thing else 0.0)
@@ -117,7 +119,7 @@ def truth(thing):
     if isinstance(thing, Condition):
         return (<Condition>thing).value
     if isinstance(thing, Value):
-        if mf_n_modes and mf_tracing_here() and not in_aside():
+        if mf_n_modes and mf_tracing_here() and not in_aside(True):
             return 1.0 - (<Value>thing).equal(0.0)
         check_value(<Value>thing, "a condition")
         return store.data[(<Value>thing).id] != 0.0

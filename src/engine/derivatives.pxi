@@ -5,7 +5,7 @@
 # products with 0 and 1 and sums with 0 are never built. A number is also what a program wrote into
 # its formula, a leaf that is nobody's.
 
-from libc.math cimport fabs
+from libc.math cimport fabs, isfinite
 
 from base.eval cimport (MF_ADD, MF_ANY, MF_CALL, MF_CHOICE, MF_COMPARE, MF_CUSTOM, MF_EQUAL,
                         MF_FIRST_OP, MF_LARGEST, MF_LEAF, MF_LINK, MF_MUL, MF_N_EAGER_OPS,
@@ -247,14 +247,30 @@ cdef class Derivation:
             n = self.plus(n, self.share(id, child, number_term(1.0)))
         return n
 
+    cdef term is_not_zero(self, term g) except *:
+        cdef term zero = self.new(MF_EQUAL, g, number_term(0.0))
+        return self.plus(self.times(zero, number_term(-1.0)), number_term(1.0))
+
     cdef term contribution(self, int op, term partial, term g) except *:
         """What a partial of an op and the adjoint of its result add. As in backward() (reach.h)
         zero times infinity is not computed where a choice has made the 0."""
         cdef bint apart = mf_kind_of_partials(op) == MF_ANY and (
             g.chosen == BY_CONDITION or g.chosen == BY_OP and op != MF_MUL)
         cdef term found
-        if partial.id < 0 or g.id < 0:
+        cdef int chosen
+        if g.id >= 0 and apart and partial.id < 0 and not isfinite(partial.number):
+            found = self.new(MF_REACHED, partial, g)
+        elif partial.id >= 0 and partial.chosen and g.id < 0 and not isfinite(g.number):
+            found = self.new(MF_REACHED, g, partial)
+        elif partial.id < 0 or g.id < 0:
             found = self.times(partial, g)
+        elif g.chosen == BY_CONDITION and (op == MF_LARGEST or op == MF_SMALLEST
+                                           or mf_kind_of_partials(op) != MF_ANY):
+            # What is nan has a nan for its choice, by the rules of relu, abs and extremes.
+            chosen = partial.chosen
+            partial = self.new(MF_REACHED, partial, self.is_not_zero(g))
+            partial.chosen = chosen
+            found = self.times(g, partial) if not chosen else self.new(MF_REACHED, g, partial)
         elif partial.chosen != BY_NUMBERS:
             found = self.new(MF_REACHED, g, partial)
         else:

@@ -7,6 +7,8 @@
 from cpython.float cimport PyFloat_AsDouble, PyFloat_Check, PyFloat_CheckExact, PyFloat_AS_DOUBLE
 from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact
 
+from libc.math cimport isinf
+
 from base.eval cimport MF_ADD, MF_MUL, MF_POW, MF_VPOW, MF_ZERODIV, mf_forward, mf_ops
 from engine.modes cimport mf_n_modes, mf_no_grad_here, mf_tracing_here
 from engine.node cimport MF_NONE
@@ -285,7 +287,9 @@ cdef object divide(Value self, object other):
             return self * other**-1
         if not is_number(other):
             return NotImplemented
-        return self * reciprocal(as_number(other, "operand"), store.data[self.id])
+        z = reciprocal(as_number(other, "operand"), store.data[self.id])
+        # In a trace, where that raises nothing, the quotient may be a number all the same.
+        return divide(self, own_leaf(other)) if isinf(z) and other != 0 else self * z
     if not overridden(self):
         z = reciprocal(store.data[(<Value>other).id], store.data[self.id])
     if by_python(self) or by_python(<Value>other):

@@ -369,7 +369,7 @@ cdef int check_value(Value value, str what) except -1:
 
 
 cdef object compare(Value self, object other, int op):
-    if mf_n_modes and mf_tracing_here() and not in_aside():
+    if mf_n_modes and mf_tracing_here() and not in_aside(True):
         return comparison(self, other, op)
     check_value(self, "comparing")
     if isinstance(other, Value):

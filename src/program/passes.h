@@ -39,6 +39,7 @@ static int32_t mf_folded(mf_rewriting *r, const mf_instruction *i) {
     const int x_known = mf_number_of(r->new, x, &a), y_known = mf_number_of(r->new, y, &b);
     if (x_known && (y_known || y < 0)) {
         mf_forward(i->op, a, b, &z);
+        if (isinf(z) && i->op == MF_POW && b == -1.0 && a != 0.0) return MF_NO_VALUE; /* of x / a */
         return mf_emit_number(r->new, z);
     }
     if (y_known && mf_is_neutral(i->op, b)) return x;

@@ -4,8 +4,10 @@ import copy
 import gc
 import math
 import pickle
+import random
 
 import pytest
+from references import second_operand
 
 import micrograd_fast as mg
 from micrograd_fast import Value, functional, viz
@@ -123,7 +125,7 @@ def test_any_number_of_children_in_a_tuple_or_list(make, n):
 
 @pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
 def test_every_built_in_node_shows_children_and_local_grads(op):
-    x, y = Value(0.5), Value(0.75)
+    x, y = Value((op.lo + op.hi) / 2), Value(second_operand(op, random.Random(1)))
     if op.kind == "binary":
         operator = {"add": "__add__", "mul": "__mul__", "vpow": "__pow__"}.get(op.name, op.name)
         out = getattr(x, operator)(y)

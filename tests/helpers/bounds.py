@@ -135,6 +135,20 @@ for _name, _op in REFERENCES.items():
         )
 
 
+def _binary(f, slopes):
+    def method(self, y):
+        y = bound(y)
+        z = f(self.z, y.z)
+        return Bound(z, [(v, d(self.z, y.z, z)) for v, d in zip((self, y), slopes, strict=True)])
+
+    return method
+
+
+for _name, _op in REFERENCES.items():
+    if len(_op.slopes) == 2 and not hasattr(Bound, _name):
+        setattr(Bound, _name, _binary(_op.numpy, _op.slopes))
+
+
 def take_bound(values, index):
     """mg.take over Bounds; what is not chosen counts as if it were."""
     rows = np.broadcast_arrays(*[bound(v).z for v in values], index)

@@ -40,7 +40,9 @@ def elementwise(exact, quick):
         arrays = np.broadcast_arrays(*arrays)
         if arrays[0].dtype != np.longdouble or np.longdouble is np.float64:
             return quick(*arrays)
-        found = [number(exact, *xs) for xs in zip(*[a.ravel() for a in arrays], strict=True)]
+        points = zip(*[a.ravel() for a in arrays], strict=True)
+        # mpmath has one zero
+        found = [number(exact, *xs) if xs[0] else quick(*map(np.float64, xs)) for xs in points]
         return np.array(found, np.longdouble).reshape(arrays[0].shape)
 
     return function

@@ -41,6 +41,8 @@ def stub_names(body):
             yield node.name
         elif isinstance(node, ast.AnnAssign):
             yield node.target.id
+        elif isinstance(node, ast.Assign):
+            yield node.targets[0].id
 
 
 @pytest.fixture(scope="module")
