@@ -26,10 +26,10 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     """a where the condition holds, else b: Values, numbers, or lists, tuples and dicts of them of
     one structure; one that is a single Value or number serves a whole list.
 
-    condition: a bool, a comparison, a number or Value (true unless it is 0; but the int -2, which is
-    what Python makes of ~True, is false), or lists and arrays of them, which choose item by item.
-    What is not chosen gets no gradient, and what its derivatives are, nan and infinities included,
-    makes no difference: `where(x > 0, x.sqrt(), 0.0)` has the gradient 0 at 0.
+    condition: a bool, a comparison, a number or Value (true unless it is 0; but the int -2, what
+    Python makes of ~True, is false), or lists and arrays of them, which choose item by item. What
+    is not chosen gets no gradient, and what its derivatives are, nan and infinities included, makes
+    no difference: `where(x > 0, x.sqrt(), 0.0)` has the gradient 0 at 0.
 
     In eager code both arms have been computed before: an op that raises does so. Raises ValueError
     for lists of different lengths, TypeError for what is neither a Value nor a number.

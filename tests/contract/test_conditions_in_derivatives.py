@@ -150,7 +150,7 @@ def test_a_constant_divisor_below_the_normal_range():
 @pytest.mark.parametrize("method", ["grad", "value_and_grad", "hessian"])
 def test_a_mistake_in_the_function_is_told_without_what_a_number_became(method):
     f = mg.compile(lambda x: mg.where(x > 0, "a", x))
-    with pytest.raises(TypeError, match="a must be a Value or a number, not 'str'$"):
+    with pytest.raises(TypeError, match=r"a must be a Value or a number, not 'str'$"):
         getattr(f, method)(2.0)
-    with pytest.raises(TypeError, match="^<lambda> returned"):
+    with pytest.raises(TypeError, match=r"^<lambda> returned"):
         mg.compile(lambda x: x > 0).grad(2.0)
