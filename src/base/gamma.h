@@ -17,11 +17,12 @@ static inline double mf_hurwitz_zeta(double s, double q) {
         -3.3896802963225827e-13, 8.586062056277845e-15, -2.174868698558062e-16};
     double a = q, sum = 0.0;
     for (; a < 10.0 + 0.5 * s; a += 1.0) {
-        const double term = pow(a, -s);
+        const double term = s == 2.0 ? 1.0 / (a * a) : pow(a, -s);
         sum += term;
         if (term < 1e-17 * sum) return sum;
     }
-    const double pa = pow(a, 1.0 - s), p = pa / a; /* pa is a number where p is too small to be one */
+    const double pa = s == 2.0 ? 1.0 / a : pow(a, 1.0 - s); /* a number where p is too small */
+    const double p = pa / a;
     double factor = s * p / a;
     sum += pa / (s - 1.0) + 0.5 * p;
     for (int j = 0; j < 10; j++) {
