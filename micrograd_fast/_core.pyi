@@ -517,6 +517,7 @@ class _Pass(Protocol):
     def moved(self, program: Program) -> tuple[Program, list[int]]: ...
 
 PASSES: tuple[_Pass, ...]
+spelled: _Pass
 
 class Profile(NamedTuple):
     n_samples: int
@@ -526,6 +527,26 @@ class Profile(NamedTuple):
     backward: bool
     forward_seconds: list[float]
     backward_seconds: list[float]
+
+class Fault(NamedTuple):
+    kind: str
+    value: int
+    sample: int
+    n_samples: int
+    operands: tuple[float, ...]
+    result: float
+    share: float
+    operand: int
+    gradient: int
+
+def first_fault(
+    program: Program,
+    ranks: bytes,
+    captured: bytes,
+    uniforms: bytes,
+    lanes: list[tuple[int, int, bytes]],
+    n_samples: int,
+) -> Fault: ...
 
 @disjoint_base
 class ProfiledCall:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
 
     from micrograd_fast.explain import Explanation
+    from micrograd_fast.find_nan import Finding
 
     Argnums: TypeAlias = int | Sequence[int] | None
 
@@ -322,6 +323,20 @@ class CompiledFunction(_core.Dispatcher):
         from micrograd_fast.explain import explain
 
         return explain(self, args, kwargs)
+
+    def find_nan(self, *args: Any, **kwargs: Any) -> Finding:
+        """Where the first nan or infinity of a call with these arguments comes from: the op with
+        its numbers, the sample, the argument or parameter, and the line of your code. A text, which
+        has all that as attributes, and is False where results and gradients are finite.
+
+        Every sample is run op by op, forward and, from the sum of the results, backward to all
+        arguments and parameters. The function is traced once more for the lines. Raises what a call
+        does.
+        """
+        _core.check_not_tracing("find_nan")
+        from micrograd_fast.find_nan import find_nan
+
+        return find_nan(self, args, kwargs)
 
 
 def compile(function: Any = None, *, batch: bool = False, check: bool = False) -> Any:

@@ -65,6 +65,7 @@ include "call/look.pxi"           # what arguments look like, as a number
 include "call/call.pxi"           # a call: arguments, a run, results
 include "call/dispatch.pxi"       # which trace serves a call
 include "call/profile.pxi"        # the time of each step, and which values it computes
+include "call/nonfinite.pxi"      # where a nan came from
 include "call/readable.pxi"       # what a function may read, found
 
 # ---- what goes over all parameters ----
