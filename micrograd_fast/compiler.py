@@ -91,7 +91,7 @@ def _specialization(
     tree, (traced, captured) = made[0] if made else program_of(result)
     plan = _core.Plan(_core.optimized(traced), captured, signature.plan_kinds())
     rebuild = None if tree is Value else lambda values: arguments.unflatten(tree, iter(values))
-    return _core.Specialization(signature, plan, rebuild, tree, traced, watched, reason)
+    return _core.Specialization(signature, plan, rebuild, tree, traced, watched, reason, name)
 
 
 class CompiledFunction(_core.Dispatcher):

@@ -19,7 +19,8 @@ include "engine/state.pxi"        # what Python hangs on a node: Values by id, a
 include "engine/cycles.pxi"       # what the garbage collector is shown of them
 include "engine/asides.pxi"       # code that runs during a trace and is no part of it
 include "engine/errors.pxi"       # what is raised, and its words
-include "engine/modes.pxi"        # no_grad, and whether a trace runs
+include "engine/anomaly.pxi"      # nans, infinities and the lines that made them
+include "engine/modes.pxi"        # no_grad, detect_anomaly, and whether a trace runs
 include "engine/order.pxi"        # backward over steps in Python
 include "engine/value.pxi"        # Value: construction, attributes, pickling
 include "engine/views.pxi"        # _prev and __dict__ as Python containers
