@@ -3,7 +3,7 @@
 
 from libc.math cimport isfinite
 
-from base.eval cimport MF_CALL, MF_OK
+from base.eval cimport MF_CALL, MF_LEAF, MF_OK
 from engine.modes cimport mf_anomaly_here, mf_n_modes
 from engine.node cimport MF_F_HOOK
 from engine.node_backward cimport mf_node_backward
@@ -24,7 +24,8 @@ cdef int local_backward(int32_t id, Walk walk) except -1:
 cdef int checked_backward(int32_t id, Walk walk) except -1:
     """A step in detect_anomaly. One that makes an adjoint nan or infinite of finite ones is taken
     back."""
-    cdef dict before = {k: store.grad[k] for k in operand_ids(id) + ids_read_by(id)}
+    cdef dict before = {k: store.grad[k] for k in operand_ids(id) + ids_read_by(id)
+                        if not is_nobody_s(k)}
     cdef bint is_finite = isfinite(store.grad[id])
     cdef double grad
     unchecked_backward(id, walk)
@@ -35,6 +36,11 @@ cdef int checked_backward(int32_t id, Walk walk) except -1:
                 store.grad[<int32_t>other] = before[other]
             raise_adjoint(id, grad)
     return 0
+
+
+cdef bint is_nobody_s(int32_t id) noexcept:
+    """Whether a node is a number without a Value, such as 2 in 2 * v: nobody wants its grad."""
+    return store.nodes[id].op == MF_LEAF and mf_owner(&store, id) is NULL
 
 
 cdef list ids_read_by(int32_t id):
