@@ -435,7 +435,7 @@ def test_memory_that_runs_out_is_memory():
         _core._set_limits(max_nodes_to=_core.live_nodes() + 100)
         try:
             with pytest.raises(MemoryError, match="no room for another node"):
-                for _ in range(1000):
+                for _ in range(1_000_000):
                     x = x * 1.0
         finally:
             _core._set_limits()
