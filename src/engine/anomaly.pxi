@@ -67,6 +67,8 @@ cdef int node_made(mf_store *s, int32_t id) noexcept with gil:
         if not isfinite(s.data[id]) and n.op != MF_CALL and is_to_blame(id):
             refused = ("forward", *op_and_operands(id), s.data[id], *line_of(id))
             is_kept = False
+    except MemoryError:
+        is_kept = False   # refused without a reason: raise_no_node() says that it was memory
     finally:
         if collects:
             PyGC_Enable()
