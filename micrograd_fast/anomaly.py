@@ -89,13 +89,15 @@ def anomaly(
 def anomaly_of_call(
     direction: str, name: str, value: float, sample: int, file: str | None, line: int | None
 ) -> AnomalyError:
-    """The error for a call of a compiled function. sample: of a batch, else below 0."""
-    what = "a result" if direction == "forward" else "a gradient"
-    text = f"{name}() has {what} that is {value}"
+    """The error for a call of a compiled function; name: '' is arithmetic on Batches. sample: of a
+    batch, else below 0."""
+    text = f"{name}()" if name else "arithmetic on a Batch"
+    text += f" has a {'result' if direction == 'forward' else 'gradient'} that is {value}"
     text += f" in sample {sample}" if sample >= 0 else ""
-    function = name if name.isidentifier() else "f"
-    text += f": {function}.find_nan(...) of the same arguments says where it comes from"
-    return _error(text, direction, name, (), value, file, line)
+    if name:
+        function = name if name.isidentifier() else "f"
+        text += f": {function}.find_nan(...) of the same arguments says where it comes from"
+    return _error(text, direction, name or "Batch", (), value, file, line)
 
 
 def _error(

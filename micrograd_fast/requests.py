@@ -249,6 +249,7 @@ class Request:
             word = kind if isinstance(kind, str) else kind[0]
             made.__name__ = made.__qualname__ = f"{name}_{word.replace(' ', '_')}"
             found = CompiledFunction(made, options.pop("batch", self.f._batch), self.f._check)
+            found._asked = name
             found.__dict__.update(options)
             kept[key] = found
         if self.f._descriptor is None:

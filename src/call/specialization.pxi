@@ -82,7 +82,7 @@ cdef class Specialization:
     cdef readonly Program traced     # before all passes
     cdef readonly object tree
     cdef readonly str reason
-    cdef readonly str name           # of the function
+    cdef readonly str name           # whose find_nan() explains a nan; '': of arithmetic on Batches
     cdef public Watched watch        # what the trace read; None: nothing is looked at
     cdef object rebuild
     cdef tuple shape                 # of the results as one array; with with_arrays, see find_form

@@ -150,6 +150,30 @@ def test_the_first_that_reaches_a_result_is_named():
     assert (found.line, found.operands) == (line_with("first"), (-3.0,))
 
 
+def test_of_two_samples_the_one_whose_op_comes_first():
+    f = mg.compile(lambda x: [x[0].log(), x[1].sqrt()], batch=True)
+    found = f.find_nan(np.array([[1.0, -1.0], [-1.0, 1.0]]))
+    assert (found.op, found.sample) == ("log", 1)
+
+
+def test_on_the_way_back_the_op_that_was_made_last():
+    def f(x):
+        first = x.sqrt()
+        return first + (x + x).sqrt() if x is not None else first  # last
+
+    found = mg.compile(f).find_nan(0.0)
+    assert (found.op, found.direction, found.line) == ("sqrt", "backward", line_with("last"))
+
+
+def test_parts_of_divisions():
+    """1 / y is infinite and x / y is not; y**-1 that is used elsewhere is an op of its own."""
+    small = mg.compile(lambda x, y: x.detach() / y.detach() + x)
+    assert small.find_nan(1e-310, 1e-310) == "no nan or inf"
+    twice = mg.compile(lambda x, r=None: (lambda r: x * r + r)(x**-1))
+    assert twice.find_nan(0.0).op == "**"
+    assert not twice.find_nan(2.0)
+
+
 def test_values_that_spoil_a_gradient_alone():
     """inf ** -1 is 0, but its derivative by the exponent is nan: the infinity is the cause."""
     w = Value(-1.0)
@@ -283,6 +307,16 @@ def test_takes_and_extremes():
             f.find_nan(1.0, k)
     found = mg.compile(lambda x: mg.take([x, x], x.log())).find_nan(-1.0)
     assert (found.op, found.operands) == ("log", (-1.0,))
+    hidden = mg.compile(lambda x: mg.where(x > 5.0, mg.take([x, x], x.log()), x))
+    assert hidden.find_nan(-1.0).op == "log"  # it is an IndexError of the call
+    chosen = mg.compile(lambda x: mg.take([x.log(), (x - 5.0).log()], 1.0 + x))
+    assert chosen.find_nan(0.0).operands == (-5.0,)
+    larger = mg.compile(lambda x: x.log().maximum((x - 5.0).log()))
+    assert larger.find_nan(0.0).operands == (-5.0,)
+    shared = mg.compile(lambda x: mg.maximum(x + 0.0, x * 1.0, x - 1.0) * 1.5e308)
+    assert not shared.find_nan(0.0)
+    unused = mg.compile(lambda x: mg.where(x > 5.0, mg.maximum(x.log(), x, x * 2.0), x))
+    assert not unused.find_nan(-1.0)
     top = mg.compile(lambda x: mg.maximum(x[0], x[1].log(), x[2]))
     assert not top.find_nan([1.0, 0.0, 2.0])  # log(0) is no maximum
     assert top.find_nan([1.0, -1.0, 2.0]).op == "log"
@@ -291,7 +325,8 @@ def test_takes_and_extremes():
 
 
 def test_detached_numbers_pass_nothing_on():
-    assert not mg.compile(lambda x: x + (x.sqrt()).detach()).find_nan(0.0)
+    assert not mg.compile(lambda x: x + x.sqrt().detach()).find_nan(0.0)
+    assert not mg.compile(lambda x: x + x.detach().sqrt()).find_nan(0.0)
 
 
 def test_an_empty_batch_and_no_arguments():

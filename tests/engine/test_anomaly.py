@@ -325,6 +325,22 @@ def test_gradients_of_compiled_functions():
     assert w.grad == 1.0  # of once(1.0)[1]
 
 
+def test_derivatives_and_arithmetic_on_batches():
+    @mg.compile
+    def norm(x):
+        return (x[0] * x[0] + x[1] * x[1]).sqrt()
+
+    batch = mg.compile(lambda x: x * 1.0, batch=True)(np.array([1.0, 0.0]))
+    with detect_anomaly():
+        for f in (norm.grad, norm.jacobian, norm.hessian):
+            error = caught(f, np.zeros(2))
+            assert "norm.find_nan(...)" in str(error)
+        error = caught(lambda: 1.0 / batch)
+        assert str(error).endswith("arithmetic on a Batch has a result that is inf in sample 1")
+        error = caught(lambda: np.sqrt(batch).sum().backward())
+        assert str(error).endswith("arithmetic on a Batch has a gradient that is inf in sample 1")
+
+
 def test_of_two_compiled_functions_the_one_at_fault_is_named():
     w = Value(0.0)
     inner = mg.compile(lambda x: w * x, batch=True)
