@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from micrograd_fast.compiler import CompiledFunction
     from micrograd_fast.names import Part
 
-__all__ = ["Finding", "find_nan"]
+__all__ = ["Finding"]
 
 
 class Finding(str):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 from collections import deque, namedtuple
 from contextlib import suppress
+from functools import partial
 from math import prod
+from types import FunctionType, MethodType
 
 from micrograd_fast import _core, watch
 from micrograd_fast.engine import Value
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "name_of_value", "parts"]
 
-MOST = 100_000  # objects that are looked at for a Value
+MOST = 1_000_000  # objects that are looked at for a Value: about a second
+FUNCTIONS = (FunctionType, MethodType, partial, _core.Dispatcher)
 
 
 class Part(namedtuple("Part", ["name", "first", "shape", "numbers", "per_sample"])):
@@ -112,11 +115,12 @@ def _inside(thing: Any, path: str) -> Iterator[tuple[Any, str]]:
         yield from ((item, f"{path}[{k}]") for k, item in enumerate(thing))
     elif isinstance(thing, dict):
         yield from ((item, f"{path}[{word!r}]") for word, item in thing.items())
-    elif hasattr(thing, "__wrapped__") or hasattr(thing, "__code__") or hasattr(thing, "__func__"):
+    elif isinstance(thing, FUNCTIONS):
         yield from _named_in(thing)
     elif not isinstance(thing, (Value, type)) and not watch.is_opaque_class(type(thing)):
-        held = getattr(thing, "__dict__", {})
-        yield from ((item, f"{path}.{word}") for word, item in held.items())
+        held = getattr(thing, "__dict__", None)
+        if type(held) is dict:
+            yield from ((item, f"{path}.{word}") for word, item in held.items())
 
 
 def _named_in(function: Any) -> Iterator[tuple[Any, str]]:

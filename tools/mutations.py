@@ -77,7 +77,7 @@ TOPICS = {
     "replay_extremes.h": ["ties"], "extremes.h": ["ties"],
     "reach.h": ["compile_unreached"],
     "nonfinite.h": ["find_nan"], "spelled.h": ["find_nan"], "nonfinite.pxi": ["find_nan"],
-    "anomaly.pxi": ["anomaly"], "modes.h": ["anomaly"],
+    "anomaly.pxi": ["anomaly"],
     "ops.h": ["ops", "table", "gradcheck", "vecmath", "compile_unreached", "derivatives"],
     "eval.h": ["ops", "local_grads", "gradcheck", "accuracy"],
     "node_backward.h": ["ops", "local_grads", "gradcheck"],

@@ -23,7 +23,7 @@ static MF_THREAD_LOCAL int mf_anomaly_depth = 0;
 static MF_THREAD_LOCAL int mf_trace_depth = 0;
 
 static inline int mf_no_grad_here(void) { return mf_no_grad_depth > 0; }
-static inline int mf_anomaly_here(void) { return mf_anomaly_depth > 0 && mf_trace_depth == 0; }
+static inline int mf_anomaly_here(void) { return mf_anomaly_depth > 0; }
 static inline int mf_tracing_here(void) { return mf_trace_depth > 0; }
 
 /* Where this thread notes the nodes that it makes, for who wants to know which line made them; NULL:

@@ -207,6 +207,14 @@ def test_a_sum_of_adjoints_that_is_too_large():
     assert x.grad in (1e308, 1.5e308)
 
 
+def test_gradients_that_were_infinite_before_pass():
+    x, y = Value(2.0), Value(3.0)
+    x.grad = INF
+    with detect_anomaly():
+        (x * y).backward()
+    assert (x.grad, y.grad) == (INF, 2.0)
+
+
 def test_a_derivative_that_does_not_exist_gets_its_line():
     with detect_anomaly():
         y = Value(0.0).sqrt()  # root
