@@ -1,6 +1,8 @@
 # What find_nan() is made from: a program run op by op over every sample, and where the first nan or
 # infinity came from. No other call comes here.
 
+from cpython.exc cimport PyErr_CheckSignals
+
 from base.eval cimport MF_DOT
 from program.nonfinite cimport (MF_BACKWARD, MF_BAD_INDEX, MF_FORWARD, mf_nonfinite, mf_probe,
                                 mf_probe_free, mf_probe_make, mf_probe_run, mf_probe_take,
@@ -74,6 +76,7 @@ def first_fault(Program program not None, bytes ranks not None, bytes captured n
     memset(&first, 0, sizeof(first))
     first.value = first.operand = first.gradient = MF_NO_VALUE
     for k in range(n_samples):
+        PyErr_CheckSignals()   # this may take its time
         fill_sample(probe, lanes, k)
         with nogil:
             found = mf_probe_run(&probe.probe)
