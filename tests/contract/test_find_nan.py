@@ -194,7 +194,7 @@ def test_the_sum_of_adjoints_overflows(batch):
 
 
 def test_a_call_that_computes_in_another_order():
-    """A parameter in a sum takes the scale of its term: what is fine op by op overflows in a call."""
+    """A parameter in a sum takes the scale of its term, and overflows, which no op does."""
     w, v = Value(1e306), Value(1.0)
     f = mg.compile(lambda x: w * x[0].detach() * 1000.0 + v * x[1] * 1000.0, batch=True)
     x = np.full((3, 2), 1e-10)
