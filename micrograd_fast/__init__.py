@@ -17,6 +17,7 @@ from micrograd_fast.engine import Value, no_grad
 from micrograd_fast.functional import maximum, minimum, take
 
 __all__ = [
+    "AnomalyError",
     "Batch",
     "TraceError",
     "TraceWarning",
@@ -26,6 +27,7 @@ __all__ = [
     "clip",
     "compile",
     "custom",
+    "detect_anomaly",
     "equal",
     "floor",
     "functional",
@@ -49,12 +51,14 @@ __all__ = [
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
     from micrograd_fast import viz as viz
+    from micrograd_fast.anomaly import AnomalyError, detect_anomaly
     from micrograd_fast.custom_ops import custom
     from micrograd_fast.derivatives import grad, gradients, jvp, value_and_grad, vjp
 
 # Modules that are imported when one of their names is asked for: they cost more than the package.
 LATER = dict.fromkeys(["grad", "gradients", "jvp", "value_and_grad", "vjp"], "derivatives")
 LATER["custom"] = "custom_ops"
+LATER["AnomalyError"] = LATER["detect_anomaly"] = "anomaly"
 
 # What people know from other libraries, and what it is here.
 ELSEWHERE = {

@@ -271,7 +271,8 @@ def live_nodes() -> int: ...
 def store_bytes() -> int: ...
 
 @disjoint_base
-class NoGrad:
+class Mode:
+    def __new__(cls, name: str = "no_grad") -> Self: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
 
@@ -440,6 +441,8 @@ class Specialization:
     def tree(self) -> Any: ...
     @property
     def reason(self) -> str: ...
+    @property
+    def name(self) -> str: ...
     def __init__(
         self,
         signature: Signature,
@@ -449,6 +452,7 @@ class Specialization:
         traced: Program | None = None,
         watch: Watched | None = None,
         reason: str = "",
+        name: str = "f",
     ) -> None: ...
     def change(self) -> str: ...
 
@@ -578,6 +582,7 @@ class _Pass(Protocol):
     def moved(self, program: Program) -> tuple[Program, list[int]]: ...
 
 PASSES: tuple[_Pass, ...]
+spelled: _Pass
 
 class Profile(NamedTuple):
     n_samples: int
@@ -587,6 +592,26 @@ class Profile(NamedTuple):
     backward: bool
     forward_seconds: list[float]
     backward_seconds: list[float]
+
+class Fault(NamedTuple):
+    kind: str
+    value: int
+    sample: int
+    n_samples: int
+    operands: tuple[float, ...]
+    result: float
+    share: float
+    operand: int
+    gradient: int
+
+def first_fault(
+    program: Program,
+    ranks: bytes,
+    captured: bytes,
+    uniforms: bytes,
+    lanes: list[tuple[int, int, bytes]],
+    n_samples: int,
+) -> Fault: ...
 
 @disjoint_base
 class ProfiledCall:

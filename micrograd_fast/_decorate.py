@@ -1,6 +1,7 @@
-"""What `@no_grad` makes of functions, generators and coroutines; imported by the first decorated.
+"""What `@no_grad` and `@detect_anomaly` make of functions, generators and coroutines; imported by
+the first decorated.
 
-A body that is suspended has left the block: whoever resumes it records as before, and the body
+A body that is suspended has left the block: whoever resumes it runs as before, and the body
 finds the block around it again. contextlib's and PyTorch's decorators do the same.
 """
 
@@ -16,15 +17,15 @@ from typing import Any, TypeAlias, TypeVar, cast
 F = TypeVar("F", bound=Callable[..., object])
 Block: TypeAlias = Callable[[], AbstractContextManager[object]]
 
-__all__ = ["without_grad"]
+__all__ = ["decorated"]
 
 
-def without_grad(function: F, block: Block) -> F:
+def decorated(function: F, block: type[AbstractContextManager[object]]) -> F:
     """The function, each run of whose body stands in a block() of its own."""
     if not callable(function):
         raise TypeError(
-            f"no_grad decorates functions, not {type(function).__name__!r}: write it below the "
-            "other decorator"
+            f"{block.__name__} decorates functions, not {type(function).__name__!r}: write it "
+            "below the other decorator"
         )
     if inspect.isasyncgenfunction(function):
         wrapper: Any = _async_generator(function, block)

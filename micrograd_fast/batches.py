@@ -51,6 +51,7 @@ def elementwise(name: str, *operands: Any) -> Any:
         from micrograd_fast.compiler import compile
 
         _compiled[name] = compile(_function(name), batch=True)
+        _compiled[name]._asked = ""
     return _compiled[name](*plain)
 
 

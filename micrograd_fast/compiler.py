@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias
 
     from micrograd_fast.explain import Explanation
+    from micrograd_fast.find_nan import Finding
 
     Argnums: TypeAlias = int | Sequence[int] | None
 
@@ -56,11 +57,15 @@ class ProgramText(str):
 
 
 def _specialization(
-    function: Any, name: str, signature: _core.Signature, reason: str = ""
+    function: Any,
+    name: str,
+    signature: _core.Signature,
+    reason: str = "",
+    asked: str | None = None,
 ) -> _core.Specialization:
     """Traces a function for calls of a signature.
 
-    reason: why, in words, where another trace went before it.
+    reason: why, in words, where another trace went before it. asked: see CompiledFunction._asked.
     """
     trace = _core.Trace()
     args, kwargs = signature.placeholders(trace)
@@ -92,7 +97,8 @@ def _specialization(
     tree, (traced, captured) = made[0] if made else program_of(result)
     plan = _core.Plan(_core.optimized(traced), captured, signature.plan_kinds())
     rebuild = None if tree is Value else lambda values: arguments.unflatten(tree, iter(values))
-    return _core.Specialization(signature, plan, rebuild, tree, traced, watched, reason)
+    asked = name if asked is None else asked
+    return _core.Specialization(signature, plan, rebuild, tree, traced, watched, reason, asked)
 
 
 class CompiledFunction(_core.Dispatcher):
@@ -100,6 +106,8 @@ class CompiledFunction(_core.Dispatcher):
 
     # Of a derivative: whether the rows of the arrays of argument k of n are samples, or shared.
     _per_sample: Callable[[int, int], bool] | None = None
+    # The function whose find_nan() explains a nan, if it is not this one; "": there is none.
+    _asked: str | None = None
     _first_alone = False  # and whether value_and_grad is of the first argument in a batch too
 
     def __init__(self, function: Callable[..., Any], batch: bool, check: bool = False) -> None:
@@ -155,7 +163,7 @@ class CompiledFunction(_core.Dispatcher):
         if found is None or reason:
             if found is not None:
                 self._traces.forget(found)
-            found = _specialization(self.__wrapped__, self.__name__, signature, reason)
+            found = _specialization(self.__wrapped__, self.__name__, signature, reason, self._asked)
             if self._check:
                 again = _specialization(self.__wrapped__, self.__name__, signature, reason)
                 observe.check_same(self.__name__, found, again)
@@ -324,6 +332,20 @@ class CompiledFunction(_core.Dispatcher):
         from micrograd_fast.explain import explain
 
         return explain(self, args, kwargs)
+
+    def find_nan(self, *args: Any, **kwargs: Any) -> Finding:
+        """Where the first nan or infinity of a call with these arguments comes from: the op with
+        its numbers, the sample, the argument or parameter, and the line of your code. A text, which
+        has all that as attributes, and is False where results and gradients are finite.
+
+        Every sample is run op by op, forward and, from the sum of the results, backward to all
+        arguments and parameters. The function is traced once more for the lines. Raises what a call
+        does.
+        """
+        _core.check_not_tracing("find_nan")
+        from micrograd_fast.find_nan import find_nan
+
+        return find_nan(self, args, kwargs)
 
 
 def compile(function: Any = None, *, batch: bool = False, check: bool = False) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from micrograd_fast._core import NoGrad, Value
+from micrograd_fast._core import Mode, Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def __dir__() -> list[str]:
     return ["Value", "no_grad"]
 
 
-class no_grad(NoGrad):
+class no_grad(Mode):
     """Context manager and decorator: ops compute data and record nothing.
 
     Results are leaves. It nests, holds for the thread that entered it, and ends with the block
@@ -39,13 +39,13 @@ class no_grad(NoGrad):
         def __new__(cls, function: F) -> F: ...  # type: ignore[misc]
 
     def __new__(cls, function: F | None = None) -> Any:
-        block = super().__new__(cls)
+        block = super().__new__(cls, "no_grad")
         return block if function is None else block(function)
 
     def __call__(self, function: F) -> F:
-        from micrograd_fast._decorate import without_grad
+        from micrograd_fast._decorate import decorated
 
-        return without_grad(function, no_grad)
+        return decorated(function, no_grad)
 
 
 def _repr_svg_(self: Value) -> str | None:

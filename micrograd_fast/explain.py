@@ -1,21 +1,19 @@
 """`f.explain(...)` of a compiled function: in plain words how a call runs and what is slow in it.
 
-The call is run on a clock (src/call/profile.pxi), and the function traced once more under
-sys.settrace: which line made which node says which line a step comes from.
+The call is run on a clock (src/call/profile.pxi), and the function traced once more to see which
+line a step comes from (lines.py).
 """
 
 from __future__ import annotations
 
-import sys
-from bisect import bisect_right
 from collections import namedtuple
 
-from micrograd_fast import _core, arguments, remarks
+from micrograd_fast import _core, remarks
+from micrograd_fast.lines import made_by
 from micrograd_fast.remarks import Program, Remark
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
-    from types import FrameType
     from typing import Any
 
     from micrograd_fast.compiler import CompiledFunction
@@ -45,8 +43,8 @@ def explain(function: CompiledFunction, args: Any, kwargs: Any) -> Explanation:
     """The Explanation of a call."""
     found, plain, named = function._read(args, kwargs)
     profile = _core.ProfiledCall(found, tuple(plain), dict(named)).profile(SECONDS, MAX_RUNS)
-    lines, trouble = _lines(function, found)
-    program = _program(found, profile, lines)
+    made_at, trouble = made_by(function, found)
+    program = _program(found, profile, [line for _, line in made_at])
     times = _times(program, profile)
     stands_out = remarks.of_program(program) + remarks.of_tiles(found.plan, profile)
     stands_out.sort(key=lambda remark: -remark.seconds)
@@ -57,74 +55,6 @@ def explain(function: CompiledFunction, args: Any, kwargs: Any) -> Explanation:
     made = Explanation("\n".join(text))
     made.times, made.remarks = times, stands_out
     return made
-
-
-# ---- which line made which value ----
-
-
-class _Lines:
-    """Sees which line of the user makes each node of a trace, while it is entered, by Python's
-    tracing hook. A debugger's or a measurement's is set aside meanwhile."""
-
-    def __init__(self, trace: _core.Trace) -> None:
-        self.trace = trace
-        self.starts: list[int] = []  # nodes made before each place
-        self.places: list[tuple[str, int]] = []
-        self.hook = self.event
-        self.set_aside: Any = None
-
-    def __enter__(self) -> None:
-        self.set_aside = sys.gettrace()
-        sys.settrace(self.hook)
-
-    def __exit__(self, *exc: object) -> None:
-        if sys.gettrace() is self.hook:  # unless the function has set another
-            sys.settrace(self.set_aside)
-
-    def event(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if event == "return":
-            outer = frame.f_back
-            while outer is not None and not _core.is_the_user_s(outer):
-                outer = outer.f_back
-            if outer is not None:
-                self.note(outer)
-            return None
-        if not _core.is_the_user_s(frame):
-            return None
-        self.note(frame)
-        return self.hook
-
-    def note(self, frame: FrameType) -> None:
-        place = (frame.f_code.co_filename, frame.f_lineno or 0)
-        if not self.places or self.places[-1] != place:
-            self.starts.append(self.trace.n_logged)
-            self.places.append(place)
-
-    def line_of(self, node: int) -> tuple[str, int] | None:
-        """The line that made node number `node` of the trace."""
-        k = bisect_right(self.starts, node) - 1 if node >= 0 else -1
-        return self.places[k] if k >= 0 else None
-
-
-def _lines(function: CompiledFunction, found: _core.Specialization) -> tuple[list[Any], str]:
-    """By value of the traced program the line that made it, or None; and why there are none."""
-    trace = _core.Trace(True)
-    args, kwargs = found.signature.placeholders(trace)
-    lines = _Lines(trace)
-    try:
-        with trace, lines:
-            result = function.__wrapped__(*args, **kwargs)
-    finally:  # as in observe.run
-        trace.close()
-        lines.__exit__()
-    values: list[Any] = []
-    arguments.flatten(result, values, function.__name__)
-    program, _ = trace.program(values)
-    if program.__reduce__() != found.traced.__reduce__():
-        return [None] * len(
-            found.traced
-        ), "the function did something else when it was traced again"
-    return [lines.line_of(node) for node in trace.places], ""
 
 
 def _program(found: _core.Specialization, profile: _core.Profile, lines: list[Any]) -> Program:

@@ -252,6 +252,7 @@ class Request:
             made.__name__ = made.__qualname__ = name
             vars(made)["of_rows"] = True
             found = CompiledFunction(made, options.pop("batch", self.f._batch), self.f._check)
+            found._asked = name
             found.__dict__.update(options)
             kept[key] = found
         if self.f._descriptor is None:

@@ -19,7 +19,8 @@ include "engine/state.pxi"        # what Python hangs on a node: Values by id, a
 include "engine/cycles.pxi"       # what the garbage collector is shown of them
 include "engine/asides.pxi"       # code that runs during a trace and is no part of it
 include "engine/errors.pxi"       # what is raised, and its words
-include "engine/modes.pxi"        # no_grad, and whether a trace runs
+include "engine/anomaly.pxi"      # nans, infinities and the lines that made them
+include "engine/modes.pxi"        # no_grad, detect_anomaly, and whether a trace runs
 include "engine/order.pxi"        # backward over steps in Python
 include "engine/value.pxi"        # Value: construction, attributes, pickling
 include "engine/views.pxi"        # _prev and __dict__ as Python containers
@@ -65,6 +66,7 @@ include "call/look.pxi"           # what arguments look like, as a number
 include "call/call.pxi"           # a call: arguments, a run, results
 include "call/dispatch.pxi"       # which trace serves a call
 include "call/profile.pxi"        # the time of each step, and which values it computes
+include "call/nonfinite.pxi"      # where a nan came from
 include "call/readable.pxi"       # what a function may read, found
 
 # ---- what goes over all parameters ----

@@ -3,10 +3,11 @@
 A mutant is (name, file in src/, what it breaks, text, instead). The text occurs once in the file,
 without its marks @{ and }@; `instead` takes the place of what is between them, an expression or
 whole statements. What nobody can observe (a longer way to the same numbers) is no mutant. Those of
-the graph and its derivatives are in mutants_engine.py.
+the graph and its derivatives are in mutants_engine.py, those of what finds nans in mutants_nan.py.
 """
 
 from mutants_engine import ENGINE
+from mutants_nan import NAN
 
 # fmt: off
 MUTANTS = [
@@ -568,4 +569,5 @@ MUTANTS = [
     ("watch-form", "watch.pxi", "an array may change its shape",
      "return @{form_of(o) == self.form}@ and", "True"),
     *ENGINE,
+    *NAN,
 ]

@@ -7,7 +7,10 @@
 # more (results.pxi has these steps). A call without lanes runs no more than the steps that are
 # reached (reached.pxi), and a result that depends on what no other does needs no pullback there.
 
+from libc.math cimport isfinite
+
 from base.eval cimport MF_LEAF
+from engine.modes cimport mf_anomaly_here, mf_n_modes
 
 
 cdef class Gradient
@@ -268,5 +271,7 @@ cdef class Gradient:
                 if samples is not NULL:
                     sample = samples[sample]
                 for j in range(a.width):
+                    if mf_n_modes and not isfinite(g[j]) and mf_anomaly_here():
+                        raise_of_call("backward", self.specialization, g[j], sample)
                     seeds.add_one(sample, j, g[j])
         return 0

@@ -1,5 +1,7 @@
 # A call for its numbers alone: values and gradients as arrays, without a graph.
 
+from engine.modes cimport mf_anomaly_here, mf_n_modes
+
 
 cdef object results_as_numbers(Specialization specialization, Arguments arguments,
                                object out=None):
@@ -42,10 +44,25 @@ cdef object value_and_gradient(Specialization specialization, Arguments argument
     if specialization.plan.plan.n_outputs != 1:
         raise TypeError("value_and_grad: only a function of one result has a gradient")
     if params is not None:
-        return of_params(specialization, arguments, params)
-    if specialization.batch:
-        return of_rows(specialization, arguments)
-    return of_first_array(specialization, arguments)
+        made = of_params(specialization, arguments, params)
+    elif specialization.batch:
+        made = of_rows(specialization, arguments)
+    else:
+        made = of_first_array(specialization, arguments)
+    if mf_n_modes and mf_anomaly_here():
+        check_gradients(specialization, made[1])
+    return made
+
+
+cdef int check_gradients(Specialization specialization, object gradients) except -1:
+    """In detect_anomaly: raises AnomalyError where a number of an array, or of several, is not
+    finite."""
+    import numpy
+
+    for gradient in gradients if isinstance(gradients, tuple) else (gradients,):
+        for number in gradient[~numpy.isfinite(gradient)].tolist():
+            raise_of_call("backward", specialization, number, -1)
+    return 0
 
 
 cdef object of_first_array(Specialization specialization, Arguments arguments):

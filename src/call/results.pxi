@@ -55,6 +55,9 @@ cdef class ResultStep(Step):
     cdef list ids_read(self):
         return ids_of_call(self.gradient)
 
+    cdef str called(self):
+        return self.gradient.specialization.name
+
 
 @cython.internal
 cdef class Pullback(Step):
@@ -76,6 +79,9 @@ cdef class Pullback(Step):
 
     cdef list ids_read(self):
         return ids_of_call(self.gradient)
+
+    cdef str called(self):
+        return self.gradient.specialization.name
 
 
 cdef list new_pullbacks(Gradient gradient):

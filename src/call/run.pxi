@@ -1,7 +1,8 @@
 # One run of a plan: its job, the workspace that it borrows, and what it leaves in a call's memory.
 
-from libc.math cimport floor
+from libc.math cimport floor, isfinite
 
+from engine.modes cimport mf_anomaly_here, mf_n_modes
 from plan.step cimport MF_NO_SLOT, mf_number_slot, mf_plan
 from run.executor cimport (MF_REPLAY_INDEX, mf_bad_index, mf_column, mf_executor, mf_job,
                            mf_workspace)
@@ -86,7 +87,29 @@ cdef int first_run(Specialization specialization, Arguments arguments, plan_run 
     elif backward:
         memset(arguments.memory.grads, 0, 8 * <size_t>plan.plan.n_uniforms)
     arguments.release_views(False)
+    if mf_n_modes and mf_anomaly_here():
+        check_results(specialization, arguments.n_samples, outputs)
     return 0
+
+
+cdef int check_results(Specialization specialization, Py_ssize_t n_samples,
+                       const double *outputs) except -1:
+    """In detect_anomaly: raises AnomalyError where a result is not finite."""
+    cdef Py_ssize_t k, n_outputs = specialization.plan.plan.n_outputs
+    for k in range(n_samples * n_outputs):
+        if not isfinite(outputs[k]):
+            raise_of_call("forward", specialization, outputs[k],
+                          k // n_outputs if specialization.batch else -1)
+    return 0
+
+
+cdef int raise_of_call(str direction, Specialization specialization, double number,
+                       Py_ssize_t sample) except -1:
+    from micrograd_fast.anomaly import anomaly_of_call
+
+    frame = user_frame()
+    raise anomaly_of_call(direction, specialization.name, number, sample,
+                          frame.f_code.co_filename, frame.f_lineno)
 
 
 cdef bint may_defer(Arguments arguments) noexcept:

@@ -82,6 +82,7 @@ cdef class Specialization:
     cdef readonly Program traced     # before all passes
     cdef readonly object tree
     cdef readonly str reason
+    cdef readonly str name           # whose find_nan() explains a nan; '': of arithmetic on Batches
     cdef public Watched watch        # what the trace read; None: nothing is looked at
     cdef object rebuild
     cdef tuple shape                 # of the results as one array; with with_arrays, see find_form
@@ -99,7 +100,8 @@ cdef class Specialization:
     cdef int64_t last_use            # see Traces
 
     def __init__(self, Signature signature not None, Plan plan not None, rebuild=None,
-                 tree=None, Program traced=None, Watched watch=None, str reason=""):
+                 tree=None, Program traced=None, Watched watch=None, str reason="",
+                 str name="f"):
         cdef Inputs inputs = signature.inputs
         if self.plan is not None:
             raise TypeError("a Specialization is made once")
@@ -109,7 +111,7 @@ cdef class Specialization:
         self.plan = plan
         self.signature, self.batch = signature, signature.batch
         self.rebuild, self.tree = rebuild, tree
-        self.traced, self.watch, self.reason = traced, watch, reason
+        self.traced, self.watch, self.reason, self.name = traced, watch, reason, name
         self.captured = tuple(plan.captured)
         self.reads = captured_reads(plan, self.captured)
         self.deferral = plan.deferral = deferral_of(&plan.plan, self.reads)

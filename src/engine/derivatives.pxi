@@ -122,7 +122,7 @@ cdef class Derivation:
         """A new node, one use of which is this object's."""
         cdef void *block
         if id < 0:
-            raise MemoryError("no room for another node")
+            raise_no_node()
         if self.n_made == self.cap_made:
             block = mf_resized(self.made, 2 * self.cap_made + 64, sizeof(int32_t))
             if block is NULL:
@@ -507,7 +507,7 @@ def stand_in(Value v not None) -> Value:
     value = mf_value_new(<PyTypeObject *>kind, NULL, NULL)
     id = times_node(v.id, 1.0)
     if id < 0:
-        raise MemoryError("no room for another node")
+        raise_no_node()
     replace_node(value, id)
     return value
 

@@ -8,6 +8,9 @@ from engine.modes cimport mf_n_modes, mf_tracing_here
 from engine.node cimport MF_F_TRACED, mf_node
 from engine.node_backward cimport mf_node_backward
 
+cdef extern from "Python.h":
+    PyObject *PyDict_GetItemString(object d, const char *word)   # borrowed
+
 cdef str OPS_OR_RULE = ("write the function with the ops of Value, whose derivatives are known, or "
                         "give its derivative too, mg.custom(f, rule)")
 cdef dict INSTEAD = {
@@ -27,6 +30,7 @@ cdef dict INSTEAD = {
     "a batched function of an array": "call it on one sample, Values or a list of numbers, or "
                                       "outside on all samples",
     "a Batch as argument": "give the Batch to the compiled function as an argument",
+    "detect_anomaly": "put it around the call of the compiled function",
     "no_grad": "use v.detach() on what should pass no gradient on",
 }
 
@@ -46,14 +50,22 @@ class TraceWarning(UserWarning):
 cdef object user_frame():
     """The frame of the line outside of the engine that led here."""
     frame = sys._getframe()
-    while frame.f_back and not is_the_user_s(frame):
+    while frame.f_back and not is_user_frame(frame):
         frame = frame.f_back
     return frame
 
 
+cdef bint is_user_frame(object frame) except -1:
+    """See is_the_user_s. Runs no Python code, whatever the globals are."""
+    cdef PyObject *name = PyDict_GetItemString(frame.f_globals, "__name__")
+    if name is NULL or type(<object>name) is not str:
+        return True
+    return (<str><object>name).partition(".")[0] not in NOT_THE_USER_S
+
+
 def is_the_user_s(frame) -> bool:
     """Whether a frame is none of those that stand between the user's line and the engine."""
-    return frame.f_globals.get("__name__", "").split(".")[0] not in NOT_THE_USER_S
+    return is_user_frame(frame)
 
 
 cdef int raise_trace_error(str what) except -1:

@@ -1,4 +1,4 @@
-/* The modes in which ops do not record as usual: no_grad and tracing. */
+/* The modes in which ops do not run as usual: no_grad, detect_anomaly and tracing. */
 #ifndef MF_MODES_H
 #define MF_MODES_H
 
@@ -19,9 +19,11 @@
  * mode to one predictable test. */
 static int mf_n_modes = 0;
 static MF_THREAD_LOCAL int mf_no_grad_depth = 0;
+static MF_THREAD_LOCAL int mf_anomaly_depth = 0;
 static MF_THREAD_LOCAL int mf_trace_depth = 0;
 
 static inline int mf_no_grad_here(void) { return mf_no_grad_depth > 0; }
+static inline int mf_anomaly_here(void) { return mf_anomaly_depth > 0; }
 static inline int mf_tracing_here(void) { return mf_trace_depth > 0; }
 
 /* Where this thread notes the nodes that it makes, for who wants to know which line made them; NULL:

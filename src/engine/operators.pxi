@@ -91,6 +91,7 @@ cdef object result_by_constructor(double z, int32_t x, int32_t y, int op):
 cdef inline object own_result(double z, int32_t x, int32_t y, int op):
     cdef Value value = blank_value()
     if not records():
+        check_unrecorded(z, store.data[x], store.data[y] if y >= 0 else 0.0, op)
         adopt(value, mf_leaf_new(&store, z))
         return value
     adopt(value, mf_node_new(&store, z, x, y, op))
@@ -102,11 +103,15 @@ cdef inline object result_with_number(double z, int32_t x, double number, int op
     cdef Value value = blank_value()
     cdef int32_t leaf, id
     if not records():
+        if swapped:
+            check_unrecorded(z, number, store.data[x], op)
+        else:
+            check_unrecorded(z, store.data[x], number, op)
         adopt(value, mf_leaf_new(&store, z))
         return value
     leaf = mf_leaf_new(&store, number)
     if leaf < 0:
-        raise MemoryError("no room for another node")
+        raise_no_node()
     if swapped:
         mf_mark_number(&store, leaf)
     id = mf_node_new(&store, z, leaf, x, op) if swapped else mf_node_new(&store, z, x, leaf, op)
@@ -262,7 +267,7 @@ cdef inline int adopt_over(Value value, int32_t x, int32_t y, int op) except -1:
     cdef double z = 0.0
     cdef int32_t id
     if y < 0:
-        raise MemoryError("no room for another node")
+        raise_no_node()
     mf_forward(op, store.data[x], store.data[y], &z)
     id = mf_node_new(&store, z, x, y, op)
     mf_node_release(&store, y)
@@ -368,6 +373,7 @@ cdef object power(Value self, object other, object mod):
     if by_constructor():
         return constructed_power(z, self, exponent, f"**{other}")
     if not records():
+        check_unrecorded(z, store.data[self.id], exponent, MF_POW)
         return leaf_value(z)
     value = blank_value()
     adopt(value, power_node(z, self.id, exponent, is_int))
@@ -379,7 +385,7 @@ cdef object power(Value self, object other, object mod):
 cdef object constructed_power(double z, Value self, double exponent, str text):
     cdef int32_t leaf = mf_leaf_new(&store, exponent)
     if leaf < 0:
-        raise MemoryError("no room for another node")
+        raise_no_node()
     try:
         return constructed(z, self.id, leaf, MF_POW, text)
     finally:

@@ -1,7 +1,10 @@
 # Backward over graphs with steps in Python, which order.h leaves to this file: each custom
 # _backward at its turn. One of them may give a step to a leaf meanwhile.
 
-from base.eval cimport MF_CALL, MF_OK
+from libc.math cimport isfinite
+
+from base.eval cimport MF_CALL, MF_LEAF, MF_OK
+from engine.modes cimport mf_anomaly_here, mf_n_modes
 from engine.node cimport MF_F_HOOK
 from engine.node_backward cimport mf_node_backward
 from engine.order cimport (MF_BACKWARD_DONE, MF_BACKWARD_HOOKS, MF_BACKWARD_NO_MEMORY, MF_WALK_ALL,
@@ -13,6 +16,42 @@ cdef Walk walks = None         # that are under way and meet hooks: nested, or i
 
 cdef int local_backward(int32_t id, Walk walk) except -1:
     """One node's step: its custom _backward, or partials times grad added to its operands."""
+    if mf_n_modes and mf_anomaly_here():
+        return checked_backward(id, walk)
+    return unchecked_backward(id, walk)
+
+
+cdef int checked_backward(int32_t id, Walk walk) except -1:
+    """A step in detect_anomaly. One that makes an adjoint nan or infinite of finite ones is taken
+    back."""
+    cdef dict before = {k: store.grad[k] for k in operand_ids(id) + ids_read_by(id)
+                        if not is_nobody_s(k)}
+    cdef bint is_finite = isfinite(store.grad[id])
+    cdef double grad
+    unchecked_backward(id, walk)
+    for k, grad in before.items():
+        if is_finite and isfinite(grad) and not isfinite(store.grad[<int32_t>k]):
+            grad = store.grad[<int32_t>k]
+            for other in before:
+                store.grad[<int32_t>other] = before[other]
+            raise_adjoint(id, grad)
+    return 0
+
+
+cdef bint is_nobody_s(int32_t id) noexcept:
+    """Whether a node is a number without a Value, such as 2 in 2 * v: nobody wants its grad."""
+    return store.nodes[id].op == MF_LEAF and mf_owner(&store, id) is NULL
+
+
+cdef list ids_read_by(int32_t id):
+    """The nodes that a step in C passes gradient on to beside its operands."""
+    cdef NodeState state = state_at(id) if store.nodes[id].flags & MF_F_HOOK else None
+    if state is None or not isinstance(state.hook, Step):
+        return []
+    return (<Step>state.hook).ids_read()
+
+
+cdef int unchecked_backward(int32_t id, Walk walk) except -1:
     cdef PyObject *value
     if store.nodes[id].flags & MF_F_HOOK:
         value = mf_owner(&store, id)
@@ -25,14 +64,24 @@ cdef int local_backward(int32_t id, Walk walk) except -1:
                 hook()
         return 0
     if mf_node_backward(store.nodes, store.data, store.grad, id) != MF_OK:
+        if mf_n_modes and mf_anomaly_here():
+            raise_backward_with_line(id)
         raise_backward(id)
     return 0
 
 
 cdef int backward_from(int32_t root) except -1:
     """Value.backward()"""
-    cdef mf_order order
-    cdef int32_t failed = mf_backward(&store, root, &order)
+    cdef mf_order order = [NULL, 0, 0, False]
+    cdef int32_t failed
+    if mf_n_modes and mf_anomaly_here():
+        failed = MF_BACKWARD_HOOKS   # every step is looked at
+        if not mf_order_fill(&store, &order, root, MF_WALK_RESULTS):
+            mf_order_return(&store, &order)
+            raise MemoryError("no room to order the graph")
+        store.grad[root] = 1.0
+    else:
+        failed = mf_backward(&store, root, &order)
     if failed == MF_BACKWARD_DONE:
         return 0
     if failed == MF_BACKWARD_NO_MEMORY:

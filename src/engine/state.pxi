@@ -75,6 +75,10 @@ cdef class Step:
         """The nodes that it may pass gradient on to beside those under its own node."""
         return []
 
+    cdef str called(self):
+        """The name of the compiled function whose call this is of; None: of none."""
+        return None
+
 
 @cython.internal
 cdef class HeldStep:
@@ -150,6 +154,21 @@ cdef int drop_pending() except -1:
     return 0
 
 
+cdef tuple refused = None   # of a node that the mode refused: what anomaly() says of it
+
+
+cdef int raise_no_node() except -1:
+    """What stands in the way of a new node: memory, or anomaly.pxi."""
+    global refused
+    cdef tuple found = refused
+    refused = None
+    if found is None:
+        raise MemoryError("no room for another node")
+    from micrograd_fast.anomaly import anomaly
+
+    raise anomaly(*found)
+
+
 cdef inline int adopt(Value value, int32_t id) except -1:
     """Makes a fresh Value the one of a new node; takes over the caller's use, also on failure.
 
@@ -157,7 +176,7 @@ cdef inline int adopt(Value value, int32_t id) except -1:
     the garbage collector, never meets a node that nobody holds.
     """
     if id < 0:
-        raise MemoryError("no room for another node")
+        raise_no_node()
     if not mf_own(&store, id, <PyObject *>value):
         mf_node_release(&store, id)
         raise MemoryError("no room for another Value")
@@ -249,6 +268,12 @@ cdef inline Value blank_value():
 cdef dict attributes_of(Value value):
     """A copy of what the user hung on the Value, label included."""
     return dict(<dict>value.attributes) if value.attributes is not NULL else {}
+
+
+cdef NodeState state_at(int32_t id):
+    """What hangs on the Value of a node; None: it has no Value, or nothing does."""
+    cdef PyObject *value = mf_owner(&store, id)
+    return <NodeState>(<Value>value).state if value is not NULL else None
 
 
 cdef NodeState state_for(Value value):

@@ -31,6 +31,7 @@ typedef struct { /* nodes in an order (order.h) */
 typedef struct mf_store mf_store;
 /* May change records only by functions of this file. */
 typedef void (*mf_node_event)(mf_store *s, int32_t id);
+typedef int (*mf_node_check)(mf_store *s, int32_t id);
 
 struct mf_store {
     mf_node *nodes;
@@ -51,6 +52,7 @@ struct mf_store {
     mf_node_event on_unused;   /* nothing but its Value uses a preserved node any more */
     mf_node_event on_owned;    /* a node above a preserved one has a Value */
     mf_node_event on_unstash;  /* a node that is STASHED is being freed */
+    mf_node_check on_made;     /* in a mode a node was made; 0: it is refused */
 };
 
 static inline void mf_tell(mf_node_event event, mf_store *s, int32_t id) {
@@ -109,7 +111,18 @@ static MF_COLD uint8_t mf_inherited(mf_store *s, int32_t x, int32_t y, uint8_t s
     return flags;
 }
 
-/* A record with one use, the caller's, that uses x and y; MF_NONE when memory has run out. */
+static inline int mf_node_release(mf_store *s, int32_t id);
+
+/* A node that was made while some thread is in a mode: it, or MF_NONE where it is refused. */
+static MF_COLD int32_t mf_made_in_mode(mf_store *s, int32_t id) {
+    s->nodes[id].flags = mf_mode_flags(id, s->nodes[id].flags);
+    if (s->on_made == NULL || s->on_made(s, id)) return id;
+    mf_node_release(s, id);
+    return MF_NONE;
+}
+
+/* A record with one use, the caller's, that uses x and y; MF_NONE when memory has run out, or the node
+ * is refused. */
 static inline int32_t mf_node_new(mf_store *s, double data, int32_t x, int32_t y, uint8_t op) {
     int32_t id = s->cursor;
     uint8_t ascending = MF_F_ASCENDING, seen = 0;
@@ -138,9 +151,8 @@ static inline int32_t mf_node_new(mf_store *s, double data, int32_t x, int32_t y
     n->flags = ascending & MF_F_ASCENDING;
     if (mf_unlikely(seen & (MF_F_TRACED | MF_F_PRESERVED | MF_F_ABOVE)))
         n->flags |= mf_inherited(s, x, y, seen);
-    if (mf_unlikely(mf_n_modes)) n->flags = mf_mode_flags(id, n->flags);
     s->n_live++; /* last: counted first, it costs 5 % of a forward pass of the moons network */
-    return id;
+    return mf_unlikely(mf_n_modes) ? mf_made_in_mode(s, id) : id;
 }
 
 static inline int32_t mf_leaf_new(mf_store *s, double data) {

@@ -12,6 +12,7 @@ cdef extern from "engine/store.h" nogil:
         bint has_hooks
     ctypedef struct mf_store
     ctypedef void (*mf_node_event)(mf_store *s, int32_t id) noexcept nogil
+    ctypedef int (*mf_node_check)(mf_store *s, int32_t id) noexcept nogil
     ctypedef struct mf_store:
         mf_node *nodes
         double *data
@@ -25,6 +26,7 @@ cdef extern from "engine/store.h" nogil:
         mf_node_event on_unused
         mf_node_event on_owned
         mf_node_event on_unstash
+        mf_node_check on_made
     bint mf_store_init(mf_store *s)
     int64_t mf_store_bytes(const mf_store *s)
     uint16_t mf_new_epoch(mf_store *s)

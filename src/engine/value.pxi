@@ -332,7 +332,7 @@ cdef int init_node(Value value, double data, tuple children, str op, object loca
         check_readable(id, "a custom node")
         id = custom_new(data, children, grads)
         if id < 0:
-            raise MemoryError("no room for another node")
+            raise_no_node()
         replace_node(value, id)
     else:
         store.data[id] = data

@@ -70,7 +70,7 @@ def test_an_optimizer_that_fails_to_be_made_again_steps_its_own_parameters(kind)
 def test_parameters_without_values_step_nothing():
     params = _core.Parameters.__new__(_core.Parameters)
     assert (params.values, len(params)) == ((), 0)
-    with _core.NoGrad():
+    with _core.Mode():
         params.zero_grad()
         params.sgd_step(None, False, 0.5, 0.0, 0.0, 0.0, False, False)
 

@@ -74,6 +74,7 @@ CALLS = {
     "fractional power": lambda w: w.x**0.25 + w.x ** np.int64(2),
     "refused": lambda w: raises(TypeError, lambda: w.x + "1"),
     "overflow": lambda w: raises(OverflowError, Value(1e4).exp),
+    "anomaly": lambda w: raises(FloatingPointError, anomaly),
     "operands": lambda w: [v._prev for v in (w.out, w.plain, w.custom)],
     "stashed": lambda w: w.hung._prev and w.hung._prev and None,
     "attributes": lambda w: setattr(w.x * 2, "history", [w.y]),
@@ -95,6 +96,11 @@ CALLS = {
     "compile": lambda w: mg.compile(lambda x: x * w.x + w.plain)(w.y),
     "batch": lambda w: mg.compile(lambda x: x * w.x, batch=True)(np.ones(3)).sum().backward(),
 }
+
+
+def anomaly():
+    with mg.detect_anomaly():
+        Value(1e200) * Value(1e200)
 
 
 def of_many(w):
@@ -129,7 +135,7 @@ def failures(call, world, fail_after, restore):
 
 
 # Mostly other code than ours, which has its own ways without memory.
-NOT_OURS = ("compile", "batch", "refused", "overflow")
+NOT_OURS = ("compile", "batch", "refused", "overflow", "anomaly")
 
 
 @pytest.mark.skipif(_testcapi is None, reason="this CPython has no _testcapi")
@@ -141,6 +147,18 @@ def test_every_failing_allocation_of_an_object_raises_and_leaves_the_graph(name)
         sys.path[:0] = {PATHS!r}
         import test_memory
         test_memory.object_failures({name!r})
+    """)
+
+
+@pytest.mark.skipif(_testcapi is None, reason="this CPython has no _testcapi")
+@pytest.mark.parametrize("name", ["operators", "named", "children", "affine", "backward"])
+def test_every_failing_allocation_in_detect_anomaly_leaves_the_graph(name):
+    run_fresh(f"""
+        import sys
+        sys.path[:0] = {PATHS!r}
+        import test_memory
+        with test_memory.mg.detect_anomaly():
+            test_memory.object_failures({name!r})
     """)
 
 

@@ -12,7 +12,15 @@ import random
 import numpy as np
 from typing_extensions import assert_type
 
-from micrograd_fast import Value, functional, maximum, no_grad, optim
+from micrograd_fast import (
+    AnomalyError,
+    Value,
+    detect_anomaly,
+    functional,
+    maximum,
+    no_grad,
+    optim,
+)
 from micrograd_fast.nn import MLP, Layer, Module, Neuron
 
 
@@ -140,8 +148,20 @@ def predict(model: Neuron, row: list[float]) -> float:
     return model(row).data
 
 
+@detect_anomaly
+def checked(x: Value) -> Value:
+    with detect_anomaly():
+        return x.exp()
+
+
 def decorated() -> None:
     assert_type(predict(Neuron(2), [1.0, 2.0]), float)
+    assert_type(checked(Value(1.0)), Value)
+
+
+def anomaly(e: AnomalyError) -> None:
+    assert_type(e.op, str)
+    assert_type(e.operands, tuple[float, ...])
 
 
 def arrays(v: Value) -> None:
