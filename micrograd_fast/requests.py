@@ -247,9 +247,9 @@ class Request:
                 function = with_params(function, self.given, self.params, is_method)
             made = make(function, self.places, self.params, is_method)
             word = kind if isinstance(kind, str) else kind[0]
-            if word != "flat":  # which is the function, called with its arguments in a row
-                name = f"{name}_{word.replace(' ', '_')}"
-            made.__name__ = made.__qualname__ = name
+            # 'flat' is the function itself, called with its arguments in a row.
+            suffix = "" if word == "flat" else f"_{word.replace(' ', '_')}"
+            made.__name__ = made.__qualname__ = name + suffix
             vars(made)["of_rows"] = True
             found = CompiledFunction(made, options.pop("batch", self.f._batch), self.f._check)
             found._asked = name
