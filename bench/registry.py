@@ -18,6 +18,7 @@ ORDER = (
     *("tiny", "small", "moons", "digits", "mnist_size", "names", "rosenbrock", "black_scholes"),
     *("lstm", "lstm_large", "gmm", "gmm_large", "libor", "lennard_jones"),
     *("rosenbrock_hessian", "oscillator", "lotka_volterra", "brusselator", "moons_hvp"),
+    *("options", "functions"),
     *("kmeans", "hand", "hand_large", "hand_complicated", "ba", "ba_large"),
 )
 

@@ -398,7 +398,7 @@ MUTANTS = [
     ("digamma-reflection", "gamma.h", "digamma of numbers just above a pole",
      "below < above ? below : @{-above}@", "below"),
     ("polygamma-below", "gamma.h", "polygamma of negative numbers",
-     "mf_hurwitz_zeta(s, ceil(x) - x) @{-}@ mf_hurwitz_zeta(s, 1.0 - x)", "+"),
+     "mf_hurwitz_zeta(s, ceil(x) - x) - @{mf_hurwitz_zeta(s, 1.0 - x)}@", "0.0"),
     ("logaddexp-lost", "eval.h", "the derivative of logaddexp of numbers far apart",
      "lost == lost ? @{z + z * (1.0 - z) * lost}@ : z", "z"),
     ("binary-raises", "operators.pxi", "an op of two Values raises nothing",

@@ -15,6 +15,7 @@ from .. import scalar_derivatives, scalar_hand
 from ..case import Case
 from ..scalar import option_price
 from ..scalar_gpt import GPT
+from ..scalar_mathematics import call_price, of_all
 from ..scalar_objectives import lennard_jones_energy, lstm_loss, mixture, path_value
 from ..workloads.moons import learning_rate
 from ..workloads.names import ADAM
@@ -217,6 +218,27 @@ class BlackScholes(CompiledCase):
     def numbers(self, out):
         prices, sensitivities = out
         return {"price and sensitivities": np.column_stack([prices, sensitivities]).ravel()}
+
+
+class Options(BlackScholes):
+    def setup(self):
+        self.options = self.data["options"]
+        self.run = mg.compile(lambda option: call_price(option, Value), batch=True).value_and_grad
+        self.run(self.options[:1])
+
+
+class Functions(CompiledCase):
+    def setup(self):
+        points = self.data["points"]
+        self.run = mg.compile(lambda point: of_all(*point, Value), batch=True).value_and_grad
+        self.run(points[:1])
+
+    def step(self):
+        return self.run(self.data["points"])
+
+    def numbers(self, out):
+        values, gradients = out
+        return {"value and gradient": np.column_stack([values, gradients]).ravel()}
 
 
 class Lstm(CompiledCase):
@@ -459,6 +481,8 @@ CASES = {
     "lotka_volterra": LotkaVolterra,
     "brusselator": Brusselator,
     "moons_hvp": MoonsHvp,
+    "options": Options,
+    "functions": Functions,
     "kmeans": KMeans,
     "hand": Hand,
     "hand_large": Hand,

@@ -1,11 +1,14 @@
 """ddx (on PyPI as ddx-ad): expressions of C++ compiled through LLVM, in calls bound to buffers."""
 
+from types import SimpleNamespace
+
 import ddx
 import numpy as np
 
 from ..case import Case
 from ..scalar import rosenbrock
 from ..scalar_derivatives import lotka_volterra, oscillation
+from ..scalar_mathematics import call_price
 
 REQUIRES = ("ddx",)
 INSTALL = "pip install ddx-ad"
@@ -73,7 +76,27 @@ class LotkaVolterra(DdxCase):
         return tuple(lotka_volterra(self.symbols(), start, h, steps))
 
 
+def normal(x):
+    return 0.5 + 0.5 * ddx.erf(x * 0.7071067811865476)
+
+
+class Options(DdxCase):
+    """The options are the columns of one buffer."""
+
+    def __init__(self, data):
+        self.data = {"parameters": np.ascontiguousarray(data["options"].T)}
+
+    def model(self):
+        m = SimpleNamespace(sqrt=ddx.sqrt, log=ddx.log, exp=ddx.exp, ndtr=normal)
+        return call_price(self.symbols(), m)
+
+    def numbers(self, out):
+        columns = [np.ravel(out.value), *np.asarray(out.jacobian)]
+        return {"price and sensitivities": np.column_stack(columns).ravel()}
+
+
 CASES = {
+    "options": Options,
     "rosenbrock": Rosenbrock,
     "rosenbrock_hessian": RosenbrockHessian,
     "oscillator": Oscillator,

@@ -1,9 +1,13 @@
 """JAX on the CPU: the whole step, optimizer and all, in one jit with donated buffers, float64."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy import special
 
+from ..scalar_mathematics import FUNCTIONS, call_price, of_all
 from ..scalar_objectives import DELTA, MATURITIES, SWAP_RATES
 from ..workloads.moons import learning_rate
 from ..workloads.names import ADAM
@@ -249,6 +253,33 @@ class BlackScholes(JaxCase):
         return {"price and sensitivities": np.column_stack(columns).ravel()}
 
 
+def mathematics():
+    """NumPy's functions under math's names, and SciPy's."""
+    names = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2"}
+    names |= {"asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh"}
+    found = {name: getattr(jnp, names.get(name, name), None) for name in FUNCTIONS}
+    return SimpleNamespace(**found | {"erf": special.erf, "ndtr": special.ndtr})
+
+
+class Options(BlackScholes):
+    def setup(self):
+        m = mathematics()
+        self.columns = tuple(jnp.array(c) for c in self.data["options"].T)
+        self.run = jax.jit(jax.vmap(jax.value_and_grad(lambda option: call_price(option, m))))
+
+
+class Functions(BlackScholes):
+    def setup(self):
+        m = mathematics()
+        self.columns = tuple(jnp.array(c) for c in self.data["points"].T)
+        self.run = jax.jit(jax.vmap(jax.value_and_grad(lambda point: of_all(*point, m))))
+
+    def numbers(self, out):
+        values, grads = out
+        columns = [np.asarray(v) for v in (values, *grads)]
+        return {"value and gradient": np.column_stack(columns).ravel()}
+
+
 def lstm_loss(parameters, state, sequence):
     *layers, in_weight, out_weight, out_bias = parameters
     gates = jnp.stack(layers).reshape(-1, 2, 4, len(in_weight))  # layer, weights and biases
@@ -373,6 +404,8 @@ CASES = {
     "oscillator": Oscillator,
     "lotka_volterra": LotkaVolterra,
     "moons_hvp": MoonsHvp,
+    "options": Options,
+    "functions": Functions,
     "kmeans": KMeans,
     "hand": Hand,
     "hand_large": Hand,

@@ -6,6 +6,7 @@ step, optimizer and all, in one torch.compile graph.
 
 import math
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from .. import scalar
 from ..case import Case
 from ..layers import flatten_layers
 from ..scalar import Kit
+from ..scalar_mathematics import call_price
 from ..scalar_objectives import DELTA, MATURITIES, SWAP_RATES
 from ..workloads.moons import learning_rate
 from ..workloads.names import ADAM
@@ -353,6 +355,26 @@ class BlackScholes(TorchCase):
         return {"price and sensitivities": np.column_stack(columns).ravel()}
 
 
+class Options(BlackScholes):
+    def step(self):
+        prices = call_price(self.inputs, MATHEMATICS)
+        return prices, torch.autograd.grad(prices.sum(), self.inputs)
+
+    def whole_step(self):
+        def total(*option):
+            prices = call_price(option, MATHEMATICS)
+            return prices.sum(), prices
+
+        derive = grad_and_value(total, argnums=(0, 1, 2, 3, 4), has_aux=True)
+        grads, (_, prices) = derive(*self.inputs)
+        return prices, grads
+
+
+MATHEMATICS = SimpleNamespace(
+    sqrt=torch.sqrt, log=torch.log, exp=torch.exp, ndtr=torch.special.ndtr
+)
+
+
 def lstm_loss(parameters, state, sequence):
     *layers, in_weight, out_weight, out_bias = parameters
     gates = torch.stack(layers).view(-1, 2, 4, len(in_weight))  # layer, weights and biases
@@ -473,6 +495,7 @@ CASES = {
     "names": Names,
     "rosenbrock": Rosenbrock,
     "black_scholes": BlackScholes,
+    "options": Options,
     "chain": Chain,
     "fan": Fan,
     "lstm": Lstm,
