@@ -226,24 +226,30 @@ def option_price(spot, strike, years, rate, sigma):
 class BlackScholes(ScalarCase):
     """One graph an option; share lets a slow engine do the first part of the options only."""
 
+    rows, result = "options", "price and sensitivities"
+
     def __init__(self, data, kit, share=1.0):
         super().__init__(data, kit)
-        count = max(10, round(share * len(data["options"])))
-        self.share = min(1.0, count / len(data["options"]))
-        self.options = data["options"][:count].tolist()
+        rows = data[self.rows]
+        count = max(10, round(share * len(rows)))
+        self.share = min(1.0, count / len(rows))
+        self.options = rows[:count].tolist()
+
+    def price(self, inputs):
+        return option_price(*inputs)
 
     def step(self):
         Value = self.Value
         results = []
         for option in self.options:
             inputs = [Value(v) for v in option]
-            price = option_price(*inputs)
+            price = self.price(inputs)
             price.backward()
             results.append([price.data] + [v.grad for v in inputs])
         return results
 
     def numbers(self, results):
-        return {"price and sensitivities": [v for row in results for v in row]}
+        return {self.result: [v for row in results for v in row]}
 
 
 class GraphWorkload(GraphCase):

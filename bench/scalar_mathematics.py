@@ -1,4 +1,4 @@
-"""Formulas of many functions in scalar code; `m` has the functions by name, as math and SciPy do."""
+"""Formulas of many functions in scalar code; `m` has the functions, by the names of math."""
 
 FUNCTIONS = (
     *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh"),

@@ -17,6 +17,7 @@ from micrograd_fast import engine, functional, nn, optim
 from .. import scalar, scalar_derivatives, scalar_gpt, scalar_hand, scalar_objectives
 from ..case import Case
 from ..scalar import Kit
+from ..scalar_mathematics import call_price, of_all
 
 REQUIRES = ("micrograd_fast",)
 INSTALL = "pip install -e ."
@@ -56,9 +57,9 @@ def cross_entropy(rows, targets):
 KIT = Kit(engine.Value, nn.MLP, optim.SGD, optim.Adam, cross_entropy)
 
 
-def on_kit(case):
+def on_kit(case, **extra):
     def make(data, own_nn=True):
-        return case(data, KIT if own_nn else Kit(engine.Value, micrograd_nn().MLP))
+        return case(data, KIT if own_nn else Kit(engine.Value, micrograd_nn().MLP), **extra)
 
     return make
 
@@ -218,6 +219,18 @@ class BundleAdjustment(Case):
         return {"entries": [out[0]], "product": out[1]}
 
 
+class Options(scalar.BlackScholes):
+    def price(self, inputs):
+        return call_price(inputs, self.Value)
+
+
+class Functions(Options):
+    rows, result = "points", "value and gradient"
+
+    def price(self, inputs):
+        return of_all(*inputs, self.Value)
+
+
 CASES = {
     "tiny": on_kit(scalar.Tiny),
     "small": on_kit(scalar.Small),
@@ -235,6 +248,8 @@ CASES = {
     "gmm_large": on_kit(scalar_objectives.Gmm),
     "libor": on_kit(scalar_objectives.Libor),
     "lennard_jones": on_kit(scalar_objectives.LennardJones),
+    "options": on_kit(Options),
+    "functions": on_kit(Functions, share=0.05),
     "rosenbrock_hessian": RosenbrockHessian,
     "oscillator": Oscillator,
     "lotka_volterra": LotkaVolterra,
