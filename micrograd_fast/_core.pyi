@@ -31,6 +31,7 @@ _Operand: TypeAlias = Value | float | np.floating[Any] | np.integer[Any] | np.bo
 class Value:
     __array_priority__: ClassVar[float]
     label: str
+    requires_grad: bool
     def __init__(
         self,
         data: _Number,
@@ -175,9 +176,11 @@ class Parameters:
     def values(self) -> tuple[Value, ...]: ...
     def __len__(self) -> int: ...
     def zero_grad(self) -> None: ...
+    def any_frozen(self) -> bool: ...
     def sgd_step(
         self,
         velocity: array[float] | None,
+        ages: array[float] | None,
         started: bool,
         lr: float,
         momentum: float,
@@ -191,6 +194,7 @@ class Parameters:
         mean: array[float],
         square: array[float],
         largest: array[float] | None,
+        ages: array[float] | None,
         step: int,
         lr: float,
         beta1: float,
@@ -198,6 +202,29 @@ class Parameters:
         eps: float,
         weight_decay: float,
         decoupled: bool,
+        maximize: bool,
+    ) -> None: ...
+    def rmsprop_step(
+        self,
+        square: array[float],
+        mean: array[float] | None,
+        velocity: array[float] | None,
+        lr: float,
+        alpha: float,
+        eps: float,
+        weight_decay: float,
+        momentum: float,
+        maximize: bool,
+    ) -> None: ...
+    def adagrad_step(
+        self,
+        total: array[float],
+        ages: array[float] | None,
+        step: int,
+        lr: float,
+        lr_decay: float,
+        eps: float,
+        weight_decay: float,
         maximize: bool,
     ) -> None: ...
 
@@ -598,6 +625,12 @@ def copy_numbers(
 def clear_grads(parameters: Iterable[Any]) -> None: ...
 def data_of(parameters: list[Any]) -> list[float]: ...
 def write_data(parameters: list[Any], numbers: list[Any]) -> None: ...
+def is_leaf_value(value: Value) -> bool: ...
+def add_leaves(found: list[Any], items: Iterable[Any]) -> bool: ...
+def without_repeats(parameters: list[Any]) -> list[Any]: ...
+def grad_norm(parameters: list[Any], order: float) -> float: ...
+def scale_grads(parameters: list[Any], factor: float) -> None: ...
+def clamp_grads(parameters: list[Any], limit: float) -> None: ...
 def kernel_variant() -> str: ...
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...

@@ -178,7 +178,7 @@ def mistakes(v: Value) -> None:
     list(v)  # type: ignore[call-overload]
     MLP(2, [1], activation=1)  # type: ignore[arg-type]
     optim.SGD(v)  # type: ignore[arg-type]
-    optim.SGD([1.0])  # type: ignore[list-item]
+    optim.SGD([1.0])  # type: ignore[arg-type]
     optim.Adam([v], lr="0.1")  # type: ignore[arg-type]
     functional.cross_entropy([v], 0.0)  # type: ignore[arg-type]
     functional.sum(v)  # type: ignore[arg-type]
