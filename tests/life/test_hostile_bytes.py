@@ -44,7 +44,7 @@ def test_a_model_goes_through_a_file(tmp_path):
         assert np.array_equal(arrays["#"], [p.data for p in model.parameters()], equal_nan=True)
 
 
-@pytest.mark.parametrize("kind", [optim.Adam, optim.SGD, optim.AdamW])
+@pytest.mark.parametrize("kind", [optim.Adam, optim.SGD, optim.AdamW, optim.RMSprop])
 def test_a_whole_training_goes_through_a_file(kind, tmp_path):
     model = nn.MLP(2, [3, 1])
     optimizer = kind(model.parameters(), lr=0.25)
@@ -244,7 +244,7 @@ HUGE = "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
 CRAFTED = {
     "no entries": [],
     "another archive": [("a", 1.0)],
-    "a later version": [("micrograd_fast", [2, 1]), ("a", 1.0)],
+    "a later version": [("micrograd_fast", [3, 1]), ("a", 1.0)],
     "a version that is no list": [("micrograd_fast", 1)],
     "an entry too few": [("micrograd_fast", [1, 2]), ("a", 1.0)],
     "a name twice": [GOOD, ("a", 1.0), ("a", 2.0)],
@@ -259,6 +259,28 @@ CRAFTED = {
     "a scalar by position": [GOOD, ("#", 1.0)],
     "by position and by name": [GOOD, ("a", 1.0), ("#", [1.0])],
     "a number with entries below": [GOOD, ("a", 1.0), ("a/b", 1.0)],
+    "names alone": [GOOD, ("#names", "w")],
+    "activations alone": [GOOD, ("x/#activations", "relu\t\tw")],
+    "names that are numbers": [GOOD, ("#", [1.0]), ("#names", 1.0)],
+    "too many names": [GOOD, ("#", [1.0, 2.0]), ("#names", "3\tw")],
+    "a huge count of names": [GOOD, ("#", [1.0]), ("#names", "999999999\tw")],
+    "a count of other digits": [GOOD, ("#", [1.0]), ("#names", "\u0661\tw")],
+    "a negative count of names": [GOOD, ("#", [1.0]), ("#names", "-1\tw")],
+    "too few names": [GOOD, ("#", [1.0, 2.0]), ("#names", "\tw")],
+    "a name of two": [GOOD, ("#", [1.0, 2.0]), ("#names", "\tw\n\tw")],
+    "a name without end": [GOOD, ("#", [1.0]), ("#names", "\t" + "w" * 256)],
+    "names without a tab": [GOOD, ("#", [1.0]), ("#names", "w")],
+    "names of one number": [GOOD, ("#", 1.0), ("#names", "\tw")],
+    "names beside others": [GOOD, ("a", 1.0), ("#", [1.0]), ("#names", "\tw")],
+    "names, then others": [GOOD, ("#", [1.0]), ("#names", "\tw"), ("w", 1.0)],
+    "names where a number is": [GOOD, ("x", 1.0), ("x/#", [1.0]), ("x/#names", "\tw")],
+    "more activations than numbers": [
+        GOOD,
+        ("#", [1.0]),
+        ("#names", "\tw"),
+        ("#activations", "relu\t2\tw"),
+    ],
+    "activations that are numbers": [GOOD, ("#", [1.0]), ("#names", "\tw"), ("#activations", 1.0)],
     "an empty name": [GOOD, ("a//b", 1.0)],
     "no array": [GOOD, ("a.npy", b"garbage")],
     "an empty entry": [GOOD, ("a.npy", b"")],
@@ -461,8 +483,17 @@ def test_junk_arguments_of_the_core_raise(junk):
         lambda: _core.total(junk),
         lambda: _core.Parameters(junk),
         lambda: _core.Parameters.__new__(_core.Parameters).zero_grad(),
-        lambda: _core.Parameters([x]).sgd_step(junk, True, 1, 1, 1, 1, True, True),
-        lambda: _core.Parameters([x]).adam_step(junk, junk, junk, *[1] * 6, True, True),
+        lambda: _core.Parameters([x]).sgd_step(junk, None, True, 1, 1, 1, 1, True, True),
+        lambda: _core.Parameters([x]).sgd_step(None, junk, True, 1, 0, 1, 1, True, True),
+        lambda: _core.Parameters([x]).rmsprop_step(junk, junk, junk, *[1] * 5, True),
+        lambda: _core.Parameters([x]).adagrad_step(junk, junk, *[1] * 5, True),
+        lambda: _core.grad_norm(junk, 2.0),
+        lambda: _core.clamp_grads(junk, 2.0),
+        lambda: _core.scale_grads(junk, 2.0),
+        lambda: _core.add_leaves(junk, junk),
+        lambda: _core.without_repeats(junk),
+        lambda: _core.is_leaf_value(junk),
+        lambda: _core.Parameters([x]).adam_step(junk, junk, junk, None, *[1] * 6, True, True),
         lambda: _core.copy_numbers(junk, junk, "data"),
         lambda: _core.copy_numbers([x], junk, "write"),
         lambda: _core.Program(junk),
