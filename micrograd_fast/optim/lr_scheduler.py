@@ -356,7 +356,9 @@ class OneCycleLR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         between = [self.first_lrs] if self.three_phase else []
-        return self._along([self.first_lrs, self.max_lrs, *between, self.min_lrs])
+        rates = self._along([self.first_lrs, self.max_lrs, *between, self.min_lrs])
+        # After the last batch PyTorch's line goes on: below 0 here would be refused.
+        return rates if self.last_epoch < self.total_steps else [max(lr, 0.0) for lr in rates]
 
     def _get_momentum(self) -> list[float]:
         if not self.cycle_momentum:
