@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from micrograd_fast._core import clear_grads, data_of, write_data
 from micrograd_fast.nn.files import State, positions
-from micrograd_fast.nn.walk import KNOWN, Walk, attributes, method
+from micrograd_fast.nn.walk import KNOWN, Walk, method
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Any
 
     from micrograd_fast.engine import Value
 
@@ -28,21 +29,24 @@ class Module:
         """The leaf Values that training changes, in the order of the attributes; each once."""
         if method(self) is not _COLLECTED:
             return []  # asked by super(): what a subclass adds to this is all, as in micrograd
-        return self._walk(named=False).found
+        # vars() is said here, so that compiled functions that call this watch all attributes.
+        return self._walk(vars(self), named=False).found
 
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """The parameters, in their order, each with its name: ('layers.0.neurons.1.w.0', p).
 
         A module that has a parameters() of its own has names by position: '0', '1', ...
         """
-        walk = self._walk()
+        walk = self._walk(vars(self))
         return iter(list(zip(walk.names, walk.found, strict=True)))
 
-    def _walk(self, named: bool = True) -> Walk:
+    def _walk(self, attributes: dict[str, Any], named: bool = True) -> Walk:
         walk = Walk(Module, named)
-        walk.module(self, "")
         if method(self) is _COLLECTED:
+            walk.attributes(self, attributes, "")
             walk.without_repeats()
+        else:
+            walk.module(self, "")
         return walk
 
     def state_dict(self) -> dict[str, float]:
@@ -51,7 +55,7 @@ class Module:
 
         Raises ValueError where two parameters have one name.
         """
-        walk = self._walk()
+        walk = self._walk(vars(self))
         state = State(zip(walk.names, data_of(walk.found), strict=True))
         if len(state) != len(walk.found):
             twice = next(name for name in walk.names if walk.names.count(name) > 1)
@@ -66,7 +70,7 @@ class Module:
         Raises KeyError for missing or unexpected names, ValueError for another activation, and
         TypeError for what is no number; the module is unchanged then.
         """
-        walk = self._walk()
+        walk = self._walk(vars(self))
         expected = walk.names
         if not _fits(state, expected):
             if all(map(str.isdecimal, state)) and state:
@@ -83,7 +87,7 @@ class Module:
 
 
 _COLLECTED = Module.parameters
-KNOWN[_COLLECTED] = attributes
+KNOWN[_COLLECTED] = lambda walk, module, prefix: walk.attributes(module, vars(module), prefix)
 
 
 def _fits(state: Mapping[str, float], names: list[str]) -> bool:

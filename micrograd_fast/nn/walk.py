@@ -43,11 +43,18 @@ class Walk:
 
     def module(self, module: Any, prefix: str) -> None:
         """A module's parameters, as its parameters() gives them. The prefix ends with a dot."""
-        visit = KNOWN.get(method(module))
-        if visit is None or not (self.named or visit is attributes):
-            self.add([*module.parameters()], prefix)
+        function = method(module)
+        # Without names what has its own parameters() is faster asked for them.
+        if function in KNOWN and (self.named or function is self.kind.parameters):
+            KNOWN[function](self, module, prefix)
         else:
-            visit(self, module, prefix)
+            self.add([*module.parameters()], prefix)
+
+    def attributes(self, module: Any, own: dict[str, Any], prefix: str) -> None:
+        """All that is an attribute of the module, in the order in which they were set."""
+        self.seen.add(id(module))
+        for name, thing in list(own.items()):
+            self.visit(thing, f"{prefix}{name}")
 
     def visit(self, thing: Any, name: str) -> None:
         if isinstance(thing, Value):
@@ -90,10 +97,3 @@ class Walk:
                 first.setdefault(id(p), name)
             self.names = [first[id(p)] for p in once]
         self.found = once
-
-
-def attributes(walk: Walk, module: Any, prefix: str) -> None:
-    """All that is an attribute of the module, in the order in which they were set."""
-    walk.seen.add(id(module))
-    for name, thing in list(vars(module).items()):
-        walk.visit(thing, f"{prefix}{name}")
