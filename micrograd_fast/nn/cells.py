@@ -61,7 +61,8 @@ def _gates(sums: list[Value], n_gates: int) -> list[list[Value]]:
 
 
 class LSTMCell(_Cell):
-    """h, c = cell(x, (h, c)): a step of an LSTM (Hochreiter and Schmidhuber, 1997).
+    """LSTMCell(nin, nhidden, bias=True, *, init='xavier'); h, c = cell(x, (h, c)): a step of an
+    LSTM (Hochreiter and Schmidhuber, 1997).
 
     With gates i, f, g, o = weight_ih @ x + bias_ih + weight_hh @ h + bias_hh, in this order, i, f
     and o through the sigmoid, g through tanh: c = f * c + i * g and h = o * tanh(c), as
@@ -89,7 +90,8 @@ class LSTMCell(_Cell):
 
 
 class GRUCell(_Cell):
-    """h = cell(x, h): a step of a GRU (Cho et al., 2014), as torch.nn.GRUCell.
+    """GRUCell(nin, nhidden, bias=True, *, init='xavier'); h = cell(x, h): a step of a GRU (Cho et
+    al., 2014), as torch.nn.GRUCell.
 
     With r, z and n of weight_ih @ x + bias_ih and of weight_hh @ h + bias_hh, in this order,
     r = sigmoid(r_x + r_h), z = sigmoid(z_x + z_h), n = tanh(n_x + r * n_h) and h = (1 - z) * n +

@@ -30,6 +30,7 @@ class Setting:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.__doc__ = None  # of each hyperparameter: the class says what it is
 
     def __get__(self, optimizer: Optimizer | None, kind: type | None = None) -> Any:
         if optimizer is None:
