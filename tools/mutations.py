@@ -60,7 +60,7 @@ TOPICS = {
     "stretches.h": PLANS, "grouping.h": PLANS,
     "finish.h": [*PLANS, "compile_threads", "compile_safety"],
     "deferred.pxi": ["compile_deferred", *PLANS],
-    "value.pxi": ["custom_rules", "custom_nodes"],
+    "value.pxi": ["optim_groups", "custom_rules", "custom_nodes"],
     "trace.pxi": ["custom_rules", "compile", "compile_safety", "compile_contract",
                   "compile_bad_input", "compile_calls"],
     "program.h": ["program", "hostile_bytes", *PLANS],
@@ -95,7 +95,8 @@ TOPICS = {
     "watch.h": ["compile_watch", "compile_methods"],
     "watch.pxi": ["compile_watch", "compile_watch_objects", "compile_methods"],
     "order.pxi": EAGER, "order.h": EAGER, "state.pxi": [*EAGER, "memory", "concurrency"],
-    "store.h": [*EAGER, "optim", "modules"], "params.pxi": ["optim", "optim_states"],
+    "store.h": [*EAGER, "optim", "modules"], "clip.pxi": ["clip"],
+    "params.pxi": ["optim", "optim_states", "optim_groups"], "modules.pxi": ["named", "modules"],
     "runs.pxi": ["optim", "compile_deferred", "compile_calls"],
 }  # fmt: skip
 # About sources, other interpreters and documents: no number of the core's is tested there.

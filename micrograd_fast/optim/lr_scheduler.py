@@ -258,8 +258,7 @@ class CosineAnnealingLR(LRScheduler):
             return [lr + rise for lr, rise in zip(rates, rises, strict=True)]
         now = 1 + math.cos(math.pi * self.last_epoch / self.T_max)
         before = 1 + math.cos(math.pi * (self.last_epoch - 1) / self.T_max)
-        # Rounding alone can lead below eta_min, and below 0.
-        return [max(now / before * (lr - low) + low, 0.0) for lr in rates]
+        return [now / before * (lr - low) + low for lr in rates]
 
 
 class OneCycleLR(LRScheduler):

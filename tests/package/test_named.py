@@ -21,6 +21,7 @@ class Net(nn.Module):
         self.pair = (Value(2.0), nn.Neuron(1))
         self.by_name = {"a": Value(3.0), "b": [Value(4.0), 5, Value(6.0)]}
         self.array = np.array([[Value(7.0), Value(8.0)]])
+        self.others = [np.array([Value(9.0)]) for _ in range(3)]
         self.numbers = np.ones(3)
         self.result = Value(9.0) * 2
         self.tied = self.first
@@ -33,6 +34,7 @@ class Net(nn.Module):
 NAMES = [
     "scale", "first.weight.0.0", "first.weight.1.0", "first.bias.0", "first.bias.1", "pair.0",
     "pair.1.w.0", "pair.1.b", "by_name.a", "by_name.b.0", "by_name.b.2", "array.0.0", "array.0.1",
+    "others.0.0", "others.1.0", "others.2.0",
 ]  # fmt: skip
 
 
@@ -190,6 +192,12 @@ def test_what_is_no_module_s_state_is_written_in_the_old_format(tmp_path):
         assert sorted(arrays) == ["micrograd_fast", "rate", "w/#"]
 
 
+def test_names_that_files_use_themselves_are_refused(tmp_path):
+    for key in ("#", "#names", "#activations"):
+        with pytest.raises(ValueError, match="cannot be the name of an entry"):
+            nn.save({"x": {key: "text"}}, tmp_path / "x.npz")
+
+
 # ---- files ----
 
 
@@ -205,6 +213,9 @@ def test_a_file_keeps_names_and_activations(tmp_path):
         **{f"mlp.layers.0.neurons.{k}": "tanh" for k in range(3)},
         "mlp.layers.1.neurons.0": "linear",
     }
+    with np.load(tmp_path / "net.npz") as arrays:
+        assert arrays["micrograd_fast"].tolist() == [2, 3]  # versions before do not read it
+        assert np.array_equal(arrays["#"], [p.data for p in net.parameters()])
     nn.save({"model": net.state_dict(), "epoch": 3}, tmp_path / "run.npz")
     again = nn.load(tmp_path / "run.npz")
     assert again == {"model": state, "epoch": 3}

@@ -23,6 +23,10 @@ def grad(t, k):
     return math.sin(1.3 * t + 2.1 * k) * (k + 0.5)
 
 
+def is_frozen_later(t, k):
+    return (k == 2 and 3 <= t < 9) or (k == 0 and t in (6, 7))
+
+
 def is_frozen(t, k):
     return (k == 1 and t < 5) or (k == 2 and 3 <= t < 9) or (k == 3 and t % 2 == 1)
 
@@ -132,6 +136,21 @@ OF_FROZEN = [
         [0.1657215672231377, -1.431696534139097, 3.7457519848257013, -0.6974173969551112],
     ),
 ]
+# The same optimizers, where all parameters have made some steps before any is frozen.
+OF_FROZEN_LATER = [
+    [0.4301079944345658, -1.1417088259737596, 3.5726257631203384, -0.39208540382844115],
+    [0.36093811671914194, -1.195618795162284, 3.1631949376065682, -0.16155487373428834],
+    [0.49464808057564014, -1.2924756244678002, 3.24224205399715, -0.16455964379771765],
+    [0.01546637799333304, -2.465148525043153, 9.509993201511017, -7.843311308593893],
+    [0.3172880120617001, -1.4895519011381444, 3.7457519848257013, -0.8295641408724281],
+]
+
+
+@pytest.mark.parametrize("k", range(len(OF_FROZEN)))
+def test_what_is_frozen_later_has_made_the_steps_before(k):
+    (kind, config, _), params = OF_FROZEN[k], values()
+    found = walked(kind(params, **config), params, frozen=is_frozen_later)
+    assert found == near(OF_FROZEN_LATER[k])
 
 
 @pytest.mark.parametrize(("kind", "config", "expected"), OF_ALL)
@@ -170,6 +189,13 @@ def test_groups_of_sgd():
     expected = [-0.020623958123735374, -1.2090850891564675, 2.9094326413858016, -0.1835784693847218]
     assert walked(SGD(groups, lr=0.01, momentum=0.9), params) == near(expected)
     assert groups[0] == {"params": [a], "lr": 0.2}  # the caller's own dicts stay as they were
+
+
+def test_a_list_of_betas_is_each_group_s_own():
+    betas = [0.5, 0.8]
+    optimizer = Adam([{"params": [Value(1.0)]}, {"params": [Value(1.0)]}], betas=betas)
+    optimizer.param_groups[0]["betas"][0] = 0.7
+    assert optimizer.param_groups[1]["betas"] == betas == [0.5, 0.8]
 
 
 def test_groups_of_adam():

@@ -223,6 +223,9 @@ def test_a_state_goes_on_alike(name, done, tmp_path):
     assert twin.get_last_lr() == schedule.get_last_lr()
     assert rates(twin, 4) == rates(schedule, 4)
     assert twin.state_dict() == schedule.state_dict()
+    plain = optimizer_of_two(momentum=0.9)
+    plain.load_state_dict(state["o"])
+    assert StepLR(plain, 2).base_lrs == schedule.base_lrs
     again = StepLR(other, 2)  # a schedule made later begins with the first rates, as PyTorch's
     assert again.base_lrs == [g["initial_lr"] for g in optimizer.param_groups]
 
