@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import chain
 from operator import itemgetter
 
 from micrograd_fast._core import check_not_tracing
@@ -144,7 +145,7 @@ class Optimizer:
     @property
     def params(self) -> list[Value]:
         """The parameters of all groups, in the order given."""
-        return [p for group in self.param_groups for p in group["params"]]
+        return [*chain.from_iterable(group["params"] for group in self.param_groups)]
 
     def zero_grad(self) -> None:
         """Sets every parameter's grad to 0."""

@@ -406,6 +406,25 @@ def test_a_gradient_of_zero_is_one_and_a_frozen_parameter_has_none():
         a.grad = None
 
 
+def test_a_parameter_is_frozen_through_its_dict_as_well():
+    (p,) = params = values([1.0])
+    optimizer = SGD(params, lr=1.0)
+    p.grad = 1.0
+    optimizer.step()
+    found = []
+    for change in (
+        lambda: vars(p).update(requires_grad=False),
+        lambda: vars(p).pop("requires_grad"),
+        lambda: p.__setstate__((p.data, 1.0, "", {"requires_grad": False})),
+        lambda: setattr(p, "__dict__", {}),
+    ):
+        change()
+        before = p.data
+        optimizer.step()
+        found.append(p.data - before)
+    assert found == [0.0, -1.0, 0.0, -1.0]
+
+
 def test_a_subclass_may_be_frozen_as_a_whole():
     class Fixed(Value):
         requires_grad = False
