@@ -23,7 +23,7 @@ class Net(nn.Module):
         self.array = np.array([[Value(7.0), Value(8.0)]])
         self.others = [np.array([Value(9.0)]) for _ in range(3)]
         self.numbers = np.ones(3)
-        self.result = Value(9.0) * 2
+        self.result, self.results = Value(9.0) * 2, [Value(9.0) * 2]
         self.tied = self.first
         self.again = [self.scale, self.by_name["a"]]
         self.ring = [self]
