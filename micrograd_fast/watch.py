@@ -30,7 +30,10 @@ _INSTALLED = {"site-packages", "dist-packages"}
 # modules have as globals is no setting, and not looked at.
 WALKED_INTO = {
     f"micrograd_fast.{module}"
-    for module in ("nn", "custom_ops", "derivatives", "directions", "requests", "sparse")
+    for module in (
+        *("nn", "nn.module", "nn.walk", "nn.layers", "nn.cells"),
+        *("custom_ops", "derivatives", "directions", "requests", "sparse"),
+    )
 }
 _SOURCES = {"random", "_random", "numpy.random", "time", "datetime", "secrets", "uuid"}
 _COMPARED = {"builtins.set", "builtins.bytearray", "collections.deque", "array.array"}

@@ -72,3 +72,4 @@ include "call/readable.pxi"       # what a function may read, found
 # ---- what goes over all parameters ----
 include "train/params.pxi"        # zero_grad and optimizer steps
 include "train/modules.pxi"       # what modules do to their parameters
+include "train/clip.pxi"          # norms and limits of gradients

@@ -60,7 +60,8 @@ TOPICS = {
     "stretches.h": PLANS, "grouping.h": PLANS,
     "finish.h": [*PLANS, "compile_threads", "compile_safety"],
     "deferred.pxi": ["compile_deferred", *PLANS],
-    "value.pxi": ["custom_rules", "custom_nodes"], "operators.pxi": ["ops", "mathematics"],
+    "value.pxi": ["optim_groups", "custom_rules", "custom_nodes"],
+    "operators.pxi": ["ops", "mathematics"],
     "trace.pxi": ["custom_rules", "compile", "compile_safety", "compile_contract",
                   "compile_bad_input", "compile_calls"],
     "program.h": ["program", "hostile_bytes", *PLANS],
@@ -102,8 +103,9 @@ TOPICS = {
     "watch.h": ["compile_watch", "compile_methods"],
     "watch.pxi": ["compile_watch", "compile_watch_objects", "compile_methods"],
     "order.pxi": ["anomaly", *EAGER], "order.h": EAGER,
-    "state.pxi": [*EAGER, "memory", "concurrency"],
-    "store.h": ["anomaly", *EAGER, "optim", "modules"], "params.pxi": ["optim", "optim_states"],
+    "state.pxi": [*EAGER, "memory", "concurrency"], "clip.pxi": ["clip"],
+    "store.h": ["anomaly", *EAGER, "optim", "modules"], "modules.pxi": ["named", "modules"],
+    "params.pxi": ["optim", "optim_states", "optim_groups"],
     "runs.pxi": ["optim", "compile_deferred", "compile_calls"],
 }  # fmt: skip
 # About sources, other interpreters and documents: no number of the core's is tested there.

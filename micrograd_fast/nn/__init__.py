@@ -1,83 +1,69 @@
-"""Module, Neuron, Layer, MLP: stands where micrograd.nn stands.
+"""Module, Neuron, Layer, MLP: stands where micrograd.nn stands; layers and cells beside them.
 
-The same constructors, attributes, repr texts and random draws, so that `random.seed(1337)` gives
-the network that micrograd gives. A neuron's sum becomes the same nodes in one C call.
+Micrograd's constructors, attributes, repr texts and random draws, so that `random.seed(1337)` gives
+the network that micrograd gives. A neuron's sum becomes the same nodes in one C call. The three are
+in this file, so that what a program puts in the place of one of them is used.
 """
 
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 
-from micrograd_fast._core import affine, clear_grads, data_of, write_data
+from micrograd_fast._core import affine
 from micrograd_fast.engine import Value
 from micrograd_fast.nn import utils as utils
+from micrograd_fast.nn.cells import GRUCell as GRUCell
+from micrograd_fast.nn.cells import LSTMCell as LSTMCell
+from micrograd_fast.nn.draws import drawer, for_outputs
 from micrograd_fast.nn.files import load as load
-from micrograd_fast.nn.files import positions
 from micrograd_fast.nn.files import save as save
+from micrograd_fast.nn.layers import Embedding as Embedding
+from micrograd_fast.nn.layers import Linear as Linear
+from micrograd_fast.nn.layers import Sequential as Sequential
+from micrograd_fast.nn.module import Module
+from micrograd_fast.nn.walk import KNOWN, Walk, method
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from typing import Any
+
+    from micrograd_fast.nn.draws import Init
 
 # What `from micrograd.nn import *` gives with micrograd: more would hide a program's own names.
 __all__ = ["MLP", "Layer", "Module", "Neuron", "Value", "random"]
 
 
 def __dir__() -> list[str]:
-    return ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", "load", "save", "utils"]
+    added = ["Embedding", "GRUCell", "LSTMCell", "Linear", "Sequential"]
+    return ["ACTIVATIONS", "MLP", "Layer", "Module", "Neuron", *added, "load", "save", "utils"]
 
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "linear")
 _NAMES = {"relu": "ReLU", "tanh": "Tanh", "sigmoid": "Sigmoid", "linear": "Linear"}
 
 
-class Module:
-    """What has parameters. Subclasses return theirs, in a fixed order, from parameters()."""
-
-    def zero_grad(self) -> None:
-        """Sets the grad of every parameter to 0."""
-        clear_grads(self.parameters())
-
-    def parameters(self) -> list[Value]:
-        """The leaf Values that training changes."""
-        return []
-
-    def state_dict(self) -> dict[str, float]:
-        """The parameters' data by position: {'0': ..., '1': ...}, in the order of parameters()."""
-        numbers = data_of([*self.parameters()])
-        return dict(zip(positions(len(numbers)), numbers, strict=True))
-
-    def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Writes data that state_dict() of a module of the same shape returned.
-
-        Raises KeyError for missing or unexpected names and TypeError for what is no number;
-        the module is unchanged then.
-        """
-        parameters = [*self.parameters()]
-        expected = positions(len(parameters))
-        if len(state) != len(expected) or not all(map(state.__contains__, expected)):
-            missing = [k for k in expected if k not in state][:5]
-            unexpected = [k for k in state if k not in set(expected)][:5]
-            raise KeyError(
-                f"state of {len(state)} numbers for {len(expected)} parameters: "
-                f"missing {missing}, unexpected {unexpected}"
-            )
-        write_data(parameters, [state[k] for k in expected])  # all checked before one is written
-
-
 class Neuron(Module):
     """activation(b + w[0]*x[0] + w[1]*x[1] + ...), weights drawn from uniform(-1, 1), b = 0.
 
-    nonlin=False, micrograd's way to say activation='linear', may also be set later.
+    init: 'uniform', or another way to draw: 'xavier', 'kaiming', 'normal', or a function of (nin,
+    nout) that returns a number. nonlin=False, micrograd's way to say activation='linear', may also
+    be set later.
     """
 
     activation = "relu"  # of subclasses that write their own __init__ as micrograd's
 
-    def __init__(self, nin: int, nonlin: bool = True, *, activation: str = "relu") -> None:
+    def __init__(
+        self, nin: int, nonlin: bool = True, *, activation: str = "relu", init: Init = "uniform"
+    ) -> None:
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {ACTIVATIONS}, not {activation!r}")
-        self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
+        if init == "uniform":
+            self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
+        else:
+            draw = drawer(init, nin, 1)
+            self.w = [draw() for _ in range(nin)]
         self.b = Value(0)
         self.nonlin = nonlin and activation != "linear"
         self.activation = activation
@@ -100,6 +86,9 @@ class Layer(Module):
     """nout neurons over the same nin inputs; one Value instead of a list where nout is 1."""
 
     def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
+        if kwargs.get("init", "uniform") != "uniform":
+            drawer(kwargs["init"], nin, nout)  # refuses before anything is drawn
+            kwargs["init"] = for_outputs(kwargs["init"], nout)
         self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
 
     def __call__(self, x: Iterable[Any]) -> Any:
@@ -143,14 +132,17 @@ _OF_A_LAYER = Layer.parameters
 class MLP(Module):
     """Layers of nin -> nouts[0] -> nouts[1] -> ...; the last one is linear."""
 
-    def __init__(self, nin: int, nouts: list[int], *, activation: str = "relu") -> None:
+    def __init__(
+        self, nin: int, nouts: list[int], *, activation: str = "relu", init: Init = "uniform"
+    ) -> None:
         if not hasattr(nouts, "__iter__"):
             raise TypeError(
                 f"nouts must be a list of sizes, such as [16, 1], not {type(nouts).__name__!r}"
             )
         sz = [nin, *nouts]
+        others = {} if init == "uniform" else {"init": init}  # Layer may be a program's own
         self.layers = [
-            Layer(sz[i], sz[i + 1], nonlin=i != len(nouts) - 1, activation=activation)
+            Layer(sz[i], sz[i + 1], nonlin=i != len(nouts) - 1, activation=activation, **others)
             for i in range(len(nouts))
         ]
 
@@ -170,3 +162,47 @@ class MLP(Module):
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(str(layer) for layer in self.layers)}]"
+
+
+# ---- what parameters() finds, with names ----
+
+
+def _walk_neuron(walk: Walk, neuron: Any, prefix: str) -> None:
+    walk.add([*neuron.w], f"{prefix}w.")
+    walk.found.append(neuron.b)
+    walk.names.append(f"{prefix}b")
+    if hasattr(neuron, "nonlin"):
+        walk.activations[prefix[:-1]] = neuron.activation if neuron.nonlin else "linear"
+
+
+def _walk_layer(walk: Walk, layer: Any, prefix: str) -> None:
+    neurons = layer.neurons
+    if any(type(n) is not Neuron or method(n) is not _OF_A_NEURON for n in neurons):
+        for k, neuron in enumerate(neurons):
+            walk.module(neuron, f"{prefix}neurons.{k}.")
+        return
+    # The usual case: names that all states of such layers share.
+    names, of_neurons = _names_of_layer(prefix, tuple([len(n.w) for n in neurons]))
+    layer._add_parameters(walk.found)
+    walk.names += names
+    kinds = [n.activation if n.nonlin else "linear" for n in neurons]
+    walk.activations.update(zip(of_neurons, kinds, strict=True))
+
+
+@lru_cache(maxsize=64)
+def _names_of_layer(prefix: str, widths: tuple[int, ...]) -> tuple[list[str], list[str]]:
+    """Those of the parameters, and those of the neurons."""
+    neurons = [f"{prefix}neurons.{k}" for k in range(len(widths))]
+    names = []
+    for neuron, width in zip(neurons, widths, strict=True):
+        names += [f"{neuron}.w.{k}" for k in range(width)]
+        names.append(f"{neuron}.b")
+    return names, neurons
+
+
+def _walk_mlp(walk: Walk, mlp: Any, prefix: str) -> None:
+    for k, layer in enumerate(mlp.layers):
+        walk.module(layer, f"{prefix}layers.{k}.")
+
+
+KNOWN.update({_OF_A_NEURON: _walk_neuron, _OF_A_LAYER: _walk_layer, MLP.parameters: _walk_mlp})

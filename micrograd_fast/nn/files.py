@@ -3,11 +3,14 @@
 A state is what state_dict() of a module or an optimizer returns, or a dict of such dicts, numbers,
 text and lists of numbers. Entries are named by their path, 'optimizer/buffers/exp_avg'; a dict by
 position, {'0': 0.5, '1': -1.0}, is one float64 array named 'path/#'. numpy.load reads them too.
+Of a module's state by names 'path/#' are the numbers, 'path/#names' the names, as naming.py writes
+them, and 'path/#activations' those of its neurons: version 2 of the format, where there are any.
 """
 
 from __future__ import annotations
 
 from micrograd_fast.engine import Value
+from micrograd_fast.nn import naming
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
@@ -18,8 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["load", "save"]
 
 _FORMAT = "micrograd_fast"
-_VERSION = 1
+_VERSIONS = ([1], [2])
 _BY_POSITION = "#"
+_BESIDE = ("#names", "#activations")  # the numbers of a module's state
 _POSITIONS: list[str] = []
 
 
@@ -29,6 +33,14 @@ def positions(n: int) -> list[str]:
     if len(_POSITIONS) < n:
         _POSITIONS = [*_POSITIONS, *map(str, range(len(_POSITIONS), n))]
     return _POSITIONS[:n]
+
+
+class State(dict[str, float]):
+    """A module's parameters by name, which also knows the activations of its neurons by theirs."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.activations: dict[str, str] = {}
 
 
 def save(state: Any, path: str | os.PathLike[str]) -> None:
@@ -45,7 +57,8 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     arrays: dict[str, Any] = {}
     _flatten(state, "", arrays)
     # First of all the version and how many entries follow: an archive can lose some unnoticed.
-    arrays = {_FORMAT: np.array([_VERSION, len(arrays)], dtype=np.int64), **arrays}
+    version = 2 if any(name.endswith(_BESIDE) for name in arrays) else 1
+    arrays = {_FORMAT: np.array([version, len(arrays)], dtype=np.int64), **arrays}
     _write(path, arrays)
 
 
@@ -82,8 +95,17 @@ def _flatten(state: Mapping[str, Any], prefix: str, arrays: dict[str, Any]) -> N
         arrays[prefix + _BY_POSITION] = _numbers(list(state.values()), names)
         return
     for key in state:
-        if not isinstance(key, str) or not key or key == _BY_POSITION or set(key) & set("/\\\0"):
+        reserved = key in (_BY_POSITION, *_BESIDE)
+        if not isinstance(key, str) or not key or reserved or set(key) & set("/\\\0"):
             raise ValueError(f"{prefix}{key!r} cannot be the name of an entry")
+    if isinstance(state, State) and set(map(type, state.values())) == {float}:
+        text = naming.written(list(state))
+        if text is not None:
+            arrays[prefix + _BY_POSITION] = _numbers(list(state.values()), [])
+            arrays[prefix + _BESIDE[0]] = _array(text, prefix)
+            if state.activations:
+                arrays[prefix + _BESIDE[1]] = _array(naming.written_activations(state), prefix)
+            return
     for key, entry in state.items():
         name = prefix + key
         if hasattr(entry, "items"):
@@ -172,19 +194,52 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _state(file: Any) -> dict[str, Any]:
-    state: dict[str, Any] = {}
-    entries = file.infolist()
-    names = [info.filename.removesuffix(".npy") for info in entries]
+    infos = file.infolist()
+    names = [info.filename.removesuffix(".npy") for info in infos]
     if not names or names[0] != _FORMAT or len(set(names)) != len(names):
         raise ValueError("no file of micrograd_fast.nn.save()")
-    for name, info in zip(names, entries, strict=True):
+    entries = {}
+    for name, info in zip(names, infos, strict=True):
         entry = _entry(file, info, name)
         if name != _FORMAT:
+            entries[name] = entry
+        elif not isinstance(entry, list) or entry[:1] not in _VERSIONS:
+            raise ValueError(f"format {entry!r}, this build reads versions 1 and 2")
+        elif entry[1:] != [len(infos) - 1]:
+            raise ValueError(f"{len(infos) - 1} entries left of those in {entry!r}")
+    return _nested(entries)
+
+
+def _nested(entries: dict[str, Any]) -> dict[str, Any]:
+    """The entries by their paths."""
+    state: dict[str, Any] = {}
+    for name, entry in entries.items():
+        path, _, key = name.rpartition("/")
+        if key == _BY_POSITION and f"{name}names" in entries:
+            module = _module_state(name, entry, entries)
+            if path:
+                _put(state, path, module)
+            elif state:
+                raise ValueError(f"{name!r} is no path of an entry")
+            else:
+                state = module
+        elif key not in _BESIDE:
             _put(state, name, entry)
-        elif not isinstance(entry, list) or entry[:1] != [_VERSION]:
-            raise ValueError(f"format {entry!r}, this build reads version {_VERSION}")
-        elif entry[1:] != [len(entries) - 1]:
-            raise ValueError(f"{len(entries) - 1} entries left of those in {entry!r}")
+        elif name.removesuffix(key) + _BY_POSITION not in entries:
+            raise ValueError(f"{name!r} is no path of an entry")
+    return state
+
+
+def _module_state(name: str, numbers: Any, entries: Mapping[str, Any]) -> State:
+    """The numbers of an entry with the names beside it."""
+    if not isinstance(numbers, list):
+        raise ValueError(f"{name!r} is no list of numbers")
+    try:
+        names = naming.read(entries[f"{name}names"], len(numbers))
+        state = State(zip(names, numbers, strict=True))
+        state.activations = naming.read_activations(entries.get(f"{name}activations", ""), state)
+    except ValueError as error:
+        raise ValueError(f"{name}names: {error}") from None
     return state
 
 

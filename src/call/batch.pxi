@@ -60,7 +60,7 @@ cdef class Batch:
         raise TypeError("a Batch cannot be copied or pickled: take its data")
 
     def __getattr__(self, name):
-        if name in ("backward", "grad", "item", "detach"):
+        if name in ("backward", "grad", "detach"):
             raise AttributeError(f"a Batch, one result a sample, has no {name!r}: its .mean() and "
                                  ".sum() are Values, and .data is the array of its numbers")
         raise AttributeError(f"'Batch' object has no attribute {name!r}")
@@ -179,6 +179,17 @@ cdef class Batch:
         """
         check_reduction("mean", axis, dtype, out)
         return self.reduced(True)
+
+    def item(self):
+        """The number of a Batch of one, as NumPy's and PyTorch's arrays give it.
+
+        Raises ValueError for a Batch of none or of several numbers.
+        """
+        cdef const double *numbers = self.numbers()
+        if self.n_samples * <Py_ssize_t>self.n_outputs != 1:
+            raise ValueError(f"item() of a Batch of {self.n_samples * <Py_ssize_t>self.n_outputs} "
+                             "numbers: of one alone; .data is the array of all")
+        return numbers[0]
 
     def __array__(self, dtype=None, copy=None):
         data = self.data

@@ -20,6 +20,8 @@ from engine.value_type cimport (mf_access_replaced, mf_value_complete, mf_value_
 cdef extern from "Python.h":
     int del_attribute "PyObject_GenericSetAttr"(object o, object name, PyObject *null) except -1
 
+cdef int64_t n_freezes = 1   # how often a requires_grad was set: optimizers look then who is frozen
+
 cdef tuple PROPERTIES = ("data", "grad", "_prev", "_children", "_local_grads", "_op", "_backward")
 
 
@@ -44,6 +46,7 @@ cdef class Value:
 
     __array_priority__ = -1.0    # np.float64(2) * v goes to __rmul__; ndarray * v stays elementwise
     label = ""
+    requires_grad = True   # set False, optimizers and clip_grad_norm_ leave it out
 
     def __init__(self, data, _children=(), _op="", label="", *, _local_grads=None):
         cdef double number = as_number(data, "data")
@@ -185,6 +188,7 @@ cdef class Value:
         if PyObject_IS_GC(<PyObject *>attribute) and name not in PROPERTIES:
             preserve(self)
         PyObject_GenericSetAttr(self, name, attribute)
+        note_freeze(name)
         if self.attributes is not NULL:
             mf_value_track(self)
 
@@ -192,6 +196,7 @@ cdef class Value:
         if name in PROPERTIES:
             raise AttributeError(f"{name} of a Value cannot be deleted")
         del_attribute(self, name, NULL)
+        note_freeze(name)
 
     def __repr__(self):
         mf_value_complete(self)
@@ -360,6 +365,20 @@ cdef str op_text(Value value):
         exponent = store.data[n.y]
         return f"**{int(exponent) if n.flags & MF_F_INT_EXP else exponent}"
     return (<bytes>mf_ops[n.op].label).decode()
+
+
+cdef inline int note_freeze(object name) except -1:
+    global n_freezes
+    if name == "requires_grad":
+        n_freezes += 1
+    return 0
+
+
+cdef inline bint is_frozen(Value value) except -1:
+    """Whether somebody set its requires_grad to something false."""
+    if type(value) is Value and value.attributes is NULL:
+        return False
+    return not value.requires_grad
 
 
 cdef int check_value(Value value, str what) except -1:

@@ -59,6 +59,7 @@ cdef class Attributes(dict):
             setattr(self.value(), name, attribute)
         else:
             dict.__setitem__(self, name, attribute)
+            note_freeze(name)
 
     def __missing__(self, name):
         if name in PROPERTIES:
@@ -100,6 +101,7 @@ cdef object dict_of(object o):
     mf_value_complete(value)
     mf_value_track(value)
     preserve(value)
+    note_freeze("requires_grad")   # it may be taken out of there
     if old is NULL or type(<object>old) is not Attributes:
         made = Attributes(<object>old) if old is not NULL else Attributes()
         made.owner = PyWeakref_NewRef(value, None)

@@ -14,6 +14,18 @@ typedef struct {
     double beta1, beta2, sign, decay, shrink, step, scale, eps;
 } mf_adam;
 
+/* p -= lr v, where v = momentum v + g / d, or g / d itself without room for velocities, and
+ * d = sqrt(square) + eps, of the running mean of g g less the square of that of g where there is
+ * room for it; g = sign grad + decay p. */
+typedef struct {
+    double alpha, sign, decay, momentum, lr, eps;
+} mf_rmsprop;
+
+/* p -= step g / (sqrt(sum) + eps), with the sum of all g g; g = sign grad + decay p. */
+typedef struct {
+    double sign, decay, step, eps;
+} mf_adagrad;
+
 /* C is m by n, A m by n_k, B n_k by n: see matrix.h */
 typedef void mf_product(ptrdiff_t m, ptrdiff_t n, ptrdiff_t n_k, const double *a, ptrdiff_t a_row,
                         ptrdiff_t a_col, const double *b, ptrdiff_t b_row, double *c,
@@ -51,6 +63,9 @@ typedef struct {
     double (*blend_sum)(ptrdiff_t n, const double *index, double k, const double *g);
     void (*adam)(ptrdiff_t n, const mf_adam *a, const double *g, double *p, double *mean,
                  double *square, double *largest);
+    void (*rmsprop)(ptrdiff_t n, const mf_rmsprop *a, const double *g, double *p, double *square,
+                    double *mean, double *velocity);
+    void (*adagrad)(ptrdiff_t n, const mf_adagrad *a, const double *g, double *p, double *sum);
     /* matrix.h */
     mf_product *matrix_add, *matrix_set;
     void (*vector_add)(ptrdiff_t m, ptrdiff_t n_k, const double *w, ptrdiff_t w_row,

@@ -401,6 +401,46 @@ static MF_TARGET void MF_ISA(adam)(ptrdiff_t n, const mf_adam *a, const double *
     MF_LANES p[l] = shrink * p[l] - step * mean[l] / (sqrt(s[l]) * scale + eps);
 }
 
+/* The gradient that a step takes: 0 times an infinite parameter would be nan. */
+MF_INLINE double MF_ISA(decayed)(double sign, double decay, double g, double p) {
+    return decay == 0.0 ? sign * g : sign * g + decay * p;
+}
+
+/* One step of RMSprop; mean and velocity may be NULL. */
+static MF_TARGET void MF_ISA(rmsprop)(ptrdiff_t n, const mf_rmsprop *a, const double *restrict g,
+                                      double *restrict p, double *restrict square,
+                                      double *restrict mean, double *restrict velocity) {
+    const double alpha = a->alpha, sign = a->sign, decay = a->decay, lr = a->lr, eps = a->eps;
+    const double momentum = a->momentum;
+    MF_LANES {
+        const double gl = MF_ISA(decayed)(sign, decay, g[l], p[l]);
+        square[l] = mf_flushed(alpha * square[l] + (1.0 - alpha) * gl * gl);
+    }
+    if (mean != NULL) MF_LANES {
+        const double gl = MF_ISA(decayed)(sign, decay, g[l], p[l]);
+        mean[l] = mf_flushed(alpha * mean[l] + (1.0 - alpha) * gl);
+    }
+    MF_LANES {
+        const double gl = MF_ISA(decayed)(sign, decay, g[l], p[l]);
+        const double variance = mean != NULL ? square[l] - mean[l] * mean[l] : square[l];
+        /* below 0 by rounding alone; nan stays */
+        const double change = gl / (sqrt(variance < 0.0 ? 0.0 : variance) + eps);
+        if (velocity != NULL) velocity[l] = mf_flushed(momentum * velocity[l] + change);
+        p[l] -= lr * (velocity != NULL ? velocity[l] : change);
+    }
+}
+
+/* One step of Adagrad. */
+static MF_TARGET void MF_ISA(adagrad)(ptrdiff_t n, const mf_adagrad *a, const double *restrict g,
+                                      double *restrict p, double *restrict sum) {
+    const double sign = a->sign, decay = a->decay, step = a->step, eps = a->eps;
+    MF_LANES {
+        const double gl = MF_ISA(decayed)(sign, decay, g[l], p[l]);
+        sum[l] += gl * gl;
+        p[l] -= step * gl / (sqrt(sum[l]) + eps);
+    }
+}
+
 #undef MF_FORWARD_MF_UNARY
 #undef MF_FORWARD_MF_BINARY
 #undef MF_FORWARD_MF_PARAM

@@ -38,3 +38,46 @@ def write_data(list parameters, list numbers) -> None:
             store.data[(<Value>p).id] = PyFloat_AS_DOUBLE(number)
         else:
             p.data = number
+
+
+def is_leaf_value(Value value not None) -> bool:
+    """Whether it is the result of no op and has no operands."""
+    mf_value_complete(value)
+    return store.nodes[value.id].op == MF_LEAF
+
+
+def without_repeats(list parameters not None) -> list:
+    """The list with each object where it came first."""
+    cdef IdMap places = IdMap()
+    cdef set others = set()   # what is no Value, by identity
+    cdef Py_ssize_t n = 0
+    cdef list found = list(parameters)
+    for p in parameters:
+        if isinstance(p, Value):
+            mf_value_complete(p)
+            if places.at((<Value>p).id)[0]:
+                continue
+            places.at((<Value>p).id)[0] = 1
+        elif id(p) in others:
+            continue
+        else:
+            others.add(id(p))
+        found[n] = p
+        n += 1
+    del found[n:]
+    return found
+
+
+def add_leaves(list found not None, items) -> bool:
+    """Adds a list's Values that are leaves to what was found, passing over numbers and text; False,
+    and nothing is added, where other things are in it."""
+    cdef list leaves = []
+    for v in items:
+        if isinstance(v, Value):
+            mf_value_complete(v)
+            if store.nodes[(<Value>v).id].op == MF_LEAF:
+                leaves.append(v)
+        elif v is not None and type(v) not in (float, int, str, bool):
+            return False
+    found += leaves
+    return True

@@ -1,5 +1,5 @@
 # Lists of leaf Values as one object: zero_grad and the optimizers' steps as C loops over their data
-# and grads. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW).
+# and grads. The formulas are PyTorch's (torch.optim.SGD, Adam, AdamW, RMSprop, Adagrad).
 
 import array
 
@@ -11,10 +11,10 @@ from base.flush cimport mf_flush_off, mf_flush_on, mf_flushed
 from engine.modes cimport mf_n_modes
 from engine.store cimport mf_mark_filled
 from engine.value_type cimport mf_value_complete
-from run.kernels cimport mf_adam
+from run.kernels cimport mf_adagrad, mf_adam, mf_rmsprop
 
 cdef enum:
-    ADAM_BLOCK = 512   # parameters whose numbers the kernel's two loops find in the first cache
+    STEP_BLOCK = 512   # parameters whose numbers a kernel's loops find in the first cache
 
 
 cdef class Parameters:
@@ -24,10 +24,12 @@ cdef class Parameters:
     duplicate or a Value that is the result of an op; each message gives the position.
     """
     cdef readonly tuple values
-    cdef IdRuns nodes   # by position
+    cdef IdRuns nodes       # by position
+    cdef IdRuns live        # those that are not frozen
+    cdef int64_t looked_at  # n_freezes when live was made; 0: never
 
     def __cinit__(self, *args):
-        self.nodes = IdRuns()
+        self.nodes = self.live = IdRuns()
         self.values = ()
 
     def __init__(self, values):
@@ -53,6 +55,32 @@ cdef class Parameters:
             mf_mark_filled(&store, (<Value>p).id)   # from now on it stays the node that it is
             by_position.add((<Value>p).id, <int32_t>k)
         self.values, self.nodes = found, by_position
+        self.live, self.looked_at = by_position, 0
+
+    cdef int look(self) except -1:
+        """Finds out which parameters are frozen, where any Value's requires_grad was set."""
+        cdef int64_t now = n_freezes
+        cdef Py_ssize_t k
+        cdef tuple values = self.values   # a subclass's requires_grad may run any code
+        cdef list live
+        if self.looked_at == now:
+            return 0
+        live = [k for k in range(len(values)) if not is_frozen(<Value>values[k])]
+        if self.values is not values:
+            raise RuntimeError("the parameters were made again while their requires_grad was read")
+        if len(live) == len(values):
+            self.live = self.nodes
+        else:
+            self.live = IdRuns()
+            for k in live:
+                self.live.add((<Value>values[k]).id, <int32_t>k)
+        self.looked_at = now
+        return 0
+
+    def any_frozen(self):
+        """Whether steps leave out any of the parameters, because its requires_grad is false."""
+        self.look()
+        return self.live is not self.nodes
 
     cdef int check(self, str what) except -1:
         if mf_n_modes and self.values:
@@ -70,22 +98,43 @@ cdef class Parameters:
         self.check("zero_grad()")
         self.nodes.clear_grads()
 
-    def sgd_step(self, array.array velocity, bint started, double lr, double momentum,
-                 double dampening, double weight_decay, bint nesterov, bint maximize):
-        """One step of SGD. velocity: one float64 a parameter, or None without momentum."""
+    cdef int begin(self) except -1:
+        """What comes first in a step: code of a subclass may run here, and nowhere after it."""
+        self.check("an optimizer's step()")
+        return self.look()
+
+    cdef void end(self, unsigned before, double *ages) noexcept:
+        cdef Py_ssize_t k, j
+        cdef id_run run
+        mf_flush_off(before)
+        if ages is NULL:
+            return
+        for k in range(self.live.block.n):
+            run = self.live.runs()[k]
+            for j in range(run.n):
+                ages[run.first + j] += 1.0
+
+    def sgd_step(self, array.array velocity, array.array ages, bint started, double lr,
+                 double momentum, double dampening, double weight_decay, bint nesterov,
+                 bint maximize):
+        """One step of SGD. velocity: one float64 a parameter, or None without momentum.
+
+        ages: None where all parameters have made the same number of steps, for all that are not
+        frozen; else that number of each, counted on here: in place of `started`.
+        """
         cdef Py_ssize_t k, j
         cdef double g, sign = -1.0 if maximize else 1.0
         cdef double *v = NULL
         cdef double *data
         cdef const double *grad
         cdef id_run run
-        cdef unsigned before
-        self.check("an optimizer's step()")
+        self.begin()
+        cdef double *age = checked_ages(self, ages)
         if momentum != 0.0:
             v = checked_buffer(self, velocity)
-        before = mf_flush_on()   # nothing below raises or runs other code
-        for k in range(self.nodes.block.n):
-            run = self.nodes.runs()[k]
+        cdef unsigned before = mf_flush_on()   # nothing below raises or runs other code
+        for k in range(self.live.block.n):
+            run = self.live.runs()[k]
             data, grad = store.data + run.id, store.grad + run.id
             if v is NULL and weight_decay == 0.0:
                 for j in range(run.n):
@@ -96,42 +145,114 @@ cdef class Parameters:
                 if weight_decay != 0.0:   # 0 times an infinite parameter would be nan
                     g += weight_decay * data[j]
                 if v is not NULL:
+                    if age is not NULL:
+                        started = age[run.first + j] > 0.0
                     v[run.first + j] = mf_flushed(
                         momentum * v[run.first + j] + (1.0 - dampening) * g if started else g)
                     g = g + momentum * v[run.first + j] if nesterov else v[run.first + j]
                 data[j] -= lr * g
-        mf_flush_off(before)
+        self.end(before, age)
 
-    def adam_step(self, array.array mean, array.array square, array.array largest, double step,
-                  double lr, double beta1, double beta2, double eps, double weight_decay,
-                  bint decoupled, bint maximize):
+    def adam_step(self, array.array mean, array.array square, array.array largest,
+                  array.array ages, double step, double lr, double beta1, double beta2, double eps,
+                  double weight_decay, bint decoupled, bint maximize):
         """Step number `step` (from 1) of Adam, or of AdamW where decoupled.
 
-        mean, square: one float64 a parameter; largest: the same for amsgrad, else None.
+        mean, square: one float64 a parameter; largest: the same for amsgrad, else None; ages: as
+        above, in place of step.
         """
         cdef Py_ssize_t k
         cdef int32_t n
         cdef id_run run
         cdef mf_adam a
-        self.check("an optimizer's step()")
+        self.begin()
         cdef double *m = checked_buffer(self, mean)
         cdef double *v = checked_buffer(self, square)
         cdef double *top = checked_buffer(self, largest) if largest is not None else NULL
+        cdef double *age = checked_ages(self, ages)
         a.beta1, a.beta2, a.eps = beta1, beta2, eps
         a.sign = -1.0 if maximize else 1.0
         a.decay = 0.0 if decoupled else weight_decay
         a.shrink = 1.0 - lr * weight_decay if decoupled else 1.0
         a.step = lr / (1.0 - beta1**step)
         a.scale = 1.0 / sqrt(1.0 - beta2**step)
-        cdef unsigned before = mf_flush_on()   # as above
-        for k in range(self.nodes.block.n):
-            run = self.nodes.runs()[k]
+        cdef unsigned before = mf_flush_on()   # nothing below raises or runs other code
+        for k in range(self.live.block.n):
+            run = self.live.runs()[k]
             while run.n > 0:
-                n = min(<int32_t>ADAM_BLOCK, run.n)
+                n = alike(&run, age)
+                if age is not NULL:
+                    step = age[run.first] + 1.0
+                    a.step = lr / (1.0 - beta1**step)
+                    a.scale = 1.0 / sqrt(1.0 - beta2**step)
                 kernels.adam(n, &a, store.grad + run.id, store.data + run.id, m + run.first,
                              v + run.first, top + run.first if top is not NULL else NULL)
                 run.id, run.first, run.n = run.id + n, run.first + n, run.n - n
-        mf_flush_off(before)
+        self.end(before, age)
+
+    def rmsprop_step(self, array.array square, array.array mean, array.array velocity, double lr,
+                     double alpha, double eps, double weight_decay, double momentum,
+                     bint maximize):
+        """One step of RMSprop: square, and mean where centered, velocity with momentum, else None;
+        one float64 a parameter each."""
+        cdef Py_ssize_t k
+        cdef int32_t n
+        cdef id_run run
+        cdef mf_rmsprop a
+        self.begin()
+        cdef double *s = checked_buffer(self, square)
+        cdef double *m = checked_buffer(self, mean) if mean is not None else NULL
+        cdef double *v = checked_buffer(self, velocity) if velocity is not None else NULL
+        a.alpha, a.eps, a.lr, a.momentum = alpha, eps, lr, momentum
+        a.sign, a.decay = -1.0 if maximize else 1.0, weight_decay
+        cdef unsigned before = mf_flush_on()   # nothing below raises or runs other code
+        for k in range(self.live.block.n):
+            run = self.live.runs()[k]
+            while run.n > 0:
+                n = alike(&run, NULL)
+                kernels.rmsprop(n, &a, store.grad + run.id, store.data + run.id, s + run.first,
+                                m + run.first if m is not NULL else NULL,
+                                v + run.first if v is not NULL else NULL)
+                run.id, run.first, run.n = run.id + n, run.first + n, run.n - n
+        self.end(before, NULL)
+
+    def adagrad_step(self, array.array total, array.array ages, double step, double lr,
+                     double lr_decay, double eps, double weight_decay, bint maximize):
+        """Step number `step` (from 1) of Adagrad; total: one float64 a parameter; ages: as above,
+        in place of step."""
+        cdef Py_ssize_t k
+        cdef int32_t n
+        cdef id_run run
+        cdef mf_adagrad a
+        self.begin()
+        cdef double *s = checked_buffer(self, total)
+        cdef double *age = checked_ages(self, ages)
+        a.sign, a.decay, a.eps = -1.0 if maximize else 1.0, weight_decay, eps
+        a.step = lr / (1.0 + (step - 1.0) * lr_decay)
+        cdef unsigned before = mf_flush_on()   # nothing below raises or runs other code
+        for k in range(self.live.block.n):
+            run = self.live.runs()[k]
+            while run.n > 0:
+                n = alike(&run, age)
+                if age is not NULL:
+                    a.step = lr / (1.0 + age[run.first] * lr_decay)
+                kernels.adagrad(n, &a, store.grad + run.id, store.data + run.id, s + run.first)
+                run.id, run.first, run.n = run.id + n, run.first + n, run.n - n
+        self.end(before, age)
+
+
+cdef int32_t alike(const id_run *run, const double *ages) noexcept:
+    """How many parameters from the first of the run a kernel takes: all of one age."""
+    cdef int32_t n = 1, most = min(<int32_t>STEP_BLOCK, run.n)
+    if ages is NULL:
+        return most
+    while n < most and ages[run.first + n] == ages[run.first]:
+        n += 1
+    return n
+
+
+cdef double *checked_ages(Parameters params, array.array ages) except? NULL:
+    return NULL if ages is None else checked_buffer(params, ages)
 
 
 cdef double *checked_buffer(Parameters params, array.array buffer) except NULL:

@@ -43,6 +43,8 @@ OPTIMIZERS = {
     "adam": lambda p: optim.Adam(p, betas=(0.5, 0.5)),
     "amsgrad": lambda p: optim.Adam(p, betas=(0.5, 0.5), amsgrad=True),
     "adamw": lambda p: optim.AdamW(p, betas=(0.5, 0.5)),
+    "rmsprop": lambda p: optim.RMSprop(p, lr=0.1, alpha=0.5, momentum=0.5),
+    "centered": lambda p: optim.RMSprop(p, lr=0.1, alpha=0.5, centered=True),
 }
 
 

@@ -373,3 +373,14 @@ def test_other_numbers_trace_nothing_anew():
     for k in range(30):
         assert (batch * float(k)).data.tolist() == (batch.data * k).tolist()
     assert batches._compiled["multiply"].cache_info().misses == misses
+
+
+def test_item_is_the_number_of_a_batch_of_one():
+    found = one(X[:1]).item()
+    assert type(found) is float and found == one(X).data[0]
+    assert two(X)[0][1].item() == two(X).data[0, 1]  # of a Value
+    pair = mg.compile(lambda x: [x[0]], batch=True)
+    assert pair(X[:1]).item() == X[0, 0]
+    for several, n in ((one(X), N), (two(X[:1]), 2), (one(X)[:0], 0)):
+        with pytest.raises(ValueError, match=rf"item\(\) of a Batch of {n} numbers: of one alone"):
+            several.item()

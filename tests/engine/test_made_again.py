@@ -34,7 +34,7 @@ def test_parameters_that_fail_to_be_made_again_keep_what_they_had(bad):
     strangers = [Value(10.0) for _ in range(20)]  # they would take the records of freed nodes
     for v in params.values:
         v.grad = 1.0
-    params.sgd_step(None, False, 0.5, 0.0, 0.0, 0.0, False, False)
+    params.sgd_step(None, None, False, 0.5, 0.0, 0.0, 0.0, False, False)
     assert [v.data for v in params.values] == [-0.5, 0.5, 1.5]
     params.zero_grad()
     assert [v.grad for v in params.values] == [0.0] * 3
@@ -47,13 +47,13 @@ def test_parameters_made_again_are_the_new_ones():
     params = _core.Parameters(old)
     params.__init__(new)
     new[0].grad = old[0].grad = 1.0
-    params.sgd_step(None, False, 0.5, 0.0, 0.0, 0.0, False, False)
+    params.sgd_step(None, None, False, 0.5, 0.0, 0.0, 0.0, False, False)
     assert (new[0].data, old[0].data) == (2.5, 1.0)
     params.zero_grad()
     assert (new[0].grad, old[0].grad) == (0.0, 1.0)
 
 
-@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop])
 def test_an_optimizer_that_fails_to_be_made_again_steps_its_own_parameters(kind):
     p = Value(1.0)
     opt = kind([p], lr=0.5)
@@ -72,7 +72,7 @@ def test_parameters_without_values_step_nothing():
     assert (params.values, len(params)) == ((), 0)
     with _core.Mode():
         params.zero_grad()
-        params.sgd_step(None, False, 0.5, 0.0, 0.0, 0.0, False, False)
+        params.sgd_step(None, None, False, 0.5, 0.0, 0.0, 0.0, False, False)
 
 
 NUMBER = _core.NumberKind()

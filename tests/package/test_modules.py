@@ -60,7 +60,7 @@ def test_a_replaced_layer_is_what_the_next_zero_grad_and_state_are_about():
     weight.grad = 1.0
     model.zero_grad()
     assert weight.grad == 0.0
-    assert model.state_dict()["3"] == 7.0
+    assert model.state_dict()["layers.0.neurons.1.w.0"] == 7.0
 
 
 def test_parameters_are_asked_of_neurons_and_layers_that_have_their_own(monkeypatch):

@@ -1,7 +1,7 @@
-"""SGD, Adam, AdamW: PyTorch's formulas, state that goes through JSON, errors that change nothing.
+"""The optimizers: PyTorch's formulas, state that goes through JSON, errors that change nothing.
 
 The reference is written from the algorithms in PyTorch's documentation (torch.optim.SGD, Adam,
-AdamW) in plain Python; where PyTorch is installed, it is compared as well.
+AdamW, RMSprop, Adagrad) in plain Python; where PyTorch is installed, it is compared as well.
 """
 
 import copy
@@ -14,16 +14,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optim_references import reference_path, reference_sgd
 from programs import bits
 
-from micrograd_fast import nn, optim
+from micrograd_fast import nn
 from micrograd_fast._core import Parameters
 from micrograd_fast.engine import Value
-from micrograd_fast.optim import SGD, Adam, AdamW, Optimizer
+from micrograd_fast.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 N_STEPS = 50
 START = [0.5, -1.25, 3.0, 0.0, 1e-3]
-OPTIMIZERS = [getattr(optim, name) for name in optim.__all__ if name != "Optimizer"]
+OPTIMIZERS = [SGD, Adam, AdamW, RMSprop, Adagrad]
 
 CONFIGS = [
     (SGD, {}),
@@ -49,69 +50,22 @@ CONFIGS = [
     (AdamW, {"weight_decay": 0.5, "eps": 1e-3}),
     (AdamW, {"amsgrad": True, "betas": (0.8, 0.9)}),
     (AdamW, {"maximize": True, "weight_decay": 0.2}),
+    (RMSprop, {}),
+    (RMSprop, {"alpha": 0.5, "weight_decay": 0.1}),
+    (RMSprop, {"momentum": 0.9}),
+    (RMSprop, {"centered": True, "alpha": 0.9}),
+    (RMSprop, {"momentum": 0.5, "centered": True, "weight_decay": 0.2, "maximize": True}),
+    (RMSprop, {"eps": 0.1, "alpha": 0.0}),
+    (Adagrad, {}),
+    (Adagrad, {"lr_decay": 0.1}),
+    (Adagrad, {"initial_accumulator_value": 0.5, "weight_decay": 0.1}),
+    (Adagrad, {"eps": 0.1, "lr_decay": 0.01, "maximize": True}),
 ]
 EVERY_CONFIG = pytest.mark.parametrize(("kind", "config"), CONFIGS)
 EVERY_OPTIMIZER = pytest.mark.parametrize("kind", OPTIMIZERS)
 
 
 # ---- the reference ----
-
-
-def reference_sgd(
-    lr, p, g, s, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False
-):
-    """One parameter's step; s is its state between steps."""
-    g = -g if maximize else g
-    if weight_decay:
-        g = g + weight_decay * p
-    if momentum:
-        s["b"] = momentum * s["b"] + (1 - dampening) * g if "b" in s else g
-        g = g + momentum * s["b"] if nesterov else s["b"]
-    return p - lr * g
-
-
-def reference_adam(
-    lr,
-    p,
-    g,
-    s,
-    betas=(0.9, 0.999),
-    eps=1e-8,
-    weight_decay=0.0,
-    amsgrad=False,
-    maximize=False,
-    decoupled=False,
-):
-    g = -g if maximize else g
-    if decoupled:
-        p = p - lr * weight_decay * p
-    else:
-        g = g + weight_decay * p
-    s["t"] = s.get("t", 0) + 1
-    s["m"] = betas[0] * s.get("m", 0.0) + (1 - betas[0]) * g
-    s["v"] = betas[1] * s.get("v", 0.0) + (1 - betas[1]) * g * g
-    v = s["v"]
-    if amsgrad:
-        v = s["top"] = max(s.get("top", 0.0), v)
-    mean, square = s["m"] / (1 - betas[0] ** s["t"]), v / (1 - betas[1] ** s["t"])
-    return p - lr * mean / (math.sqrt(square) + eps)
-
-
-def reference_adamw(lr, p, g, s, weight_decay=1e-2, **config):
-    return reference_adam(lr, p, g, s, weight_decay=weight_decay, decoupled=True, **config)
-
-
-REFERENCES = {SGD: reference_sgd, Adam: reference_adam, AdamW: reference_adamw}
-
-
-def reference_path(kind, config, start, grads, rates):
-    """The parameters after each step: a row of gradients and a learning rate each."""
-    data, states, path = list(start), [{} for _ in start], []
-    for row, lr in zip(grads, rates, strict=True):
-        step = REFERENCES[kind]
-        data = [step(lr, p, g, s, **config) for p, g, s in zip(data, row, states, strict=True)]
-        path.append(data)
-    return path
 
 
 def our_path(optimizer, grads, rates):
@@ -271,7 +225,7 @@ def test_data_written_between_steps_is_what_the_next_step_changes():
         optimizer.step()
         p.data = 100.0
         optimizer.step()
-        assert 98.0 < p.data < 100.0
+        assert 90.0 < p.data < 100.0
 
 
 @EVERY_OPTIMIZER
@@ -511,11 +465,28 @@ WRONG_FOR_ADAM = [
     ({"eps": -1e-8}, ValueError, "eps must be in"),
     ({"momentum": 0.9}, TypeError, "momentum"),
 ]
+WRONG_FOR_RMSPROP = [
+    ({"alpha": -0.1}, ValueError, "alpha must be in"),
+    ({"momentum": math.inf}, ValueError, "momentum must be in"),
+    ({"eps": None}, TypeError, "eps must be a number"),
+]
+WRONG_FOR_ADAGRAD = [
+    ({"lr_decay": -0.1}, ValueError, "lr_decay must be in"),
+    ({"initial_accumulator_value": -1.0}, ValueError, "initial_accumulator_value must be in"),
+    ({"eps": "0"}, TypeError, "eps must be a number"),
+]
+WRONG = {
+    SGD: WRONG_FOR_SGD,
+    Adam: WRONG_FOR_ADAM,
+    AdamW: WRONG_FOR_ADAM,
+    RMSprop: WRONG_FOR_RMSPROP,
+    Adagrad: WRONG_FOR_ADAGRAD,
+}
 
 
 @EVERY_OPTIMIZER
 def test_wrong_hyperparameters_raise_and_are_named(kind):
-    own = WRONG_FOR_SGD if kind is SGD else WRONG_FOR_ADAM
+    own = WRONG[kind]
     for config, error, message in WRONG_HYPERPARAMETERS + own:
         with pytest.raises(error, match=message):
             kind(values(), **config)
@@ -532,7 +503,9 @@ def test_numbers_of_any_kind_are_hyperparameters(kind):
     for lr in (1, np.float32(0.5), np.int64(1), np.float64(0.25), True):
         (p,) = params = values([1.0])
         p.grad = 1.0
-        kind(params, lr=lr, weight_decay=np.float32(0.0)).step()
+        # so that each of them takes the gradient, or its sign, as it is
+        own = {"alpha": 0.0} if kind is RMSprop else {}
+        kind(params, lr=lr, weight_decay=np.float32(0.0), **own).step()
         assert p.data == pytest.approx(1.0 - float(lr), abs=1e-7)
 
 
@@ -553,15 +526,15 @@ def test_buffers_of_another_size_or_type_are_refused_before_anything_is_written(
     short, long, single = array("d", [0.0]), array("d", [0.0] * 3), array("f", [0.0, 0.0])
     for wrong in (None, short, long, single):
         with pytest.raises(ValueError, match="2 float64 numbers"):
-            params.sgd_step(wrong, True, 0.1, 0.9, 0.0, 0.0, False, False)
+            params.sgd_step(wrong, None, True, 0.1, 0.9, 0.0, 0.0, False, False)
         for position in range(2 if wrong is None else 3):
             buffers = [array("d", [0.0, 0.0]) for _ in range(3)]
             buffers[position] = wrong
             with pytest.raises(ValueError, match="2 float64 numbers"):
-                params.adam_step(*buffers, 1, 0.1, 0.9, 0.99, 1e-8, 0.0, False, False)
+                params.adam_step(*buffers, None, 1, 0.1, 0.9, 0.99, 1e-8, 0.0, False, False)
             assert all(b is wrong or list(b) == [0.0, 0.0] for b in buffers)
     with pytest.raises(TypeError):
-        params.sgd_step([0.0, 0.0], True, 0.1, 0.9, 0.0, 0.0, False, False)
+        params.sgd_step([0.0, 0.0], None, True, 0.1, 0.9, 0.0, 0.0, False, False)
     assert len(params) == 2
     assert [p.data for p in params.values] == [1.0, 2.0]
 

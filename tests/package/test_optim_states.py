@@ -7,9 +7,9 @@ import pytest
 
 from micrograd_fast._core import Parameters
 from micrograd_fast.engine import Value
-from micrograd_fast.optim import SGD, Adam, AdamW
+from micrograd_fast.optim import SGD, Adagrad, Adam, AdamW, RMSprop
 
-EVERY_OPTIMIZER = pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+EVERY_OPTIMIZER = pytest.mark.parametrize("kind", [SGD, Adam, AdamW, RMSprop, Adagrad])
 
 
 def values(data=(0.5, -1.25, 3.0)):
@@ -32,6 +32,50 @@ def test_an_incomplete_or_impossible_state_of_adam_is_refused(buffers, message):
     with pytest.raises((KeyError, ValueError), match=message):
         optimizer.load_state_dict(state)
     assert optimizer.state_dict()["steps"] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "buffers", "message"),
+    [
+        (RMSprop, {"grad_avg": [0.0], "momentum_buffer": [0.0]}, "square_avg"),
+        (RMSprop, {"square_avg": [0.0], "momentum_buffer": [0.0]}, "grad_avg"),
+        (RMSprop, {"square_avg": [0.0], "grad_avg": [0.0]}, "momentum_buffer"),
+        (Adagrad, {}, "sum"),
+        (Adagrad, {"sum": []}, "empty after 3 steps"),
+        (Adagrad, {"sum": [-1.0]}, "not negative"),
+    ],
+)
+def test_an_incomplete_or_impossible_state_is_refused(kind, buffers, message):
+    config = {"centered": True, "momentum": 0.5} if kind is RMSprop else {}
+    optimizer = kind(values([1.0]), **config)
+    state = {**optimizer.state_dict(), "steps": 3, "buffers": buffers}
+    with pytest.raises((KeyError, ValueError), match=message):
+        optimizer.load_state_dict(state)
+    assert optimizer.state_dict()["steps"] == 0
+
+
+@pytest.mark.parametrize("name", ["square_avg", "grad_avg"])
+@pytest.mark.parametrize("numbers", [[], [-1.0]])
+def test_means_of_rmsprop_may_be_negative_where_they_are_no_squares(name, numbers):
+    optimizer = RMSprop(values([1.0]), centered=True)
+    buffers = {"square_avg": [1.0], "grad_avg": [0.5], name: numbers}
+    state = {**optimizer.state_dict(), "steps": 3, "buffers": buffers}
+    if name == "grad_avg":
+        optimizer.load_state_dict(state)
+    else:
+        with pytest.raises(ValueError, match=r"empty after 3 steps|not negative"):
+            optimizer.load_state_dict(state)
+
+
+def test_a_variance_that_rounding_makes_negative_is_0():
+    """After thousands of equal gradients PyTorch's step would be nan, now and then."""
+    (p,) = params = values([0.0])
+    optimizer = RMSprop(params, lr=0.0, alpha=0.5, centered=True)
+    for g in (0.1, 0.3, 0.7, 1.1):
+        for _ in range(100):
+            p.grad = g
+            optimizer.step()
+            assert p.data == 0.0
 
 
 def test_a_state_between_switching_momentum_on_and_the_next_step_goes_on_alike():
@@ -86,7 +130,7 @@ def test_a_hyperparameter_set_out_of_range_raises_as_the_constructor_does(kind, 
     optimizer.lr = lr
     with pytest.raises(ValueError, match="lr must be in"):
         optimizer.step()
-    if kind is not SGD:
+    if kind in (Adam, AdamW):
         optimizer = kind(values(), betas=[0.9, 0.999])
         optimizer.step()
         optimizer.betas[0] = 1.0
@@ -115,6 +159,8 @@ def test_parameters_that_compare_and_hash_as_they_like():
         lambda p: SGD(p, lr=0.1, momentum=0.9, nesterov=True),
         lambda p: Adam(p, lr=0.1),
         lambda p: Adam(p, lr=0.1, amsgrad=True),
+        lambda p: RMSprop(p, lr=0.1, momentum=0.5, centered=True),
+        lambda p: Adagrad(p, lr=0.1),
     ],
 )
 def test_without_decay_an_infinite_parameter_stays_what_it_is(make):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
 import numpy as np
 from typing_extensions import assert_type
@@ -21,7 +22,18 @@ from micrograd_fast import (
     no_grad,
     optim,
 )
-from micrograd_fast.nn import MLP, Layer, Module, Neuron
+from micrograd_fast.nn import (
+    MLP,
+    Embedding,
+    GRUCell,
+    Layer,
+    Linear,
+    LSTMCell,
+    Module,
+    Neuron,
+    Sequential,
+    utils,
+)
 
 
 def operators(v: Value) -> None:
@@ -132,6 +144,42 @@ def optimizers(model: Module) -> None:
     assert_type(model.state_dict(), dict[str, float])
 
 
+class Recurrent(Module):
+    """A module whose parameters are what hangs on it."""
+
+    def __init__(self) -> None:
+        self.table = Embedding(5, 3, init="xavier")
+        self.cell, self.gru = LSTMCell(3, 4), GRUCell(4, 2, init=lambda nin, nout: 1 / nin)
+        self.head = Sequential(Linear(2, 1, bias=False), lambda x: x[0])
+
+    def __call__(self, k: int) -> Value:
+        h, c = self.cell(self.table(k))
+        assert_type(c, list[Value])
+        assert_type(self.gru(h, None), list[Value])
+        out: Value = self.head(self.gru(h))
+        return out
+
+
+def schedules(model: Recurrent) -> None:
+    groups: list[dict[str, Any]] = [{"params": model.cell.parameters(), "lr": 0.1}]
+    groups.append({"params": model.head.parameters()})
+    optimizer = optim.RMSprop(groups, lr=0.01, momentum=0.9, centered=True)
+    optimizer.add_param_group({"params": [Value(1.0)]})
+    optimizer.param_groups[0]["lr"] = 0.2
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, [0.1, 0.2, 0.3], total_steps=10)
+    optim.lr_scheduler.LambdaLR(optim.Adagrad([Value(1.0)]), lambda epoch: 0.9**epoch)
+    optimizer.step(lambda: model(3))
+    schedule.step()
+    assert_type(schedule.get_last_lr(), list[float])
+    schedule.load_state_dict(schedule.state_dict())
+    assert_type(utils.clip_grad_norm_(model.parameters(), 1.0), float)
+    for name, p in model.named_parameters():
+        assert_type(name, str)
+        p.requires_grad = False
+    optim.lr_scheduler.StepLR(optimizer, "3")  # type: ignore[arg-type]
+    Linear(2, "1")  # type: ignore[arg-type]
+
+
 def functions(logits: list[Value]) -> None:
     assert_type(functional.softmax(logits), list[Value])
     assert_type(functional.cross_entropy(logits, 1), Value)
@@ -198,7 +246,7 @@ def mistakes(v: Value) -> None:
     list(v)  # type: ignore[call-overload]
     MLP(2, [1], activation=1)  # type: ignore[arg-type]
     optim.SGD(v)  # type: ignore[arg-type]
-    optim.SGD([1.0])  # type: ignore[list-item]
+    optim.SGD([1.0])  # type: ignore[arg-type]
     optim.Adam([v], lr="0.1")  # type: ignore[arg-type]
     functional.cross_entropy([v], 0.0)  # type: ignore[arg-type]
     functional.sum(v)  # type: ignore[arg-type]
