@@ -1,10 +1,11 @@
 # %% [markdown]
 # # When did the Nile change?
 #
-# The yearly flow of the Nile at Aswan, 1871 to 1970, is the textbook's series for state space models
-# (Durbin and Koopman, 2012): a level that wanders, seen through noise. A Kalman filter goes along the
-# series and says what it expects each year; how likely what came was is the likelihood of the two
-# variances. Written as a loop of scalars it compiles, and its gradient is what L-BFGS-B needs.
+# The yearly flow of the Nile at Aswan, 1871 to 1970, is the textbook's series for state space
+# models (Durbin and Koopman, 2012): a level that wanders, seen through noise. A Kalman filter goes
+# along the series and says what it expects each year; how likely it makes what came is the
+# likelihood of the two variances. Written as a loop of scalars it compiles, and its gradient is
+# what L-BFGS-B needs.
 #
 # Needs `pip install 'micrograd-fast[examples]'`.
 

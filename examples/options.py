@@ -132,7 +132,8 @@ shocks = norm.ppf((np.arange(OPTIONS) + 0.5) / OPTIONS)  # evenly likely, instea
 paths = np.tile(one, (OPTIONS, 1))
 payoffs, path_slopes = capped.value_and_grad(paths, shocks, argnums=0)
 simulated, slopes = payoffs.mean(), path_slopes.mean(axis=0)
-pair = np.array([one, one + [0, 20, 0, 0, 0]])
+further = np.array([0.0, 20.0, 0.0, 0.0, 0.0])
+pair = np.array([one, one + further])
 (low_price, high_price), (low_slopes, high_slopes) = price.value_and_grad(pair)
 exact, exact_slopes = low_price - high_price, low_slopes - high_slopes
 print(f"price {simulated:.5f}, by the formula {exact:.5f}")

@@ -124,7 +124,7 @@ def test_a_trace_has_ieee_numbers_where_eager_code_raises():
 
 
 @BOTH
-@pytest.mark.parametrize("x", [-0.5, -1.25, -7.9, -33.3, -1e-3, -123456.75, 0.5, 1.4616, 8.25, 1e5])
+@pytest.mark.parametrize("x", [-0.5, -1.25, -7.9, -33.3, -1e-3, -3456.75, 0.5, 1.4616, 8.25, 1e5])
 def test_gamma_functions_of_negative_numbers_too(batch, x):
     """Errors beside the terms at the nearest pole: between any two poles there are zeros."""
 

@@ -34,15 +34,22 @@ def number(function, *numbers):
 
 
 def elementwise(exact, quick):
-    """A function of arrays: mpmath's for long doubles, SciPy's for others."""
+    """A function of arrays: mpmath's for long doubles, once for each number, SciPy's for others."""
+    known = {}
+
+    def at(*xs):
+        if xs[0] == 0:  # of which mpmath has one
+            return quick(*map(np.float64, xs))
+        if xs not in known:
+            known[xs] = number(exact, *xs)
+        return known[xs]
 
     def function(*arrays):
         arrays = np.broadcast_arrays(*arrays)
         if arrays[0].dtype != np.longdouble or np.longdouble is np.float64:
             return quick(*arrays)
         points = zip(*[a.ravel() for a in arrays], strict=True)
-        # mpmath has one zero
-        found = [number(exact, *xs) if xs[0] else quick(*map(np.float64, xs)) for xs in points]
+        found = [at(*xs) for xs in points]
         return np.array(found, np.longdouble).reshape(arrays[0].shape)
 
     return function

@@ -58,7 +58,8 @@ def test_the_script_runs_with_small_numbers(script, tmp_path, monkeypatch, capsy
         (tags, text) for kind, tags, text in tool.cells(script.read_text("utf-8")) if kind == "code"
     ]
     small = [tool.shrink(text) if tags else text for tags, text in found]
-    assert small[0] != found[0][1]
+    if any(tags for tags, _ in found):  # else it is quick as it is
+        assert small[0] != found[0][1]
     program = tmp_path / script.name
     # as_micrograd is for a process of its own: here the tests need the real one as well.
     text = "\n\n".join(small).replace("import micrograd_fast.as_micrograd", "")
