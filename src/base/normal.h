@@ -5,7 +5,8 @@
  * For a >= 0, erfcx(a) = e**(a*a) erfc(a) is p(t) / (1 + 2a/sqrt(pi)), and -erfcx'(a) is
  * q(t) / (1 + sqrt(pi)a/2)**2, with t = (a - 3.5) / (a + 3.5), after M. Shepherd and J. Laframboise
  * (Chebyshev Approximation of (1 + 2x) exp(x**2) erfc x in 0 <= x < inf, 1981). With these factors p
- * and q have no slope at a = 0, where t has fewer digits than a. Fitted here, to 1e-17. */
+ * and q have no slope at a = 0, where t has fewer digits than a. Fitted here, to 1e-17; as they are
+ * added up p is 1 at a = 0. */
 #ifdef MF_ISA /* compiled by itself it has nothing to expand */
 
 MF_INLINE MF_TARGET double MF_ISA(erfcx_t)(double a) {
@@ -72,9 +73,8 @@ MF_INLINE MF_TARGET double MF_ISA(erfcx_dx)(double x, double z) {
     return MF_SELECT(x < 0.0, 2.0 * x * z - 1.1283791670955126, -fall);
 }
 
-/* e**-(x*x) * erfcx(|x|); what it is 0 for has no number */
 MF_INLINE MF_TARGET double MF_ISA(erfc_positive)(double a) {
-    return a == 0.0 ? 1.0 : MF_ISA(erfcx_positive)(a) * MF_ISA(exp_square)(a, -1.0);
+    return MF_ISA(erfcx_positive)(a) * MF_ISA(exp_square)(a, -1.0);
 }
 
 MF_INLINE MF_TARGET double MF_ISA(verfc)(double x) {
@@ -103,7 +103,7 @@ MF_INLINE MF_TARGET double MF_ISA(erf_dx)(double x) {
 /* The distribution at -a, for a >= 0. */
 MF_INLINE MF_TARGET double MF_ISA(lower_tail)(double a) {
     const double z = MF_ISA(erfcx_positive)(0.7071067811865476 * a);
-    return a == 0.0 ? 0.5 : 0.5 * z * MF_ISA(exp_square)(a, -0.5);
+    return 0.5 * z * MF_ISA(exp_square)(a, -0.5);
 }
 
 MF_INLINE MF_TARGET double MF_ISA(ndtr)(double x) {

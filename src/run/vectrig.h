@@ -113,9 +113,12 @@ MF_INLINE MF_TARGET double MF_ISA(vatan)(double x) {
     return copysign(base + (u + (MF_ISA(vatan_rest)(u) + base_rest)), x);
 }
 
-/* By the smaller one over the larger one; scaled where a sum of them could overflow. */
+/* By the smaller one over the larger one; scaled where a sum of them could overflow or 0.66 of one has
+ * no digits. */
 MF_INLINE MF_TARGET double MF_ISA(vatan2)(double y, double x) {
-    const double a = fabs(y), b = fabs(x), scale = MF_SELECT((a > 1e300) | (b > 1e300), 0x1p-8, 1.0);
+    const double a = fabs(y), b = fabs(x);
+    const double raised = MF_SELECT((a < 1e-290) & (b < 1e-290), 0x1p200, 1.0);
+    const double scale = MF_SELECT((a > 1e300) | (b > 1e300), 0x1p-8, raised);
     const int is_steep = a > b, are_infinite = (a == INFINITY) & (b == INFINITY);
     const double large = MF_SELECT(are_infinite, 1.0, scale * MF_SELECT(is_steep, a, b));
     const double small = MF_SELECT(are_infinite, 1.0, scale * MF_SELECT(is_steep, b, a));
