@@ -11,7 +11,8 @@ import pytest
 import references
 from gradcheck import assert_gradients
 from programs import bits
-from references import OPERATORS, REFERENCES, second_operand
+from references import OPERATORS, REFERENCES, second_operand, torch_function
+from references_mathematics import MATHEMATICS
 
 import micrograd_fast as mg
 from micrograd_fast._core import OPS, live_nodes
@@ -158,22 +159,32 @@ def test_a_local_step_adds_the_partial_times_the_nodes_gradient(op, rng):
 def torch_gradients(torch, op, numbers):
     """PyTorch's value and gradients, in float64."""
     tensors = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in numbers]
-    name = {"vpow": "pow"}.get(op.name, op.name)
-    z = getattr(torch, name, getattr(torch.nn.functional, name, None))(*tensors)
+    z = torch_function(op.name)(*tensors)
     z.backward()
     return z.item(), [t.grad.item() for t in tensors[: op.arity]]
 
 
+def torch_with(op):
+    """PyTorch, where it has the op with a derivative."""
+    torch = pytest.importorskip("torch")
+    if op.is_choice and op.name not in ("relu", "maximum", "minimum"):
+        pytest.skip("no derivative there")
+    if torch_function(op.name) is None:
+        pytest.skip("no such function there")
+    return torch
+
+
 @EVERY_OP
 def test_values_and_partials_agree_with_pytorch(op, rng):
-    torch = pytest.importorskip("torch")
+    torch = torch_with(op)
+    near = 1e-9 if op.name == "digamma" else 1e-13  # its trigamma has ten digits
     for numbers in draws(op, rng, 25):
         operands = as_operands(op, numbers)
         out = apply(op, *operands)
         out.backward()
         z, grads = torch_gradients(torch, op, numbers)
         assert out.data == pytest.approx(z, rel=1e-14, abs=0.0)
-        assert [v.grad for v in operands[: op.arity]] == pytest.approx(grads, rel=1e-13, abs=1e-15)
+        assert [v.grad for v in operands[: op.arity]] == pytest.approx(grads, rel=near, abs=1e-15)
 
 
 # ---- limits ----
@@ -260,9 +271,12 @@ def is_named_difference(op, numbers):
     return op.name in ("relu", "abs") and numbers[0] != numbers[0]
 
 
-@EVERY_OP
+@pytest.mark.parametrize(
+    "op", [op for op in OPS if op.name not in MATHEMATICS], ids=lambda op: op.name
+)
 def test_gradients_at_the_limits_are_pytorchs(op):
-    torch = pytest.importorskip("torch")
+    """Of the others PyTorch's overflow where these do not, and are less exact: mpmath judges."""
+    torch = torch_with(op)
     compared = 0
     for numbers in limit_cases(op):
         ours = backward_outcome(op, numbers)

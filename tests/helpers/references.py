@@ -30,6 +30,20 @@ def apply(name, x, *y):
     return getattr(x, name)(*y)
 
 
+TORCH_NAMES = {"vpow": "pow", "rint": "round", "equal": "eq"}
+
+
+def torch_function(name):
+    """PyTorch's function of an op, or None."""
+    import torch
+
+    name = TORCH_NAMES.get(name, name)
+    if name in REFERENCES and REFERENCES[name].orders:
+        return None  # there they are ints and come first
+    places = [p for p in (torch, torch.special, torch.nn.functional) if hasattr(p, name)]
+    return getattr(places[0], name) if places else None
+
+
 def second_operand(op, rng):
     """One from the row's domain, or of those that there are."""
     orders = REFERENCES[op.name].orders
