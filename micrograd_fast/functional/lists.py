@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 
 from micrograd_fast import _core, conditions
@@ -153,6 +152,9 @@ def logsumexp(values: Iterable[Scalar]) -> Value:
     shift = shift_of(items)
     if _core.tracing():
         shift = conditions.where(conditions.equal(shift - shift, 0.0), shift, 0.0)
-    elif shift.data - shift.data != 0.0:
-        return functools.reduce(Value.logaddexp, items)  # where the sum of exponentials may be 0
+    elif shift.data - shift.data != 0.0:  # where the sum of exponentials may be 0
+        found, *others = items
+        for v in others:
+            found = found.logaddexp(v)
+        return found
     return shift + _core.total([(x - shift).exp() for x in items]).log()
