@@ -8,7 +8,6 @@ in this file, so that what a program puts in the place of one of them is used.
 from __future__ import annotations
 
 import random
-from functools import lru_cache
 
 from micrograd_fast._core import affine
 from micrograd_fast.engine import Value
@@ -189,14 +188,23 @@ def _walk_layer(walk: Walk, layer: Any, prefix: str) -> None:
     walk.activations.update(zip(of_neurons, kinds, strict=True))
 
 
-@lru_cache(maxsize=64)
+_NAMES_KEPT = 64
+_names_known: dict[tuple[str, tuple[int, ...]], tuple[list[str], list[str]]] = {}
+
+
 def _names_of_layer(prefix: str, widths: tuple[int, ...]) -> tuple[list[str], list[str]]:
-    """Those of the parameters, and those of the neurons."""
+    """Those of the parameters, and those of the neurons; kept, for they take longer than the rest."""
+    found = _names_known.get((prefix, widths))
+    if found is not None:
+        return found
+    if len(_names_known) >= _NAMES_KEPT:
+        _names_known.clear()
     neurons = [f"{prefix}neurons.{k}" for k in range(len(widths))]
     names = []
     for neuron, width in zip(neurons, widths, strict=True):
         names += [f"{neuron}.w.{k}" for k in range(width)]
         names.append(f"{neuron}.b")
+    _names_known[prefix, widths] = names, neurons
     return names, neurons
 
 
