@@ -193,7 +193,7 @@ _names_known: dict[tuple[str, tuple[int, ...]], tuple[list[str], list[str]]] = {
 
 
 def _names_of_layer(prefix: str, widths: tuple[int, ...]) -> tuple[list[str], list[str]]:
-    """Those of the parameters, and those of the neurons; kept, for they take longer than the rest."""
+    """Those of the parameters, and those of the neurons; kept, for they take longest."""
     found = _names_known.get((prefix, widths))
     if found is not None:
         return found
