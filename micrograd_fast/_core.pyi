@@ -612,6 +612,8 @@ class _Pass(Protocol):
 PASSES: tuple[_Pass, ...]
 spelled: _Pass
 
+def spelled_program(program: Program, apart: bytes) -> tuple[Program, list[int]]: ...
+
 class Profile(NamedTuple):
     n_samples: int
     n_tiles: int

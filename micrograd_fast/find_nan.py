@@ -58,17 +58,32 @@ def find_nan(function: CompiledFunction, args: Any, kwargs: Any) -> Finding:
     if fault.kind == "index":
         _core._numbers(found, tuple(plain), dict(named))  # which says what is wrong with it
         raise IndexError("mg.take: an index is out of range or no whole number")
-    if fault.kind:
-        return search.finding(fault)
-    return search.nothing(fault, _is_finite(found, plain, named))
+    is_finite = _is_finite(found, plain, named)
+    if not fault.kind:
+        return search.nothing(fault, is_finite)
+    made = search.finding(fault)
+    reaches_results = fault.kind == "forward" and fault.gradient < 0
+    return search.but_finite(made) if reaches_results and is_finite else made
 
 
 def _is_finite(found: _core.Specialization, plain: Any, named: Any) -> bool:
     """Whether the results of the call itself are."""
     import numpy as np
 
-    outputs = _core.ProfiledCall(found, tuple(plain), dict(named)).profile(0.0, 1).outputs
+    try:
+        outputs = _core.ProfiledCall(found, tuple(plain), dict(named)).profile(0.0, 1).outputs
+    except IndexError:  # an index that is nan: there are no results
+        return False
     return bool(np.isfinite(np.frombuffer(outputs)).all())
+
+
+def _made_apart(code: list[_core.Instruction], lines: list[Any]) -> bytes:
+    """By value whether another line used it: `y = x**-1` there is no part of a division here."""
+    apart = bytearray(len(code))
+    for instruction, line in zip(code, lines, strict=True):
+        for k in instruction.operands:
+            apart[k] |= lines[k] != line
+    return bytes(apart)
 
 
 class _Search:
@@ -79,7 +94,8 @@ class _Search:
     ) -> None:
         self.function, self.found, self.inputs = function, found, inputs
         made_at, self.trouble = made_by(function, found)
-        self.program, moved = _core.spelled.moved(found.traced)
+        apart = _made_apart(found.traced.instructions(), [line for _, line in made_at])
+        self.program, moved = _core.spelled_program(found.traced, apart)
         self.code = self.program.instructions()
         self.lines: list[Any] = [None] * len(self.code)
         self.made = [-1] * len(self.code)
@@ -191,6 +207,16 @@ class _Search:
         made.op, made.operands, made.value, made.sample = op, fault.operands, value, sample
         made.file, made.line, made.argument, made.parameter = file, line, argument, parameter
         return made
+
+    def but_finite(self, made: Finding) -> Finding:
+        """Where a result is not finite op by op, and the call's are."""
+        text = (
+            "\nThe results of the call are finite all the same: it computes in another order, and "
+            "numbers are close to the largest float, 1.8e308"
+        )
+        again = Finding(made + text)
+        vars(again).update(vars(made))
+        return again
 
     def nothing(self, fault: _core.Fault, is_finite: bool) -> Finding:
         """Where results and gradients, op by op, are finite. is_finite: the call's results too."""

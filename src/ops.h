@@ -81,7 +81,7 @@ OP(ATAN, "atan", "atan", MF_UNARY, atan(x), mf_atan_dx(x), 0.0,
 OP(ATAN2, "atan2", "atan2", MF_BINARY, atan2(x, y), mf_atan2_dx(x, y), -mf_atan2_dx(y, x),
    0, x == 0.0 && y == 0.0 ? MF_ZERODIV : 0, MF_ANY, INFINITY, 0.3, 2.5,
    "The angle of the point (other, self), in radians: atan(self / other) in its quadrant.",
-   "y / (x * x + y * y)", "-x / (x * x + y * y)")
+   "y / hypot(x, y) / hypot(x, y)", "-x / hypot(x, y) / hypot(x, y)")
 OP(SINH, "sinh", "sinh", MF_UNARY, sinh(x), cosh(x), 0.0,
    mf_overflows(x, z), 0, MF_ANY, INFINITY, -2.0, 2.0,
    "The hyperbolic sine. Raises OverflowError beyond float64.", "", "")
@@ -134,7 +134,8 @@ OP(NDTR, "ndtr", "ndtr", MF_UNARY, mf_ndtr(x), mf_ndtr_dx(x), 0.0,
 OP(LOG_NDTR, "log_ndtr", "log_ndtr", MF_UNARY, mf_log_ndtr(x), mf_log_ndtr_dx(x), 0.0,
    mf_overflows(x, z), 0, MF_ANY, INFINITY, -2.0, 2.0,
    "log(ndtr(x)), where ndtr(x) is nearly 0 or 1 too. Raises OverflowError beyond float64.",
-   "0.7978845608028654 / erfcx(-0.7071067811865476 * x)", "")
+   "reached(0.7978845608028654 / erfcx(-0.7071067811865476 * x), less(x, 0.0)) + "
+   "reached(0.3989422804014327 * exp(-0.5 * (x * x) - z), 1.0 - less(x, 0.0))", "")
 OP(LGAMMA, "lgamma", "lgamma", MF_UNARY, lgamma(x), mf_digamma(x), 0.0,
    mf_gamma_fails(x, z), mf_gamma_fails(x, mf_digamma(x)), MF_ANY, INFINITY, 2.2, 9.0,
    "log(abs(gamma(x))). Raises ValueError for 0, -1, -2 ..., OverflowError beyond float64.",

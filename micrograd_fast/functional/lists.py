@@ -132,7 +132,8 @@ def _take_traced(values: Sequence[Scalar], index: Value) -> Any:
 
 
 def norm(values: Iterable[Scalar]) -> Value:
-    """sqrt(values[0]**2 + values[1]**2 + ...); its derivative is 0 where all are 0."""
+    """sqrt(values[0]**2 + values[1]**2 + ...); its derivative is 0 where all are 0. The squares
+    overflow beyond 1e154, as NumPy's do: x.hypot(y) of two does not."""
     items = listed(values)
     square = _core.dot(items, items)
     found: Value = conditions.where(conditions.equal(square, 0.0), 0.0, square.sqrt())
@@ -146,15 +147,14 @@ def shift_of(values: Sequence[Value]) -> Value:
 
 
 def logsumexp(values: Iterable[Scalar]) -> Value:
-    """log(exp(values[0]) + exp(values[1]) + ...), of values shifted by their maximum; -inf where
-    all are -inf."""
+    """log(exp(values[0]) + exp(values[1]) + ...), of values shifted by their maximum. Where that is
+    infinite it is the result, and shares the gradient evenly where it occurs more than once."""
     items = listed(values)
     shift = shift_of(items)
+    if not _core.tracing() and shift.data - shift.data != 0.0:
+        return maximum(*items)
+    found = shift + _core.total([(x - shift).exp() for x in items]).log()
     if _core.tracing():
-        shift = conditions.where(conditions.equal(shift - shift, 0.0), shift, 0.0)
-    elif shift.data - shift.data != 0.0:  # where the sum of exponentials may be 0
-        found, *others = items
-        for v in others:
-            found = found.logaddexp(v)
-        return found
-    return shift + _core.total([(x - shift).exp() for x in items]).log()
+        is_finite = conditions.equal(shift - shift, 0.0)
+        found = conditions.where(is_finite, found, maximum(*items))
+    return found

@@ -133,7 +133,7 @@ def huber_loss(
     xs, ys = paired(predictions, targets, "predictions", "targets")
     losses = []
     for x, y in zip(xs, ys, strict=True):
-        d = abs(x - y)
-        near = d.minimum(delta)
+        d = x - y
+        near = d.minimum(delta).maximum(-delta)
         losses.append(near * (d - near * 0.5))
     return mean(losses)

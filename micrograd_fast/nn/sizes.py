@@ -29,6 +29,11 @@ def listed(name: str, x: Any, n: int) -> list[Any]:
     """A list of n numbers or Values: TypeError for what is no list, ValueError for another n."""
     if isinstance(x, (Value, str, bytes)) or not hasattr(x, "__iter__"):
         raise TypeError(f"{name} must be a list of {n} Values or numbers, not {type(x).__name__!r}")
+    if getattr(x, "ndim", 1) != 1:
+        raise ValueError(
+            f"{name} of {x.ndim} axes is no sample, a list of {n}: give one at a time, "
+            "[layer(row) for row in X], or let mg.compile(layer, batch=True) go over them"
+        )
     items = x if isinstance(x, list) else list(x)
     if len(items) != n:
         raise ValueError(f"{name} must have {n} items, not {len(items)}")

@@ -7,31 +7,41 @@
 
 enum { MF_LARGEST_ORDER = 170 }; /* of a polygamma function: 171! is no double */
 
-/* Hurwitz's zeta(s, q) = sum of (q + k)**-s over k >= 0, for s >= 2 and q > 0: terms, and the rest by
- * Euler and Maclaurin's formula, whose terms fall as long as a is not small beside s. */
-static inline double mf_hurwitz_zeta(double s, double q) {
+/* factor * a**-s, by halves: the power alone may be too small for a number. */
+static inline double mf_scaled_term(double factor, double a, double s) {
+    const double half = s == 2.0 ? 1.0 / a : pow(a, -0.5 * s);
+    return factor * half * half;
+}
+
+/* factor times Hurwitz's zeta(s, q), the sum of (q + k)**-s over k >= 0, for s >= 2 and q > 0: terms,
+ * and the rest by Euler and Maclaurin's formula, whose terms fall as long as a is not small beside s. */
+static inline double mf_hurwitz_zeta(double factor, double s, double q) {
     /* B(2j) / (2j)! */
     static const double bernoulli[] = {
         8.333333333333333e-2, -1.388888888888889e-3, 3.306878306878307e-5, -8.267195767195767e-7,
         2.08767569878681e-8,  -5.284190138687493e-10, 1.3382536530684679e-11,
         -3.3896802963225827e-13, 8.586062056277845e-15, -2.174868698558062e-16};
     double a = q, sum = 0.0;
-    for (; a < 10.0 + 0.5 * s; a += 1.0) {
-        const double term = s == 2.0 ? 1.0 / (a * a) : pow(a, -s);
+    for (; a < 10.0 + s; a += 1.0) {
+        const double term = mf_scaled_term(factor, a, s);
         sum += term;
-        if (term < 1e-17 * sum) return sum;
+        if (fabs(term) < 1e-17 * fabs(sum)) return sum;
     }
-    const double pa = s == 2.0 ? 1.0 / a : pow(a, 1.0 - s); /* a number where p is too small */
-    const double p = pa / a;
-    double factor = s * p / a;
-    sum += pa / (s - 1.0) + 0.5 * p;
+    const double p = mf_scaled_term(factor, a, s);
+    const double pa = s == 2.0 ? factor / a : p * a; /* a number where p is too small */
+    double rest = pa / (s - 1.0) + 0.5 * p, share = s * p / a;
     for (int j = 0; j < 10; j++) {
-        const double term = bernoulli[j] * factor;
-        sum += term;
-        if (fabs(term) < 1e-17 * fabs(sum)) break;
-        factor *= (s + 2 * j + 1) * (s + 2 * j + 2) / (a * a);
+        rest += bernoulli[j] * share;
+        share *= (s + 2 * j + 1) * (s + 2 * j + 2) / (a * a);
     }
-    return sum;
+    return sum + rest;
+}
+
+/* n! of a whole number up to 170. */
+static inline double mf_factorial(double n) {
+    double product = 1.0;
+    for (double k = 2.0; k <= n; k += 1.0) product *= k;
+    return product;
 }
 
 /* Whether gamma has a pole at x. */
@@ -94,14 +104,10 @@ static inline double mf_polygamma(double x, double n) {
     if (!(n >= 0.0 && n <= MF_LARGEST_ORDER && n == floor(n)) || x != x || x == -INFINITY) return NAN;
     const double sign = fmod(n, 2.0) == 1.0 ? 1.0 : -1.0; /* (-1)**s too */
     if (mf_is_gamma_pole(x)) return sign > 0.0 ? INFINITY : NAN;
-    double zeta = 0.0;
-    if (x > 0.0) {
-        zeta = isinf(x) ? 0.0 : mf_hurwitz_zeta(s, x);
-    } else {
-        zeta = mf_hurwitz_zeta(s, x - floor(x)) +
-               sign * (mf_hurwitz_zeta(s, ceil(x) - x) - mf_hurwitz_zeta(s, 1.0 - x));
-    }
-    return sign * tgamma(s) * zeta;
+    const double factor = sign * mf_factorial(n);
+    if (x > 0.0) return isinf(x) ? 0.0 * factor : mf_hurwitz_zeta(factor, s, x);
+    return mf_hurwitz_zeta(factor, s, x - floor(x)) +
+           sign * (mf_hurwitz_zeta(factor, s, ceil(x) - x) - mf_hurwitz_zeta(factor, s, 1.0 - x));
 }
 
 #endif

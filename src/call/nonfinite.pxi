@@ -6,7 +6,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from base.eval cimport MF_DOT
 from program.nonfinite cimport (MF_BACKWARD, MF_BAD_INDEX, MF_FORWARD, mf_nonfinite, mf_probe,
                                 mf_probe_free, mf_probe_make, mf_probe_run, mf_probe_take,
-                                mf_spell)
+                                mf_spell, mf_spelled_apart)
 
 cdef dict KINDS_OF_FAULT = {MF_FORWARD: "forward", MF_BACKWARD: "backward", MF_BAD_INDEX: "index"}
 
@@ -23,6 +23,19 @@ gradient: the input or captured value whose gradient is not finite for that, or 
 cdef Pass spelling = Pass.__new__(Pass)
 spelling.rewrite, spelling.__name__ = mf_spell, "spelled"
 spelled = spelling
+
+
+def spelled_program(Program program not None, bytes apart not None) -> tuple:
+    """As spelled.moved(program), but for values that `apart`, a byte for each, says 1 of: they are
+    parts of nothing."""
+    global mf_spelled_apart
+    if len(apart) != program.p.code.n:
+        raise ValueError("a byte for each value")
+    mf_spelled_apart = <const uint8_t *><const char *>apart
+    try:
+        return spelling.moved(program)
+    finally:
+        mf_spelled_apart = NULL
 
 
 @cython.internal

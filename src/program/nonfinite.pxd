@@ -1,10 +1,11 @@
 # Where a nan came from (nonfinite.h), in a program that is spelled as the code was (spelled.h).
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from program.passes cimport mf_pass
 from program.program cimport mf_program
 
 cdef extern from "program/spelled.h" nogil:
+    const uint8_t *mf_spelled_apart
     mf_pass mf_spell
 
 cdef extern from "program/nonfinite.h" nogil:

@@ -5,11 +5,15 @@
 
 #include "program/rewrite.h"
 
+/* By value: 1 where it is spelled by itself, for another line of the code made it. Lent; or NULL. */
+static const uint8_t *mf_spelled_apart = NULL;
+
 /* Whether a value is `x op number`, which nothing but one other instruction uses; x. */
 static int32_t mf_is_part(const mf_program *p, const int32_t *uses, int32_t value, int32_t op,
                           double number) {
     const mf_instruction *i = &p->code.items[value];
     double found = 0.0;
+    if (mf_spelled_apart != NULL && mf_spelled_apart[value]) return MF_NO_VALUE;
     if (i->op != op || uses[value] != 1 || !mf_number_of(p, i->y, &found)) return MF_NO_VALUE;
     return found == number ? i->x : MF_NO_VALUE;
 }

@@ -379,3 +379,26 @@ def test_the_probe_takes_no_numbers_that_do_not_fit():
     with pytest.raises(ValueError, match="dots"):
         ranks = np.arange(len(dots), dtype=np.int32).tobytes()
         _core.first_fault(dots, ranks, b"", np.ones(9).tobytes(), [], 1)
+
+
+def inverse(x):
+    return x**-1
+
+
+def times_inverse(x, t):
+    y = inverse(x)
+    return t * y
+
+
+def test_a_reciprocal_of_another_line_is_no_part_of_a_product():
+    found = mg.compile(times_inverse).find_nan(0.0, 1.0)
+    assert (found.op, found.operands, found.argument) == ("**", (0.0, -1.0), "x")
+    assert found.line == inverse.__code__.co_firstlineno + 1
+    assert mg.compile(lambda x, t: t * x**-1).find_nan(0.0, 1.0).op == "/"
+
+
+def test_the_text_says_where_the_call_itself_is_finite():
+    f = mg.compile(lambda x: x * 8 / 16)
+    assert f.values(1e308) == 5e307
+    assert "The results of the call are finite all the same" in f.find_nan(1e308)
+    assert "all the same" not in mg.compile(lambda x: x * 1e300).find_nan(1e308)

@@ -216,3 +216,38 @@ def test_angles_near_one_are_rounded_as_well_as_those_near_zero(variant, name):
         for v, z in zip(x.tolist(), ours.tolist(), strict=True):
             exact = getattr(mpmath, name)(v)
             assert abs(z - exact) < 0.9 * math.ulp(float(exact)), v
+
+
+# ---- what a stranger found ----
+
+
+@BOTH
+@pytest.mark.parametrize("x", [-30.0, -1.0, 0.0, 1.0, 12.0, 27.5, 37.0])
+def test_second_derivatives_of_log_ndtr_in_both_tails(batch, x):
+    with mpmath.workprec(4000):
+        a = mpmath.mpf(x)
+        tail = mpmath.erfc(-a / mpmath.sqrt(2)) / 2
+        slope = mpmath.exp(-a * a / 2) / mpmath.sqrt(2 * mpmath.pi) / tail
+        exact = float(-slope * (a + slope))
+    assert derivatives(Value.log_ndtr, (x,), batch, order=2) == pytest.approx(exact, rel=1e-9)
+    assert derivatives(Value.log_ndtr, (40.0,), batch, order=2) == 0.0
+    assert math.isnan(derivatives(Value.log_ndtr, (math.nan,), batch))
+
+
+@pytest.mark.parametrize("numbers", [(1e-170, 3e-170), (1e160, 1e160), (0.0, 1e-200), (3.0, 4.0)])
+def test_derivatives_of_atan2_as_graphs_are_those_of_backward(numbers):
+    found = mg.grad(lambda a, b: a.atan2(b), argnums=(0, 1))(*numbers)
+    assert [d.data for d in found] == pytest.approx(gradient(Value.atan2, *numbers), rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("x", "n"), [(18.3, 15), (23.78184972618639, 26), (458.0, 26), (855.0, 20), (179.0, 150)]
+)
+def test_polygamma_functions_where_zeta_alone_has_no_digits(x, n):
+    assert Value(x).polygamma(n).data == pytest.approx(float(mpmath.polygamma(n, x)), rel=1e-14)
+
+
+def test_trigamma_next_to_its_overflow(variant):
+    f = mg.compile(lambda x: x.digamma(), batch=True)
+    for x in (1e-154, 8e-155):
+        assert f.value_and_grad(np.full(9, x))[1][4] == pytest.approx(1 / x**2, rel=1e-14)

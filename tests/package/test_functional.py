@@ -297,7 +297,7 @@ def test_results_are_ordinary_graphs_over_the_arguments(name):
     assert {v._op for v in nodes} <= labels
     assert set(xs) & set(nodes)
     # What keeps exp() within range is a constant, not a way for gradients.
-    assert ("max" in {v._op for v in nodes}) == (name == "maximum")
+    assert ("max" in {v._op for v in nodes}) == (name in ("maximum", "huber_loss"))
     further = flat(out) * 2
     further.backward()
     first = [v.grad for v in xs]
@@ -572,3 +572,17 @@ def test_targets_and_weights_may_be_inputs_of_a_compiled_function():
 def test_bad_arguments_are_named(call, kind, words):
     with pytest.raises(kind, match=words):
         call()
+
+
+def test_second_derivatives_of_huber_s_loss():
+    f = mg.compile(lambda x: F.huber_loss([x], [0.0], 2.0), batch=True)
+    assert f.hessian(np.array([0.0, 1e-300, -0.5, 3.0])).ravel().tolist() == [1.0, 1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("numbers", [[-math.inf] * 2, [math.inf, 1.0], [math.inf] * 2])
+def test_infinite_numbers_share_the_gradient_of_logsumexp(numbers):
+    n = numbers.count(max(numbers))
+    share = [1.0 / n if x == max(numbers) else 0.0 for x in numbers]
+    assert backward_gradient(lambda *v: F.logsumexp(v), numbers) == share
+    f = mg.compile(F.logsumexp)
+    assert f.grad(np.array(numbers)).tolist() == share
