@@ -267,8 +267,8 @@ static inline int mf_polygamma_fails(double x, double n, double z) {
     return mf_overflows(x, z);
 }
 
-/* the functions of normal.h for single numbers: mf_ndtr and the rest */
-#define MF_ISA(name) mf_##name
+/* the functions of normal.h for single numbers */
+#define MF_ISA(name) mf_inline_##name
 #define MF_TARGET
 #define MF_FMA(a, b, c) ((a) * (b) + (c))
 #define MF_PRODUCT_ERROR(a, b, p) mf_product_error(a, b, p)
@@ -277,6 +277,16 @@ static inline int mf_polygamma_fails(double x, double n, double z) {
 #undef MF_TARGET
 #undef MF_FMA
 #undef MF_PRODUCT_ERROR
+
+/* Not a part of what calls them, a switch over all ops above all: it would save registers for them at
+ * every op, a fifth of a neuron's time. */
+static MF_APART double mf_erf_dx(double x) { return mf_inline_erf_dx(x); }
+static MF_APART double mf_erfcx(double x) { return mf_inline_erfcx(x); }
+static MF_APART double mf_erfcx_dx(double x, double z) { return mf_inline_erfcx_dx(x, z); }
+static MF_APART double mf_ndtr(double x) { return mf_inline_ndtr(x); }
+static MF_APART double mf_ndtr_dx(double x) { return mf_inline_ndtr_dx(x); }
+static MF_APART double mf_log_ndtr(double x) { return mf_inline_log_ndtr(x); }
+static MF_APART double mf_log_ndtr_dx(double x) { return mf_inline_log_ndtr_dx(x); }
 
 /* NumPy's maximum and minimum: a nan on either side is the result. */
 static inline double mf_maximum(double x, double y) { return x >= y || x != x ? x : y; }
@@ -298,6 +308,19 @@ static inline int mf_forward(int op, double x, double y, double *out) {
 #include "ops.h"
 #undef OP
     }
+    return MF_OK;
+}
+
+/* The same for an op that is not known where it is written: the switch is no part of the caller. */
+static MF_APART int mf_forward_of(int op, double x, double y, double *out) {
+    return mf_forward(op, x, y, out);
+}
+
+/* The two ops that most nodes are stand by themselves: in a switch over all compilers do not always see
+ * that the op is a constant, and call it. */
+static inline int mf_forward_quick(int op, double x, double y, double *out) {
+    if (op != MF_ADD && op != MF_MUL) return mf_forward_of(op, x, y, out);
+    *out = op == MF_ADD ? x + y : x * y;
     return MF_OK;
 }
 

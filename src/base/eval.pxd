@@ -54,5 +54,7 @@ cdef extern from "base/eval.h" nogil:
     double mf_libm_beyond(int op)
     int mf_kind_of_partials(int op)
     int mf_forward(int op, double x, double y, double *out)
+    int mf_forward_of(int op, double x, double y, double *out)
+    int mf_forward_quick(int op, double x, double y, double *out)
     void mf_partials(int op, double x, double y, double z, double *dx, double *dy)
     double mf_extreme_of(int op, double x, double y)

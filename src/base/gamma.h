@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include "base/hints.h"
+
 enum { MF_LARGEST_ORDER = 170 }; /* of a polygamma function: 171! is no double */
 
 /* factor * a**-s, by halves: the power alone may be too small for a number. */
@@ -72,7 +74,7 @@ static inline double mf_digamma_near_root(double x) {
 
 /* The derivative of lgamma: Bernardo's asymptotic series from 10 on, the recurrence below, the
  * reflection formula where x is negative. */
-static inline double mf_digamma(double x) {
+static MF_APART double mf_digamma(double x) {
     const double pi = 3.141592653589793;
     double sum = 0.0;
     if (x == 0.0) return -1.0 / x;
@@ -98,7 +100,7 @@ static inline double mf_digamma(double x) {
 
 /* Its derivative of order n: (-1)**(n+1) n! zeta(n + 1, x), where x is negative by the sum over all of
  * ... x-1, x, x+1 ... less those below x. nan where n is no order. */
-static inline double mf_polygamma(double x, double n) {
+static MF_APART double mf_polygamma(double x, double n) {
     const double s = n + 1.0;
     if (n == 0.0) return mf_digamma(x);
     if (!(n >= 0.0 && n <= MF_LARGEST_ORDER && n == floor(n)) || x != x || x == -INFINITY) return NAN;

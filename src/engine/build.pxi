@@ -10,7 +10,7 @@ from itertools import islice
 
 from cpython.sequence cimport PySequence_Fast, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS
 
-from base.eval cimport MF_ADD, MF_MUL, mf_forward
+from base.eval cimport MF_ADD, MF_MUL, mf_forward_of, mf_forward_quick
 from engine.node cimport MF_NONE
 from engine.store cimport mf_leaf_new, mf_node_new, mf_node_release, mf_node_use
 from engine.value_type cimport mf_operators_replaced
@@ -51,7 +51,7 @@ cdef inline int32_t then(int32_t x, int32_t y, int op) noexcept nogil:
     cdef int32_t id
     if x < 0:
         return MF_NONE
-    mf_forward(op, store.data[x], store.data[y] if y >= 0 else 0.0, &z)
+    mf_forward_quick(op, store.data[x], store.data[y] if y >= 0 else 0.0, &z)
     id = mf_node_new(&store, z, x, y, op)
     mf_node_release(&store, x)
     return id
@@ -155,7 +155,7 @@ def affine(w, x, b, str activation=None):
     cdef Py_ssize_t n = min(PySequence_Fast_GET_SIZE(ws), PySequence_Fast_GET_SIZE(xs))
     cdef int op = 0, error
     cdef double z = 0.0
-    cdef int32_t sum_id
+    cdef int32_t sum_id, activated
     if activation is not None:
         op = activation_op(activation)
     if (n == 0 or type(b) is not Value or not c_may_build()
@@ -167,12 +167,14 @@ def affine(w, x, b, str activation=None):
     sum_id = weighted_sum(mf_node_use(&store, (<Value>b).id), PySequence_Fast_ITEMS(ws),
                           PySequence_Fast_ITEMS(xs), n)
     if op and sum_id >= 0:
-        error = mf_forward(op, store.data[sum_id], 0.0, &z)
+        error = mf_forward_of(op, store.data[sum_id], 0.0, &z)
         if error:
             z = store.data[sum_id]
             mf_node_release(&store, sum_id)
             raise_error(error, op, z, 0.0)
-        sum_id = then(sum_id, MF_NONE, op)
+        activated = mf_node_new(&store, z, sum_id, MF_NONE, op)
+        mf_node_release(&store, sum_id)
+        sum_id = activated
     adopt(value, sum_id)
     # An activation of the user's, or one that he put in the place of a method.
     return value if op or activation is None else getattr(value, activation)()
