@@ -404,7 +404,7 @@ MUTANTS = [
     ("logaddexp-lost", "eval.h", "the derivative of logaddexp of numbers far apart",
      "lost == lost ? @{z + z * (1.0 - z) * lost}@ : z", "z"),
     ("binary-raises", "operators.pxi", "an op of two Values raises nothing",
-     "error = mf_forward(op, x, y, &z)\n        if @{error}@:", "False"),
+     "error = mf_forward_quick(op, x, y, &z)\n        if @{error}@:", "False"),
     ("pow-odd", "vecmath.h", "odd powers of negative numbers are positive",
      "MF_SELECT(@{is_odd}@, -r, real)", "0"),
     ("pow-dx-lost", "vecmath.h", "what y - 1 is rounded by is lost",

@@ -9,7 +9,8 @@ from cpython.long cimport PyLong_AsDouble, PyLong_Check, PyLong_CheckExact
 
 from libc.math cimport isinf
 
-from base.eval cimport MF_ADD, MF_MUL, MF_POW, MF_VPOW, MF_ZERODIV, mf_forward, mf_ops
+from base.eval cimport MF_ADD, MF_MUL, MF_POW, MF_VPOW, MF_ZERODIV, mf_forward, mf_forward_quick
+from base.eval cimport mf_ops
 from engine.modes cimport mf_n_modes, mf_no_grad_here, mf_tracing_here
 from engine.node cimport MF_NONE
 from engine.store cimport (mf_leaf_new, mf_mark_int_exponent, mf_mark_number, mf_node_new,
@@ -134,7 +135,7 @@ cdef inline object binary(Value self, object other, int op):
     cdef int error
     if type(other) is Value:
         y = store.data[(<Value>other).id]
-        error = mf_forward(op, x, y, &z)
+        error = mf_forward_quick(op, x, y, &z)
         if error:  # a constant 0 of the ops that cannot fail
             raise_error(error, op, x, y)
         return result(z, self.id, (<Value>other).id, op)
@@ -146,7 +147,7 @@ cdef inline object binary(Value self, object other, int op):
         y = PyLong_AsDouble(other)
     else:
         return binary_foreign(self, other, op, False)
-    error = mf_forward(op, x, y, &z)
+    error = mf_forward_quick(op, x, y, &z)
     if error:
         raise_error(error, op, x, y)
     return result_with_number(z, self.id, y, op, False)
