@@ -610,7 +610,6 @@ class _Pass(Protocol):
     def moved(self, program: Program) -> tuple[Program, list[int]]: ...
 
 PASSES: tuple[_Pass, ...]
-spelled: _Pass
 
 def spelled_program(program: Program, apart: bytes) -> tuple[Program, list[int]]: ...
 

@@ -49,7 +49,7 @@ class detect_anomaly(Mode):
 
     It nests, holds for the thread that entered it, and ends with the block however the block ends.
     Lines are known of what was built since the outermost block began. Inside an op takes some ten
-    times as long, a layer of nn with its backward() forty times. Raises TypeError for what cannot
+    times as long, a layer of nn with its backward() tens of times. Raises TypeError for what cannot
     be decorated, TraceError inside a compiled function.
     """
 

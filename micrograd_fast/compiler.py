@@ -89,7 +89,7 @@ def _specialization(
         )
     except TypeError as error:
         # What a derived function is given is not what the user gave.
-        is_the_users = type(error) is TypeError and not hasattr(function, "of_rows")
+        is_the_users = type(error) is TypeError and asked is None
         hint = arguments.hint(signature) if is_the_users else ""
         if hint:
             raise TypeError(f"{error} ({hint})") from error

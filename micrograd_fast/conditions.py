@@ -79,7 +79,7 @@ def _entries(arm: Any, like: dict[Any, Any], name: str) -> Any:
 
 def _chosen(condition: Any, a: Scalar, b: Scalar) -> Value:
     """One of two Values or numbers."""
-    arms = [_value(a, "a"), _value(b, "b")]
+    arms = [value_of(a, "a"), value_of(b, "b")]
     if type(condition) is int and condition == -2:
         condition = False  # what Python's ~ makes of True; of False it makes -1
     truth = _core.truth(condition)
@@ -93,48 +93,49 @@ def _chosen(condition: Any, a: Scalar, b: Scalar) -> Value:
     return _core.take_traced([arms[1], arms[0]], truth)
 
 
-def _value(arm: Scalar, name: str) -> Value:
-    if isinstance(arm, Value):
-        return arm
-    if isinstance(arm, _core.Condition):
-        return arm.value
+def value_of(x: Scalar, name: str) -> Value:
+    """A Value, a number or a condition as a Value; TypeError that says name for anything else."""
+    if isinstance(x, Value):
+        return x
+    if isinstance(x, _core.Condition):
+        return x.value
     try:
-        return Value(arm)
+        return Value(x)
     except TypeError:
-        raise TypeError(f"{name} must be a Value or a number, not {type(arm).__name__!r}") from None
+        raise TypeError(f"{name} must be a Value or a number, not {type(x).__name__!r}") from None
 
 
 def equal(a: Scalar, b: Scalar) -> Any:
     """Whether two numbers or Values are equal as numbers: `==` between Values is identity. A bool,
     in a compiled function a Condition."""
-    x, y = _value(a, "a"), _value(b, "b")
+    x, y = value_of(a, "a"), value_of(b, "b")
     return _core.Condition(x.equal(y)) if _core.tracing() else x.data == y.data
 
 
 def sign(x: Scalar) -> Value:
     """1, -1, or 0 at 0; nan with nan. Its derivative is 0."""
-    return _value(x, "x").compare(0.0)
+    return value_of(x, "x").compare(0.0)
 
 
 def floor(x: Scalar) -> Value:
     """The largest whole number that is not above x. Its derivative is 0."""
-    return _value(x, "x").floor()
+    return value_of(x, "x").floor()
 
 
 def ceil(x: Scalar) -> Value:
     """The smallest whole number that is not below x. Its derivative is 0."""
-    return _value(x, "x").ceil()
+    return value_of(x, "x").ceil()
 
 
 def round(x: Scalar) -> Value:
     """The nearest whole number, of two the even one. Its derivative is 0."""
-    return _value(x, "x").rint()
+    return value_of(x, "x").rint()
 
 
 def clip(x: Scalar, low: Scalar, high: Scalar) -> Value:
     """x between low and high, nan with nan. The derivative is 1 from low to high, both included,
     and 0 beyond, as PyTorch's clamp has it; by low or high it is 1 where that is the result. A
     bound that is nan bounds nothing; where low is above high the result is high."""
-    x, low, high = _value(x, "x"), _value(low, "low"), _value(high, "high")
+    x, low, high = value_of(x, "x"), value_of(low, "low"), value_of(high, "high")
     raised = _chosen(x < low, low, x)
     return _chosen(raised > high, high, raised)

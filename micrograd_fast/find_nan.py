@@ -29,11 +29,12 @@ class Finding(str):
     """'forward' or 'backward': what was computed there; None: nothing is wrong."""
     op: str | None = None
     """The op as Python writes it, '+' or 'log'; None where an argument or a parameter itself is
-    nan or infinite."""
+    nan or infinite, and where only the call is, which computes in another order."""
     operands: tuple[float, ...] = ()
     """The numbers that the op was given."""
     value: float | None = None
-    """The result of the op, or the argument's number; backward the adjoint that it passed on."""
+    """The result of the op, or the argument's number; backward the adjoint that it passed on. None
+    where only the call is nan or infinite."""
     sample: int | None = None
     """Of a batch, counted from 0: the first in which this op does so."""
     file: str | None = None
@@ -58,12 +59,13 @@ def find_nan(function: CompiledFunction, args: Any, kwargs: Any) -> Finding:
     if fault.kind == "index":
         _core._numbers(found, tuple(plain), dict(named))  # which says what is wrong with it
         raise IndexError("mg.take: an index is out of range or no whole number")
-    is_finite = _is_finite(found, plain, named)
     if not fault.kind:
-        return search.nothing(fault, is_finite)
+        return search.nothing(fault, _is_finite(found, plain, named))
     made = search.finding(fault)
     reaches_results = fault.kind == "forward" and fault.gradient < 0
-    return search.but_finite(made) if reaches_results and is_finite else made
+    if reaches_results and _is_finite(found, plain, named):
+        return search.but_finite(made)
+    return made
 
 
 def _is_finite(found: _core.Specialization, plain: Any, named: Any) -> bool:

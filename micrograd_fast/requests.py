@@ -250,7 +250,6 @@ class Request:
             # 'flat' is the function itself, called with its arguments in a row.
             suffix = "" if word == "flat" else f"_{word.replace(' ', '_')}"
             made.__name__ = made.__qualname__ = name + suffix
-            vars(made)["of_rows"] = True
             found = CompiledFunction(made, options.pop("batch", self.f._batch), self.f._check)
             found._asked = name
             found.__dict__.update(options)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+from micrograd_fast import _core
+
 __all__ = ["symbol", "written"]
 
-OPERATORS = {
-    "add": "+",
-    "sub": "-",
-    "neg": "-",
-    "mul": "*",
-    "div": "/",
-    "pow": "**",
-    "vpow": "**",
-    "less": "<",
-    "less_equal": "<=",
-    "equal": "==",
-}
+# Those of the op table that are no names, and what programs have beside it.
+OPERATORS = {op.name: op.label for op in _core.OPS if not op.label.isidentifier()}
+OPERATORS |= {"sub": "-", "div": "/", "neg": "-"}
 FUNCTIONS = {"largest": "maximum", "smallest": "minimum"}
 
 

@@ -6,7 +6,7 @@ NAN = [
     ("nan-spelled-divide", "spelled.h", "x / y is y / x",
      "return (mf_instruction){is_sum ? MF_SUB : MF_DIV, @{other}@, x, 0};", "x"),
     ("nan-spelled-uses", "spelled.h", "a part that others use goes too",
-     "if (i->op != op || @{uses[value] != 1}@ ||", "0"),
+     "i->op != op || @{uses[value] != 1}@ ||", "0"),
     ("nan-spelled-part", "spelled.h", "the parts stay",
      "        if (@{part >= 0}@) is_part[part] = 1;", "0"),
     ("nan-number", "nonfinite.h", "a number of the code is at fault",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from micrograd_fast import _core
-from micrograd_fast.conditions import where
+from micrograd_fast.conditions import value_of, where
 from micrograd_fast.engine import Value
 from micrograd_fast.functional.lists import listed, mean, paired, shift_of
 
@@ -17,20 +17,12 @@ if TYPE_CHECKING:
     Scalar: TypeAlias = Any  # a Value or a number
 
 
-def value_of(x: Scalar) -> Value:
-    """x as a Value; TypeError for what is no number."""
-    if isinstance(x, Value):
-        return x
-    try:
-        return Value(x)
-    except TypeError:
-        raise TypeError(f"x must be a Value or a number, not {type(x).__name__!r}") from None
-
-
 def softplus(x: Scalar, beta: float = 1.0, threshold: float = 20.0) -> Value:
     """log(1 + exp(beta*x)) / beta, x where beta*x is above the threshold, as PyTorch has it;
-    Value.softplus() is exact there too."""
-    v = value_of(x)
+    Value.softplus() is exact there too. Raises ValueError for a beta of 0 or nan."""
+    if not beta < 0.0 and not beta > 0.0:
+        raise ValueError(f"beta must not be {beta}")
+    v = value_of(x, "x")
     scaled = v if beta == 1.0 else v * beta
     smooth = scaled.softplus() if beta == 1.0 else scaled.softplus() / beta
     chosen: Value = where(scaled > threshold, v, smooth)
@@ -42,7 +34,7 @@ def gelu(x: Scalar, approximate: str = "none") -> Value:
 
     Raises ValueError for another word.
     """
-    v = value_of(x)
+    v = value_of(x, "x")
     if approximate == "none":
         return v * v.ndtr()
     if approximate != "tanh":
@@ -53,22 +45,22 @@ def gelu(x: Scalar, approximate: str = "none") -> Value:
 
 def silu(x: Scalar) -> Value:
     """x * sigmoid(x), also called swish."""
-    v = value_of(x)
+    v = value_of(x, "x")
     return v * v.sigmoid()
 
 
 def leaky_relu(x: Scalar, negative_slope: float = 0.01) -> Value:
     """x where it is positive, else negative_slope * x; at 0 the derivative is negative_slope."""
-    v = value_of(x)
-    chosen: Value = where(v > 0.0, v, v * negative_slope)
+    v = value_of(x, "x")
+    chosen: Value = where(v > 0.0, v, v * value_of(negative_slope, "negative_slope"))
     return chosen
 
 
 def elu(x: Scalar, alpha: float = 1.0) -> Value:
     """x where it is positive, else alpha * (exp(x) - 1); at 0 the derivative is alpha."""
-    v = value_of(x)
+    v = value_of(x, "x")
     low: Value = where(v > 0.0, 0.0, v)  # whose exponential is in range
-    return v.relu() + low.expm1() * alpha
+    return v.relu() + low.expm1() * value_of(alpha, "alpha")
 
 
 def softmax(logits: Iterable[Scalar]) -> list[Value]:
@@ -103,8 +95,9 @@ def layer_norm(
     """(x - mean) / sqrt(variance + eps) * weight + bias, the variance being the mean square (Ba,
     Kiros and Hinton, 2016).
 
-    Raises ValueError where weight or bias are not as many as x.
+    Raises ValueError where weight or bias are not as many as x, and for an eps below 0 or nan.
     """
+    _check_eps(eps)
     items = listed(x, "x")
     middle = mean(items)
     centred = [v - middle for v in items]
@@ -117,11 +110,17 @@ def rms_norm(
 ) -> list[Value]:
     """x / sqrt(mean of x**2 + eps) * weight (Zhang and Sennrich, 2019).
 
-    Raises ValueError where weight are not as many as x.
+    Raises ValueError where weight are not as many as x, and for an eps below 0 or nan.
     """
+    _check_eps(eps)
     items = listed(x, "x")
     scale = (_core.dot(items, items) / len(items) + eps) ** -0.5
     return _affine([v * scale for v in items], weight, None)
+
+
+def _check_eps(eps: float) -> None:
+    if not eps >= 0.0:
+        raise ValueError(f"eps must be 0 or more, not {eps}")
 
 
 def _affine(

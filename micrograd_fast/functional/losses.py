@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from micrograd_fast import _core
+from micrograd_fast.conditions import value_of
 from micrograd_fast.engine import Value
 from micrograd_fast.functional.activations import shifted_of
 from micrograd_fast.functional.lists import listed, mean, paired, sum, take
@@ -76,7 +77,7 @@ def binary_cross_entropy_with_logits(logit: Scalar, target: Scalar) -> Value:
     that is the number 0 or 1 is right for an infinite logit too; a target that is a Value is nan
     there. Raises ValueError for a target that is not between 0 and 1, where it has a number.
     """
-    x = logit if isinstance(logit, Value) else Value(logit)
+    x = value_of(logit, "logit")
     t = target if isinstance(target, Value) else Value(target)
     is_value = isinstance(target, Value)
     if not is_value or not _core.tracing():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from micrograd_fast._core import affine, dot
 from micrograd_fast.engine import Value
 from micrograd_fast.nn.draws import drawer
+from micrograd_fast.nn.layers import sums_of
 from micrograd_fast.nn.module import Module
 from micrograd_fast.nn.sizes import listed, size
 
@@ -38,21 +38,15 @@ class _Cell(Module):
         return [0.0] * n if h is None else listed(name, h, n)
 
     def _of_input(self, x: Iterable[Any]) -> list[Value]:
-        return _sums(self.weight_ih, listed("x", x, len(self.weight_ih[0])), self.bias_ih)
+        return sums_of(self.weight_ih, listed("x", x, len(self.weight_ih[0])), self.bias_ih)
 
     def _of_hidden(self, h: list[Any]) -> list[Value]:
-        return _sums(self.weight_hh, h, self.bias_hh)
+        return sums_of(self.weight_hh, h, self.bias_hh)
 
     def __repr__(self) -> str:
         without = "" if self.bias_ih else ", bias=False"
         sizes = f"{len(self.weight_ih[0])}, {len(self.weight_hh[0])}"
         return f"{type(self).__name__}({sizes}{without})"
-
-
-def _sums(weight: list[list[Value]], x: list[Any], bias: list[Value] | None) -> list[Value]:
-    if bias is None:
-        return [dot(w, x) for w in weight]
-    return [affine(w, x, b) for w, b in zip(weight, bias, strict=True)]
 
 
 def _gates(sums: list[Value], n_gates: int) -> list[list[Value]]:
@@ -77,6 +71,8 @@ class LSTMCell(_Cell):
     def __call__(
         self, x: Iterable[Any], state: tuple[Iterable[Any], Iterable[Any]] | None = None
     ) -> tuple[list[Value], list[Value]]:
+        if state is not None and not hasattr(state, "__len__"):
+            raise TypeError(f"state must be (h, c), two lists, not {type(state).__name__!r}")
         if state is not None and len(state) != 2:
             raise ValueError(f"state must be (h, c), two lists, not {len(state)}")
         h, c = (self._hidden(*part) for part in zip("hc", state or (None, None), strict=True))

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["Embedding", "Linear", "Sequential"]
 
 
+def sums_of(weight: list[list[Value]], x: list[Any], bias: list[Value] | None) -> list[Value]:
+    """weight @ x + bias."""
+    if bias is None:
+        return [dot(w, x) for w in weight]
+    return [affine(w, x, b) for w, b in zip(weight, bias, strict=True)]
+
+
 class Linear(Module):
     """weight @ x + bias: a list of nout Values, also where nout is 1.
 
@@ -34,10 +41,7 @@ class Linear(Module):
 
     def __call__(self, x: Iterable[Any]) -> list[Value]:
         """Raises ValueError where x has not nin items."""
-        items = listed("x", x, len(self.weight[0]))
-        if self.bias is None:
-            return [dot(w, items) for w in self.weight]
-        return [affine(w, items, b) for w, b in zip(self.weight, self.bias, strict=True)]
+        return sums_of(self.weight, listed("x", x, len(self.weight[0])), self.bias)
 
     def __repr__(self) -> str:
         without = "" if self.bias else ", bias=False"
@@ -69,8 +73,9 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Callable[[Any], Any]]:
         return iter(self.layers)
 
-    def __getitem__(self, k: int) -> Callable[[Any], Any]:
-        return self.layers[k]
+    def __getitem__(self, k: int | slice) -> Callable[[Any], Any]:
+        """One of them; of a slice a module of these."""
+        return Sequential(*self.layers[k]) if isinstance(k, slice) else self.layers[k]
 
     def __repr__(self) -> str:
         names = (layer if isinstance(layer, Module) else _name(layer) for layer in self.layers)

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 
-def size(name: str, number: Any) -> int:
-    """A size: TypeError for what is no whole number, ValueError below 1."""
+def size(name: str, number: Any, low: int = 1) -> int:
+    """A whole number from `low` on: TypeError for what is none, ValueError for less."""
     try:
         whole = operator.index(number)
     except TypeError:
         kind = type(number).__name__
         raise TypeError(f"{name} must be a whole number, not {kind!r}") from None
-    if whole < 1:
-        raise ValueError(f"{name} must be 1 or more, not {whole}")
+    if whole < low:
+        raise ValueError(f"{name} must be {low} or more, not {whole}")
     return whole
 
 

@@ -1,4 +1,4 @@
-"""Learning rates that change from epoch to epoch: PyTorch's schedules, to the last digits.
+"""Learning rates that change from epoch to epoch: PyTorch's schedules, to 1e-12.
 
 A schedule sets `lr` in each of its optimizer's param_groups when it is made and at every step(),
 which is called after the optimizer's. The formulas are those of torch.optim.lr_scheduler
@@ -10,8 +10,8 @@ it meanwhile; LambdaLR and OneCycleLR compute it anew.
 from __future__ import annotations
 
 import math
-import operator
 
+from micrograd_fast.nn.sizes import size
 from micrograd_fast.optim.groups import checked
 from micrograd_fast.optim.optimizer import Optimizer
 
@@ -34,18 +34,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
-
-
-def _whole(name: str, number: Any, low: int) -> int:
-    """A whole number from `low` on."""
-    try:
-        whole = operator.index(number)
-    except TypeError:
-        kind = type(number).__name__
-        raise TypeError(f"{name} must be a whole number, not {kind!r}") from None
-    if whole < low:
-        raise ValueError(f"{name} must be {low} or more, not {whole}")
-    return whole
 
 
 def _for_each(name: str, given: Any, n: int) -> list[Any]:
@@ -75,7 +63,7 @@ class LRScheduler:
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         groups = _groups_of(optimizer)
-        last_epoch = _whole("last_epoch", last_epoch, -1)
+        last_epoch = size("last_epoch", last_epoch, -1)
         if last_epoch >= 0:
             for k, group in enumerate(groups):
                 if "initial_lr" not in group:
@@ -91,6 +79,9 @@ class LRScheduler:
 
     def _first_lrs(self, groups: list[ParamGroup]) -> list[float]:
         return [group.get("initial_lr", group["lr"]) for group in groups]
+
+    def _check(self, settings: Mapping[str, Any]) -> None:
+        """Raises ValueError for settings of the right kind that are out of range."""
 
     def get_lr(self) -> list[float]:
         """The rates of all groups at self.last_epoch."""
@@ -147,12 +138,13 @@ class LRScheduler:
         expected = {"last_epoch", "base_lrs", "last_lr", *self.saved}
         if set(state) != expected:
             raise KeyError(f"state has {sorted(state)}, {type(self).__name__} {sorted(expected)}")
-        last_epoch = _whole("last_epoch", state["last_epoch"], 0)
+        last_epoch = size("last_epoch", state["last_epoch"], 0)
         rates = {}
         for name in ("base_lrs", "last_lr"):
             rates[name] = _for_each(name, list(state[name]), len(self.base_lrs))
             rates[name] = [checked(name, lr) for lr in rates[name]]
         own = {name: _like(name, state[name], getattr(self, name)) for name in self.saved}
+        self._check(own)
         self.last_epoch = last_epoch
         self.base_lrs, self._last_lr = rates["base_lrs"], rates["last_lr"]
         for name, setting in own.items():
@@ -176,7 +168,7 @@ def _like(name: str, given: Any, own: Any) -> Any:
         if type(given) is not type(own):
             raise TypeError(f"state[{name!r}] must be {own!r} or the like, not {given!r}")
         return given
-    return _whole(name, given, 1) if isinstance(own, int) else checked(name, given)
+    return size(name, given, 1) if isinstance(own, int) else checked(name, given)
 
 
 class LambdaLR(LRScheduler):
@@ -210,7 +202,7 @@ class StepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.step_size, self.gamma = _whole("step_size", step_size, 1), checked("gamma", gamma)
+        self.step_size, self.gamma = size("step_size", step_size, 1), checked("gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -245,7 +237,7 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        self.T_max, self.eta_min = _whole("T_max", T_max, 1), checked("eta_min", eta_min)
+        self.T_max, self.eta_min = size("T_max", T_max, 1), checked("eta_min", eta_min)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -298,12 +290,8 @@ class OneCycleLR(LRScheduler):
     ) -> None:
         n = len(_groups_of(optimizer))
         self.total_steps = _total(total_steps, epochs, steps_per_epoch)
-        self.pct_start = checked("pct_start", pct_start)
-        if self.pct_start > 1.0:
-            raise ValueError(f"pct_start must be between 0 and 1, not {pct_start}")
-        if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy must be 'cos' or 'linear', not {anneal_strategy!r}")
-        self.anneal_strategy = anneal_strategy
+        self.pct_start, self.anneal_strategy = checked("pct_start", pct_start), anneal_strategy
+        self.optimizer = optimizer
         self.three_phase, self.cycle_momentum = bool(three_phase), bool(cycle_momentum)
         for name, factor in (("div_factor", div_factor), ("final_div_factor", final_div_factor)):
             if not checked(name, factor):
@@ -314,12 +302,23 @@ class OneCycleLR(LRScheduler):
         self.max_lrs = [checked("max_lr", lr) for lr in _for_each("max_lr", max_lr, n)]
         self.first_lrs = [lr / div_factor for lr in self.max_lrs]
         self.min_lrs = [lr / final_div_factor for lr in self.first_lrs]
-        below = 1.0 if "betas" in optimizer.hyperparameters else math.inf
-        self.max_momentums, self.base_momentums = (
-            [checked(name, m, below=below) for m in _for_each(name, given, n)]
-            for name, given in (("max_momentum", max_momentum), ("base_momentum", base_momentum))
-        )
+        self.max_momentums = _for_each("max_momentum", max_momentum, n)
+        self.base_momentums = _for_each("base_momentum", base_momentum, n)
+        self._check(vars(self))
+        self.max_momentums = [checked("max_momentum", m) for m in self.max_momentums]
+        self.base_momentums = [checked("base_momentum", m) for m in self.base_momentums]
         super().__init__(optimizer, last_epoch)
+
+    def _check(self, settings: Mapping[str, Any]) -> None:
+        if settings["pct_start"] > 1.0:
+            raise ValueError(f"pct_start must be between 0 and 1, not {settings['pct_start']}")
+        if settings["anneal_strategy"] not in ("cos", "linear"):
+            strategy = settings["anneal_strategy"]
+            raise ValueError(f"anneal_strategy must be 'cos' or 'linear', not {strategy!r}")
+        below = 1.0 if "betas" in self.optimizer.hyperparameters else math.inf
+        for name in ("max_momentum", "base_momentum"):
+            for momentum in settings[f"{name}s"]:
+                checked(name, momentum, below=below)
 
     def _first_lrs(self, groups: list[ParamGroup]) -> list[float]:
         return self.first_lrs
@@ -368,7 +367,7 @@ class OneCycleLR(LRScheduler):
 
 def _total(total_steps: Any, epochs: Any, steps_per_epoch: Any) -> int:
     if total_steps is not None:
-        return _whole("total_steps", total_steps, 1)
+        return size("total_steps", total_steps, 1)
     if epochs is None or steps_per_epoch is None:
         raise ValueError("total_steps is needed, or epochs and steps_per_epoch")
-    return _whole("epochs", epochs, 1) * _whole("steps_per_epoch", steps_per_epoch, 1)
+    return size("epochs", epochs, 1) * size("steps_per_epoch", steps_per_epoch, 1)

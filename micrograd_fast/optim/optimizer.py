@@ -117,6 +117,7 @@ class Optimizer:
         if "params" not in settings:
             raise KeyError(f"group {number} has no 'params', only {sorted(settings)}")
         params = settings.pop("params")
+        checked("initial_lr", settings.get("initial_lr", 0.0))
         if hasattr(params, "parameters"):
             kind = type(params).__name__
             raise TypeError(f"params must be a list of Values, not {kind!r}: give its parameters()")

@@ -60,7 +60,7 @@ class SGD(Optimizer):
     def _advance(self, group: ParamGroup) -> None:
         if not group.settings[1]:
             group.parameters.sgd_step(None, None, False, *group.settings)
-            group.n_steps += 1
+            group.stepped(group.ages)
             return
         started, velocity = "momentum_buffer" in group.buffers, group.buffer("momentum_buffer")
         ages = group.step_ages(float(started))

@@ -22,12 +22,11 @@ gradient: the input or captured value whose gradient is not finite for that, or 
 
 cdef Pass spelling = Pass.__new__(Pass)
 spelling.rewrite, spelling.__name__ = mf_spell, "spelled"
-spelled = spelling
 
 
 def spelled_program(Program program not None, bytes apart not None) -> tuple:
-    """As spelled.moved(program), but for values that `apart`, a byte for each, says 1 of: they are
-    parts of nothing."""
+    """(The program in the words of the code, by value of this one the value there, 0 of what is
+    gone). apart: a byte for each value, 1 of what is a part of nothing."""
     global mf_spelled_apart
     if len(apart) != program.p.code.n:
         raise ValueError("a byte for each value")

@@ -117,10 +117,10 @@ def truth(thing):
     """Whether something holds: a bool, or in a trace a Value of 1 or 0 where that is not known yet.
     None for what is neither a condition nor a number."""
     if isinstance(thing, Condition):
-        return (<Condition>thing).value
+        return truth_of(thing)
     if isinstance(thing, Value):
         if mf_n_modes and mf_tracing_here() and not in_aside(True):
-            return 1.0 - (<Value>thing).equal(0.0)
+            return truth_of(thing)
         check_value(<Value>thing, "a condition")
         return store.data[(<Value>thing).id] != 0.0
     return as_number(thing, "condition") != 0.0 if is_number(thing) else None

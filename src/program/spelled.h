@@ -5,7 +5,7 @@
 
 #include "program/rewrite.h"
 
-/* By value: 1 where it is spelled by itself, for another line of the code made it. Lent; or NULL. */
+/* By value: 1 where it is spelled by itself, for another line of the code made it. Lent to the pass. */
 static const uint8_t *mf_spelled_apart = NULL;
 
 /* Whether a value is `x op number`, which nothing but one other instruction uses; x. */
@@ -13,8 +13,7 @@ static int32_t mf_is_part(const mf_program *p, const int32_t *uses, int32_t valu
                           double number) {
     const mf_instruction *i = &p->code.items[value];
     double found = 0.0;
-    if (mf_spelled_apart != NULL && mf_spelled_apart[value]) return MF_NO_VALUE;
-    if (i->op != op || uses[value] != 1 || !mf_number_of(p, i->y, &found)) return MF_NO_VALUE;
+    if (mf_spelled_apart[value] || i->op != op || uses[value] != 1 || !mf_number_of(p, i->y, &found)) return MF_NO_VALUE;
     return found == number ? i->x : MF_NO_VALUE;
 }
 
@@ -26,7 +25,7 @@ static mf_instruction mf_spelled(const mf_program *p, const int32_t *uses, const
     *part = MF_NO_VALUE;
     if (i->op != MF_MUL && i->op != MF_ADD) return *i;
     const int is_sum = i->op == MF_ADD;
-    for (int of_x = 0; of_x < 2; of_x++) { /* 1 / y is y**-1 * 1 */
+    for (int of_x = 0; of_x <= !is_sum; of_x++) { /* 1 / y is y**-1 * 1; -x + y is itself */
         const int32_t at = of_x ? i->x : i->y, other = of_x ? i->y : i->x;
         const int32_t x = mf_is_part(p, uses, at, is_sum ? MF_MUL : MF_POW, -1.0);
         if (x < 0 || at == other) continue;

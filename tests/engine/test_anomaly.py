@@ -100,6 +100,7 @@ def test_ops_as_they_are_written():
         for f, op, operands in [
             (lambda: x + x, "+", (-1.5e308, -1.5e308)),
             (lambda: x - y, "-", (-1.5e308, 1.5e308)),
+            (lambda: -y + x, "+", (-1.5e308, -1.5e308)),
             (lambda: y / Value(1e-3), "/", (1.5e308, 1e-3)),
             (lambda: y * 10, "*", (1.5e308, 10.0)),
             (lambda: 10 * y, "*", (1.5e308, 10.0)),

@@ -566,6 +566,12 @@ def test_targets_and_weights_may_be_inputs_of_a_compiled_function():
             "label_smoothing must be between 0 and 1, not 1.5",
         ),
         (lambda: F.norm([]), ValueError, "values must hold at least one Value"),
+        (lambda: F.leaky_relu(1.0, "a"), TypeError, "negative_slope must be a Value or a number"),
+        (lambda: F.elu(1.0, "a"), TypeError, "alpha must be a Value or a number"),
+        (lambda: F.softplus(1.0, beta=0.0), ValueError, "beta must not be 0.0"),
+        (lambda: F.layer_norm([1.0, 2.0], eps=-1.0), ValueError, "eps must be 0 or more, not -1"),
+        (lambda: F.rms_norm([1.0], eps=math.nan), ValueError, "eps must be 0 or more, not nan"),
+        (lambda: F.binary_cross_entropy_with_logits("a", 1), TypeError, "logit must be a Value"),
         (lambda: F.logsumexp(Value(1.0)), TypeError, "values must be a list of Values"),
     ],
 )

@@ -114,6 +114,7 @@ def test_linear_and_sequential_give_pytorch_s_numbers():
     (batch,) = (mg.compile(model, batch=True)(np.array(INPUTS)),)
     assert batch.data[:, 0] == near([model(x)[0].data for x in INPUTS])
     assert len(model) == 3 and model[2] is list(model)[2]
+    assert model[:2].parameters() == model[0].parameters() and list(model[1:]) == list(model)[1:]
     plain = nn.Linear(3, 2, bias=False)
     assert (plain.bias, len(plain.parameters())) == (None, 6)
     expected = [sum(w.data * x for w, x in zip(row, INPUTS[0])) for row in plain.weight]  # noqa: B905
@@ -158,6 +159,13 @@ def test_an_embedding_picks_rows_eager_and_compiled():
 def test_mistakes_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_state_that_is_no_pair_and_a_sample_that_is_a_matrix():
+    with pytest.raises(TypeError, match=r"state must be \(h, c\), two lists, not 'int'"):
+        nn.LSTMCell(2, 2)([1.0, 2.0], 5)
+    with pytest.raises(ValueError, match="x of 2 axes is no sample, a list of 2"):
+        nn.Linear(2, 2)(np.ones((2, 2)))
 
 
 def test_texts():

@@ -230,6 +230,14 @@ def test_a_state_goes_on_alike(name, done, tmp_path):
     assert again.base_lrs == [g["initial_lr"] for g in optimizer.param_groups]
 
 
+def test_momentums_and_first_rates_are_checked_where_they_are_given():
+    schedule = OneCycleLR(Adam([Value(1.0)]), 0.1, total_steps=10)
+    with pytest.raises(ValueError, match="max_momentum must be"):
+        schedule.load_state_dict(schedule.state_dict() | {"max_momentums": [1.5]})
+    with pytest.raises(TypeError, match="initial_lr must be a number, not 'str'"):
+        SGD([{"params": [Value(1.0)], "initial_lr": "x"}])
+
+
 def test_a_wrong_state_raises_and_changes_nothing():
     schedule = OneCycleLR(optimizer_of_two(), **ONE_CYCLE["cosine"])
     before = json.dumps(schedule.state_dict())
@@ -243,6 +251,9 @@ def test_a_wrong_state_raises_and_changes_nothing():
         ("max_lrs", [0.1], ValueError),
         ("max_lrs", ["0.1", 0.2], TypeError),
         ("anneal_strategy", 3, TypeError),
+        ("anneal_strategy", "sine", ValueError),
+        ("pct_start", 7.0, ValueError),
+        ("max_momentums", [0.5, -1.0], ValueError),
         ("three_phase", 1, TypeError),
         ("total_steps", 0, ValueError),
         ("speed", 1.0, KeyError),
