@@ -319,7 +319,7 @@ MUTANTS = [
      "*dw += @{g * k->row_sum(s->n, x)}@;", "g"),
     # ---- kernels ----
     ("block-last", "matrix.h", "the last vector of a block starts from the first one's sums",
-     "sum[i][nr - 1] = MF_LOAD_PART(c + i * c_row + @{(nr - 1) * MF_WIDTH}@, mask);", "0"),
+     "sum[i][nr - 1] = MF_PRESENT(MF_LOAD_PART(c + i * c_row + @{(nr - 1) * MF_WIDTH}@, mask));", "0"),
     ("product-pieces", "matrix.h", "of a long product the last piece is left",
      "(nr, fresh && @{k == 0}@, piece", "1"),
     ("vector-tail", "matrix.h", "the last terms of a row are left out",
@@ -491,7 +491,7 @@ MUTANTS = [
     ("grads-of-arrays", "run.pxi", "gradients of several arrays go to the first one",
      "c.grad = @{grads + n * a.first_lane + j}@ if grads", "grads + j"),
     ("value-scale", "gradient.pxi", "a Value argument's gradient is not scaled",
-     ").id] += @{scale * grads[slots[k]]}@", "grads[slots[k]]"),
+     "mf_present(store.grad[id] + @{scale * grads[slots[k]]}@)", "grads[slots[k]]"),
     ("put-off-again", "gradient.pxi", "deferred gradients go on once only",
      "        if @{not self.deferred.run.is_open}@:   # they went", "False"),
     ("zero-seed", "gradient.pxi", "zero times an infinite gradient",

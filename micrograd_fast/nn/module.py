@@ -21,9 +21,10 @@ class Module:
     dicts there. A subclass that writes parameters() anew says itself which, in a fixed order.
     """
 
-    def zero_grad(self) -> None:
-        """Sets the grad of every parameter to 0."""
-        clear_grads(self.parameters())
+    def zero_grad(self, set_to_none: bool = False) -> None:
+        """Sets the grad of every parameter to 0. set_to_none: and optimizers' steps leave it out
+        until backward() comes to it."""
+        clear_grads(self.parameters(), set_to_none)
 
     def parameters(self) -> list[Value]:
         """The leaf Values that training changes, in the order of the attributes; each once."""

@@ -58,7 +58,7 @@ class ParamGroup(dict):  # type: ignore[type-arg]
     def step_ages(self, age: float) -> array[float] | None:
         """The number of steps of each parameter so far, where they differ or will after this one;
         `age` is that of all until now."""
-        if self.ages is None and self.parameters.any_frozen():
+        if self.ages is None and self.parameters.leaves_out():
             return array("d", [age]) * len(self.parameters)
         return self.ages
 

@@ -67,9 +67,11 @@ class Optimizer:
     several groups `opt.lr` is what all of them have, else reading it raises ValueError; setting it
     sets it in all.
 
-    A step takes a grad of 0 as a gradient that is 0, as PyTorch does after zero_grad(set_to_none=
-    False): velocities go on, weights decay. `p.requires_grad = False` leaves p out of steps, as
-    PyTorch leaves out what has no gradient: neither p nor what is kept of it changes.
+    A grad of 0 is a gradient: velocities go on, weights decay. As PyTorch leaves out `None`, a step
+    leaves out, with all that is kept of it, a parameter whose `p.requires_grad = False`, and after
+    zero_grad(set_to_none=True) one to which no backward() has come since (a compiled call comes to
+    all that its function reads) and whose grad nobody has set. That is not the default here, where a
+    parameter is one number: PyTorch's embeddings have a gradient in all rows as soon as one is used.
     """
 
     hyperparameters: ClassVar[tuple[str, ...]] = ()
@@ -148,10 +150,11 @@ class Optimizer:
         """The parameters of all groups, in the order given."""
         return [*chain.from_iterable(group["params"] for group in self.param_groups)]
 
-    def zero_grad(self) -> None:
-        """Sets every parameter's grad to 0."""
+    def zero_grad(self, set_to_none: bool = False) -> None:
+        """Sets every parameter's grad to 0. set_to_none: and steps leave it out until backward()
+        comes to it."""
         for group in self.param_groups:
-            group.parameters.zero_grad()
+            group.parameters.zero_grad(set_to_none)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Changes every parameter's data by its grad.

@@ -9,6 +9,7 @@
 
 from libc.math cimport isfinite
 
+from base.absent cimport mf_present
 from base.eval cimport MF_LEAF
 from engine.modes cimport mf_anomaly_here, mf_n_modes
 
@@ -89,18 +90,26 @@ cdef class Gradient:
         """Adds scale times these adjoints of the uniforms to the grads of what the call read."""
         cdef list values = self.arguments.values
         cdef const int32_t *slots = self.arguments.memory.value_slots
-        cdef int32_t k
+        cdef int32_t k, id
         reads.add_to_grads(scale, grads)
         if values is not None:
             for k in range(<int32_t>len(values)):
-                store.grad[(<Value>values[k]).id] += scale * grads[slots[k]]
+                id = (<Value>values[k]).id
+                store.grad[id] = mf_present(store.grad[id] + scale * grads[slots[k]])
+        return 0
+
+    cdef int accumulate_nothing(self) except -1:
+        """The gradient of what the call read is there, though all that arrives is 0."""
+        self.specialization.reads.reach_grads()
+        for v in self.arguments.values or ():
+            store.grad[(<Value>v).id] = mf_present(store.grad[(<Value>v).id])
         return 0
 
     cdef int accumulate_fused(self, double scale) except -1:
         """Adds scale times the adjoints of the fused run."""
         cdef double *grads = self.arguments.memory.grads
-        if scale == 0.0:   # which reaches nothing, whatever the adjoints are
-            return 0
+        if scale == 0.0:   # which passes nothing on, whatever the adjoints are
+            return self.accumulate_nothing()
         if self.deferred is None:
             return self.accumulate(scale, grads, self.specialization.reads)
         if not self.deferred.run.is_open:   # they went on once, and now again
@@ -126,7 +135,9 @@ cdef class Gradient:
             return self.run_reached(seeds)
         self.arguments.check_seals()
         if seeds.are_alike():
-            return self.run_alike(seeds.alike, walk) if seeds.alike is not NULL else 0
+            if seeds.alike is not NULL:
+                return self.run_alike(seeds.alike, walk)
+            return self.accumulate_nothing()
         seeds.join()
         return self.run_seeded(seeds, walk)
 
@@ -144,7 +155,8 @@ cdef class Gradient:
     cdef int pull_back_one(self, int32_t output, double seed) except -1:
         """As a pullback would, for one result of a call without lanes."""
         cdef Reaching reaching = self.specialization.reaching_of()
-        reaching.seed(output, seed)
+        if not reaching.seed(output, seed):
+            return self.accumulate_nothing()
         reaching.pull_back(self.arguments.memory.uniforms, self.arguments.values)
         return 0
 
@@ -152,10 +164,13 @@ cdef class Gradient:
         """The steps that the seeds reach run backward, over the numbers of the call's own run."""
         cdef Reaching reaching = self.specialization.reaching_of()
         cdef int32_t k
+        cdef bint found = False
         for k in range(seeds.n_few()):
-            reaching.seed(seeds.entries()[k].output, seeds.entries()[k].seed)
+            found |= reaching.seed(seeds.entries()[k].output, seeds.entries()[k].seed)
         for k in range(seeds.n_outputs if seeds.each is not NULL else 0):
-            reaching.seed(k, seeds.each[k])
+            found |= reaching.seed(k, seeds.each[k])
+        if not found:
+            return self.accumulate_nothing()
         reaching.pull_back(self.arguments.memory.uniforms, self.arguments.values)
         return 0
 
@@ -193,6 +208,8 @@ cdef class Gradient:
             n = seeds.pick(m.picked)
             if n:
                 self.run_picked(seeds, m.picked, n, walk)
+            else:
+                self.accumulate_nothing()
         finally:
             free_call_memory(&m)
         return 0

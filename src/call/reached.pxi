@@ -1,6 +1,7 @@
 # Backward from some results of a call without samples: the steps that these reach run, over the
 # numbers that the call left behind.
 
+from base.absent cimport mf_present
 from plan.step cimport MF_NO_SLOT, mf_range
 from run.reached cimport (mf_is_without_lanes, mf_reached, mf_reached_clear, mf_reached_free,
                           mf_reached_make, mf_reached_run, mf_reached_seed)
@@ -35,9 +36,11 @@ cdef class Reaching:
         self.plan = plan
         return 0
 
-    cdef inline void seed(self, int32_t output, double seed) noexcept:
+    cdef inline bint seed(self, int32_t output, double seed) noexcept:
+        """Whether it is one: 0 passes nothing on."""
         if seed != 0.0:
             mf_reached_seed(&self.walk, output, seed)
+        return seed != 0.0
 
     cdef void pull_back(self, double *uniforms, list values) noexcept:
         """What the seeds are worth is added to the grads of what the call read."""
@@ -50,8 +53,9 @@ cdef class Reaching:
             for u in range(ends.first, ends.first + ends.n):
                 owner = self.owners[u]
                 if owner >= 0:
-                    store.grad[owner] += grads[u]
+                    store.grad[owner] = mf_present(store.grad[owner] + grads[u])
                 elif owner != NOBODY:
-                    store.grad[(<Value>values[-2 - owner]).id] += grads[u]
+                    owner = (<Value>values[-2 - owner]).id
+                    store.grad[owner] = mf_present(store.grad[owner] + grads[u])
                 self.walk.grads[u] = 0.0   # it may be among the ends again
         mf_reached_clear(&self.walk)

@@ -2,6 +2,7 @@
 #ifndef MF_NODE_BACKWARD_H
 #define MF_NODE_BACKWARD_H
 
+#include "base/absent.h"
 #include "base/eval.h"
 #include "engine/extremes.h"
 #include "engine/node.h"
@@ -44,6 +45,16 @@ static inline int mf_node_backward(const mf_node *nodes, const double *data, dou
     case MF_SMALLEST: mf_extreme_node_backward(nodes, data, grad, id); return MF_OK;
     default: return MF_OK; /* leaf, link: nothing of their own */
     }
+}
+
+/* Gives a node's operands a gradient, 0 where there was none. */
+static inline void mf_give_operands_grads(const mf_node *nodes, double *grad, int32_t id) {
+    int32_t x, y = id;
+    do {
+        id = y, x = nodes[id].x, y = nodes[id].y;
+        if (x >= 0) grad[x] = mf_present(grad[x]);
+    } while (y >= 0 && nodes[y].op == MF_LINK);
+    if (y >= 0) grad[y] = mf_present(grad[y]);
 }
 
 /* The error that stands in the way of the partials of x and y, z being the result. */

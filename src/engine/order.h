@@ -9,12 +9,14 @@
 
 #include <stdlib.h>
 
+#include "base/absent.h"
 #include "base/memory.h"
 #include "engine/node_backward.h"
 #include "engine/store.h"
 
 enum { /* what a walk goes to */
     MF_WALK_RESULTS = 0, /* all but leaves without a custom _backward */
+    MF_WALK_BACKWARD,    /* the same, and all leaves there have a gradient from then on */
     MF_WALK_TRACED,      /* what was there before the trace is a leaf to it */
     MF_WALK_ALL
 };
@@ -33,8 +35,10 @@ static int mf_order_grow(const mf_store *s, mf_order *o, int64_t n_stack) {
     return 1;
 }
 
-static inline int mf_to_visit(const mf_node *nodes, int32_t id, uint16_t epoch, int what) {
+static inline int mf_to_visit(const mf_store *s, int32_t id, uint16_t epoch, int what) {
+    const mf_node *const nodes = s->nodes;
     if (id < 0 || nodes[id].mark == epoch) return 0;
+    if (what == MF_WALK_BACKWARD && nodes[id].op == MF_LEAF) s->grad[id] = mf_present(s->grad[id]);
     if (what == MF_WALK_TRACED) return nodes[id].op != MF_LEAF && nodes[id].flags & MF_F_TRACED;
     return nodes[id].op != MF_LEAF || nodes[id].flags & MF_F_HOOK || what == MF_WALK_ALL;
 }
@@ -53,9 +57,9 @@ static int mf_order_fill(mf_store *s, mf_order *o, int32_t root, int what) {
         nodes[id].mark = epoch;
         if (n + n_stack + 1 > o->cap && !mf_order_grow(s, o, n_stack)) return 0;
         int32_t child = nodes[id].x;
-        if (!mf_to_visit(nodes, child, epoch, what)) {
+        if (!mf_to_visit(s, child, epoch, what)) {
             child = nodes[id].y;
-            if (!mf_to_visit(nodes, child, epoch, what)) child = MF_NONE;
+            if (!mf_to_visit(s, child, epoch, what)) child = MF_NONE;
         }
         if (child >= 0) {
             n_stack++;
@@ -73,7 +77,7 @@ static int mf_order_fill(mf_store *s, mf_order *o, int32_t root, int what) {
             }
             id = o->ids[o->cap - n_stack];
             child = nodes[id].y;
-            if (mf_to_visit(nodes, child, epoch, what)) {
+            if (mf_to_visit(s, child, epoch, what)) {
                 id = child;
                 break;
             }
@@ -113,7 +117,7 @@ static int32_t mf_sweep_order(const mf_store *s, const mf_order *o) {
     return MF_NONE;
 }
 
-/* Marks the nodes under an ascending root; the lowest id of theirs. MF_NONE where the graph has
+/* Marks the nodes under an ascending root, as MF_WALK_BACKWARD; the lowest id of theirs. MF_NONE where the graph has
  * hooks, or is so thinly spread over the records that a depth-first walk is faster. */
 static int32_t mf_mark_descending(mf_store *s, int32_t root, uint16_t epoch) {
     mf_node *const nodes = s->nodes;
@@ -126,12 +130,12 @@ static int32_t mf_mark_descending(mf_store *s, int32_t root, uint16_t epoch) {
             if (n->flags & MF_F_HOOK) return MF_NONE;
             n_waiting--;
             const int32_t x = n->x, y = n->y;
-            if (mf_to_visit(nodes, x, epoch, MF_WALK_RESULTS)) {
+            if (mf_to_visit(s, x, epoch, MF_WALK_BACKWARD)) {
                 nodes[x].mark = epoch;
                 n_waiting++;
                 n_found++;
             }
-            if (mf_to_visit(nodes, y, epoch, MF_WALK_RESULTS)) {
+            if (mf_to_visit(s, y, epoch, MF_WALK_BACKWARD)) {
                 nodes[y].mark = epoch;
                 n_waiting++;
                 n_found++;
@@ -174,7 +178,7 @@ static int32_t mf_backward(mf_store *s, int32_t root, mf_order *order) {
         }
     }
     *order = mf_order_borrow(s);
-    if (mf_order_fill(s, order, root, MF_WALK_RESULTS)) {
+    if (mf_order_fill(s, order, root, MF_WALK_BACKWARD)) {
         s->grad[root] = 1.0;
         if (order->has_hooks) return MF_BACKWARD_HOOKS;
         failed = mf_sweep_order(s, order);

@@ -6,6 +6,7 @@ from engine.store cimport mf_order, mf_store
 cdef extern from "engine/order.h" nogil:
     enum:
         MF_WALK_RESULTS
+        MF_WALK_BACKWARD
         MF_WALK_TRACED
         MF_WALK_ALL
         MF_BACKWARD_DONE

@@ -8,7 +8,7 @@ from engine.modes cimport mf_anomaly_here, mf_n_modes
 from engine.node cimport MF_F_HOOK
 from engine.node_backward cimport mf_node_backward
 from engine.order cimport (MF_BACKWARD_DONE, MF_BACKWARD_HOOKS, MF_BACKWARD_NO_MEMORY, MF_WALK_ALL,
-                           mf_backward, mf_order_fill, mf_order_return)
+                           MF_WALK_BACKWARD, mf_backward, mf_order_fill, mf_order_return)
 from engine.store cimport mf_order, mf_owner
 
 cdef Walk walks = None         # that are under way and meet hooks: nested, or in other threads
@@ -76,7 +76,7 @@ cdef int backward_from(int32_t root) except -1:
     cdef int32_t failed
     if mf_n_modes and mf_anomaly_here():
         failed = MF_BACKWARD_HOOKS   # every step is looked at
-        if not mf_order_fill(&store, &order, root, MF_WALK_RESULTS):
+        if not mf_order_fill(&store, &order, root, MF_WALK_BACKWARD):
             mf_order_return(&store, &order)
             raise MemoryError("no room to order the graph")
         store.grad[root] = 1.0

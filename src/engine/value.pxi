@@ -7,11 +7,12 @@
 from cpython.object cimport PyObject_GenericSetAttr, PyObject_RichCompare, Py_EQ, Py_LT, Py_LE
 from cpython.object cimport Py_GT, Py_GE
 
+from base.absent cimport mf_present
 from base.eval cimport MF_ABS, MF_ADD, MF_DETACH, MF_LEAF, MF_MUL, MF_OK, MF_POW, mf_ops
 from engine.modes cimport mf_n_modes, mf_tracing_here
 from engine.node cimport (MF_F_HOOK, MF_F_INT_EXP, MF_F_PRESERVED, MF_F_TRACED, MF_F_UNFILLED,
                           MF_NONE, mf_node)
-from engine.node_backward cimport mf_node_backward
+from engine.node_backward cimport mf_give_operands_grads, mf_node_backward
 from engine.store cimport (mf_leaf_new, mf_mark_filled, mf_mark_unfilled, mf_owner_moves,
                            mf_preserve, mf_set_hook)
 from engine.value_type cimport (mf_access_replaced, mf_value_complete, mf_value_track,
@@ -79,14 +80,14 @@ cdef class Value:
         """The gradient, accumulated by backward(); assign 0 to start afresh."""
         if store.nodes[self.id].flags & MF_F_TRACED or mf_n_modes:
             check_value(self, "reading .grad")
-        return store.grad[self.id]
+        return mf_present(store.grad[self.id])
 
     @grad.setter
     def grad(self, number):
         mf_value_complete(self)
         if mf_n_modes:
             check_readable(self.id, "writing .grad")
-        store.grad[self.id] = as_number(number, "grad")
+        store.grad[self.id] = mf_present(as_number(number, "grad"))
 
     @property
     def _prev(self):
@@ -147,6 +148,7 @@ cdef class Value:
     def _local_backward(self):
         if store.nodes[self.id].flags & MF_F_TRACED or mf_n_modes:
             check_value(self, "a node's _backward")
+        mf_give_operands_grads(store.nodes, store.grad, self.id)
         if mf_node_backward(store.nodes, store.data, store.grad, self.id) != MF_OK:
             raise_backward(self.id)
 
@@ -177,7 +179,7 @@ cdef class Value:
         if type(self) is Value and self.id > 0 and not (mf_n_modes or mf_access_replaced()):
             if name is "grad":
                 number = as_number(attribute, "grad")
-                store.grad[self.id] = number
+                store.grad[self.id] = mf_present(number)
                 return
             if name is "data":
                 number = as_number(attribute, "data")
@@ -204,7 +206,7 @@ cdef class Value:
             check_value(self, "repr(), str() or print()")
         if store.nodes[self.id].flags & MF_F_TRACED:
             return "Value(traced)"
-        return f"Value(data={store.data[self.id]}, grad={store.grad[self.id]})"
+        return f"Value(data={store.data[self.id]}, grad={mf_present(store.grad[self.id])})"
 
     def __format__(self, str spec):
         if store.nodes[self.id].flags & MF_F_TRACED or mf_n_modes:

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "base/absent.h"
 #include "base/eval.h"
 #include "base/flush.h"
 #include "base/reach.h"
@@ -61,6 +62,7 @@ typedef struct {
     void (*blend)(ptrdiff_t n, const double *index, double k, int xs, const double *x, double *z);
     void (*blend_add)(ptrdiff_t n, const double *index, double k, const double *g, double *d);
     double (*blend_sum)(ptrdiff_t n, const double *index, double k, const double *g);
+    int (*any_absent)(ptrdiff_t n, const double *g);
     void (*adam)(ptrdiff_t n, const mf_adam *a, const double *g, double *p, double *mean,
                  double *square, double *largest);
     void (*rmsprop)(ptrdiff_t n, const mf_rmsprop *a, const double *g, double *p, double *square,

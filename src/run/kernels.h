@@ -16,7 +16,7 @@
         MF_ISA(axpy_reached), MF_ISA(multiply_add_reached), MF_ISA(inner_reached),           \
         MF_ISA(all_finite), MF_ISA(reaches), MF_ISA(fill),                                   \
         MF_ISA(all_below), MF_ISA(blend), MF_ISA(blend_add), MF_ISA(blend_sum),              \
-        MF_ISA(adam), MF_ISA(rmsprop), MF_ISA(adagrad),                                      \
+        MF_ISA(any_absent), MF_ISA(adam), MF_ISA(rmsprop), MF_ISA(adagrad),                  \
         MF_ISA(matrix_add), MF_ISA(matrix_set),                                              \
         MF_ISA(vector_add), MF_ISA(transpose), MF_ISA(multiply_adds), MF_ISA(multiply_adds_a_round)};
 

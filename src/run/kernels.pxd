@@ -11,6 +11,7 @@ cdef extern from "run/kernels.h" nogil:
         const char *name
         double (*multiply_adds)(Py_ssize_t n) noexcept nogil
         int multiply_adds_a_round
+        bint (*any_absent)(Py_ssize_t n, const double *g) noexcept nogil
         void (*adam)(Py_ssize_t n, const mf_adam *a, const double *g, double *p, double *mean,
                      double *square, double *largest) noexcept nogil
         void (*rmsprop)(Py_ssize_t n, const mf_rmsprop *a, const double *g, double *p,

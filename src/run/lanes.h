@@ -406,6 +406,17 @@ MF_INLINE double MF_ISA(decayed)(double sign, double decay, double g, double p) 
     return decay == 0.0 ? sign * g : sign * g + decay * p;
 }
 
+/* Whether any of the gradients is not there (base/absent.h). */
+static MF_TARGET int MF_ISA(any_absent)(ptrdiff_t n, const double *restrict g) {
+    const int64_t absent = INT64_MIN; /* the bits of -0.0 */
+    int64_t found = 0, bits;
+    MF_LANES {
+        memcpy(&bits, &g[l], sizeof bits);
+        found |= bits == absent;
+    }
+    return found != 0;
+}
+
 /* One step of RMSprop; mean and velocity may be NULL. */
 static MF_TARGET void MF_ISA(rmsprop)(ptrdiff_t n, const mf_rmsprop *a, const double *restrict g,
                                       double *restrict p, double *restrict square,

@@ -14,6 +14,9 @@
 #include "run/isa_portable.h"
 #endif
 
+/* See base/absent.h: C may be grads. */
+#define MF_PRESENT(v) MF_VFMA(v, MF_SPREAD(1.0), MF_SPREAD(0.0))
+
 /* Adds to a block of C (fresh: sets it to), mr rows by nr vectors (the last one masked), the product
  * over k. With mr and nr constant the block is registers: each vector of B serves mr products. */
 MF_INLINE MF_TARGET void MF_ISA(block)(const int mr, const int nr, int fresh, ptrdiff_t n_k,
@@ -31,8 +34,9 @@ MF_INLINE MF_TARGET void MF_ISA(block)(const int mr, const int nr, int fresh, pt
         MF_UNROLL
         for (int i = 0; i < mr; i++) {
             MF_UNROLL
-            for (int j = 0; j < nr - 1; j++) sum[i][j] = MF_LOAD(c + i * c_row + j * MF_WIDTH);
-            sum[i][nr - 1] = MF_LOAD_PART(c + i * c_row + (nr - 1) * MF_WIDTH, mask);
+            for (int j = 0; j < nr - 1; j++)
+                sum[i][j] = MF_PRESENT(MF_LOAD(c + i * c_row + j * MF_WIDTH));
+            sum[i][nr - 1] = MF_PRESENT(MF_LOAD_PART(c + i * c_row + (nr - 1) * MF_WIDTH, mask));
         }
     }
     for (ptrdiff_t k = 0; k < n_k; k++, a += a_col, b += b_row) {

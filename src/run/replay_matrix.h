@@ -144,6 +144,15 @@ static void mf_matrix_backward(const mf_run *r, const mf_step *step) {
     mf_weights_backward(r, step, finite, s->sole_user && r->is_first, r->ws.uniform_grads + s->w);
 }
 
+static void mf_reach_weights(const mf_step *step, double *dw) {
+    const mf_matrix_step *s = &step->matrix;
+    for (ptrdiff_t i = 0; i < step->count; i++)
+        for (ptrdiff_t j = 0; j < s->n; j++) {
+            double *d = dw + i * s->w_row + j * s->w_col;
+            *d = mf_present(*d);
+        }
+}
+
 /* What a job over one tile put off for a step: adds scale times the adjoints of its weights to the
  * numbers at dw, which lie there as W does among the uniforms. Once: it scales the rows that they are
  * computed from. */
@@ -154,7 +163,10 @@ static void mf_add_weights(const mf_plan *p, const mf_kernels *kernels, const mf
     const mf_step *step = &p->steps[number];
     const ptrdiff_t n = step->count * stride;
     double *g = mf_grad_at(&r, step->z, 0);
-    if (p->partly_reached && mf_all_zero(n, g)) return;
+    if (p->partly_reached && mf_all_zero(n, g)) {
+        mf_reach_weights(step, dw);
+        return;
+    }
     const unsigned before = mf_flush_on();
     for (ptrdiff_t l = 0; l < n; l++) g[l] *= scale;
     mf_weights_backward(&r, step, mf_is_finite(&r, step), 0, dw);

@@ -1,14 +1,16 @@
 # What is done to the grads of many parameters between backward() and a step: norm and limits.
-# A parameter that is frozen, or is no Value and has a grad of None, is left out.
+# A parameter that is frozen or has no gradient is left out.
 
 from libc.math cimport fabs, isinf, pow as c_pow
+
+from base.absent cimport mf_is_absent
 
 cdef list taking_part(list parameters):
     """Those with a gradient, after all grads were read once: what raises does so before changes."""
     cdef list found = []
     for p in parameters:
         if is_plain(p):
-            if not is_frozen(<Value>p):
+            if not is_frozen(<Value>p) and not mf_is_absent(store.grad[(<Value>p).id]):
                 found.append(p)
         elif getattr(p, "requires_grad", True) and p.grad is not None:
             as_number(p.grad, "grad")

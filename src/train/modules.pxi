@@ -1,6 +1,7 @@
 # What a module does to its parameters one after the other, in C where they are plain Values. What
 # else a module calls its parameters is read and written as Python does it.
 
+from base.absent cimport MF_ABSENT
 from engine.modes cimport mf_n_modes, mf_tracing_here
 from engine.node cimport MF_F_TRACED
 from engine.value_type cimport mf_access_replaced
@@ -12,11 +13,12 @@ cdef inline bint is_plain(object p) noexcept:
             and not (mf_n_modes and mf_tracing_here()) and not mf_access_replaced())
 
 
-def clear_grads(parameters) -> None:
-    """p.grad = 0 for each."""
+def clear_grads(parameters, bint set_to_none) -> None:
+    """p.grad = 0 for each. set_to_none: and there is none until backward() comes there."""
+    cdef double number = MF_ABSENT if set_to_none else 0.0
     for p in parameters:
         if is_plain(p):
-            store.grad[(<Value>p).id] = 0.0
+            store.grad[(<Value>p).id] = number
         else:
             p.grad = 0
 

@@ -6,6 +6,7 @@ import array
 from cpython cimport array
 from libc.math cimport sqrt
 
+from base.absent cimport MF_ABSENT, mf_is_absent, mf_present
 from base.eval cimport MF_LEAF
 from base.flush cimport mf_flush_off, mf_flush_on, mf_flushed
 from engine.modes cimport mf_n_modes
@@ -26,10 +27,11 @@ cdef class Parameters:
     cdef readonly tuple values
     cdef IdRuns nodes       # by position
     cdef IdRuns live        # those that are not frozen
+    cdef IdRuns stepped     # of these, those with a gradient: what a step changes
     cdef int64_t looked_at  # n_freezes when live was made; 0: never
 
     def __cinit__(self, *args):
-        self.nodes = self.live = IdRuns()
+        self.nodes = self.live = self.stepped = IdRuns()
         self.values = ()
 
     def __init__(self, values):
@@ -55,7 +57,8 @@ cdef class Parameters:
             mf_mark_filled(&store, (<Value>p).id)   # from now on it stays the node that it is
             by_position.add((<Value>p).id, <int32_t>k)
         self.values, self.nodes = found, by_position
-        self.live, self.looked_at = by_position, 0
+        self.live = self.stepped = by_position
+        self.looked_at = 0
 
     cdef int look(self) except -1:
         """Finds out which parameters are frozen, where any Value's requires_grad was set."""
@@ -77,10 +80,33 @@ cdef class Parameters:
         self.looked_at = now
         return 0
 
-    def any_frozen(self):
-        """Whether steps leave out any of the parameters, because its requires_grad is false."""
-        self.look()
-        return self.live is not self.nodes
+    cdef int choose(self) except -1:
+        """Finds out which of the live parameters have a gradient."""
+        cdef id_run run
+        cdef Py_ssize_t k
+        cdef int32_t j
+        cdef IdRuns found
+        self.stepped = self.live
+        for k in range(self.live.block.n):
+            run = self.live.runs()[k]
+            if kernels.any_absent(run.n, store.grad + run.id):
+                break
+        else:
+            return 0
+        found = IdRuns()
+        for k in range(self.live.block.n):
+            run = self.live.runs()[k]
+            for j in range(run.n):
+                if not mf_is_absent(store.grad[run.id + j]):
+                    found.add(run.id + j, run.first + j)
+        self.stepped = found
+        return 0
+
+    def leaves_out(self):
+        """Whether a step now leaves out any of the parameters: its requires_grad is false, or it has
+        no gradient."""
+        self.begin()
+        return self.stepped is not self.nodes
 
     cdef int check(self, str what) except -1:
         if mf_n_modes and self.values:
@@ -93,15 +119,16 @@ cdef class Parameters:
     def __reduce__(self):
         return Parameters, (self.values,)
 
-    def zero_grad(self):
-        """Sets every grad to 0."""
+    def zero_grad(self, bint set_to_none=False):
+        """Sets every grad to 0. set_to_none: and there is none until backward() comes there."""
         self.check("zero_grad()")
-        self.nodes.clear_grads()
+        self.nodes.fill_grads(MF_ABSENT if set_to_none else 0.0)
 
     cdef int begin(self) except -1:
         """What comes first in a step: code of a subclass may run here, and nowhere after it."""
         self.check("an optimizer's step()")
-        return self.look()
+        self.look()
+        return self.choose()
 
     cdef void end(self, unsigned before, double *ages) noexcept:
         cdef Py_ssize_t k, j
@@ -109,8 +136,8 @@ cdef class Parameters:
         mf_flush_off(before)
         if ages is NULL:
             return
-        for k in range(self.live.block.n):
-            run = self.live.runs()[k]
+        for k in range(self.stepped.block.n):
+            run = self.stepped.runs()[k]
             for j in range(run.n):
                 ages[run.first + j] += 1.0
 
@@ -119,8 +146,8 @@ cdef class Parameters:
                  bint maximize):
         """One step of SGD. velocity: one float64 a parameter, or None without momentum.
 
-        ages: None where all parameters have made the same number of steps, for all that are not
-        frozen; else that number of each, counted on here: in place of `started`.
+        ages: None where all parameters have made the same number of steps, for all that are
+        stepped; else that number of each, counted on here: in place of `started`.
         """
         cdef Py_ssize_t k, j
         cdef double g, sign = -1.0 if maximize else 1.0
@@ -133,8 +160,8 @@ cdef class Parameters:
         if momentum != 0.0:
             v = checked_buffer(self, velocity)
         cdef unsigned before = mf_flush_on()   # nothing below raises or runs other code
-        for k in range(self.live.block.n):
-            run = self.live.runs()[k]
+        for k in range(self.stepped.block.n):
+            run = self.stepped.runs()[k]
             data, grad = store.data + run.id, store.grad + run.id
             if v is NULL and weight_decay == 0.0:
                 for j in range(run.n):
@@ -177,8 +204,8 @@ cdef class Parameters:
         a.step = lr / (1.0 - beta1**step)
         a.scale = 1.0 / sqrt(1.0 - beta2**step)
         cdef unsigned before = mf_flush_on()   # nothing below raises or runs other code
-        for k in range(self.live.block.n):
-            run = self.live.runs()[k]
+        for k in range(self.stepped.block.n):
+            run = self.stepped.runs()[k]
             while run.n > 0:
                 n = alike(&run, age)
                 if age is not NULL:
@@ -206,8 +233,8 @@ cdef class Parameters:
         a.alpha, a.eps, a.lr, a.momentum = alpha, eps, lr, momentum
         a.sign, a.decay = -1.0 if maximize else 1.0, weight_decay
         cdef unsigned before = mf_flush_on()   # nothing below raises or runs other code
-        for k in range(self.live.block.n):
-            run = self.live.runs()[k]
+        for k in range(self.stepped.block.n):
+            run = self.stepped.runs()[k]
             while run.n > 0:
                 n = alike(&run, NULL)
                 kernels.rmsprop(n, &a, store.grad + run.id, store.data + run.id, s + run.first,
@@ -230,8 +257,8 @@ cdef class Parameters:
         a.sign, a.decay, a.eps = -1.0 if maximize else 1.0, weight_decay, eps
         a.step = lr / (1.0 + (step - 1.0) * lr_decay)
         cdef unsigned before = mf_flush_on()   # nothing below raises or runs other code
-        for k in range(self.live.block.n):
-            run = self.live.runs()[k]
+        for k in range(self.stepped.block.n):
+            run = self.stepped.runs()[k]
             while run.n > 0:
                 n = alike(&run, age)
                 if age is not NULL:
@@ -293,4 +320,4 @@ def copy_numbers(list values, buffer, str what):
         elif what == "data":
             numbers[k] = store.data[(<Value>items[k]).id]
         else:
-            numbers[k] = store.grad[(<Value>items[k]).id]
+            numbers[k] = mf_present(store.grad[(<Value>items[k]).id])

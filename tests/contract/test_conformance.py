@@ -260,10 +260,17 @@ def test_repr_reads_as_micrograds(x):
     texts = []
     for Value in (MICROGRAD.Value, FAST.Value):
         v = Value(x)
-        v.grad = x
+        v.grad = grad = x + 0.0
         texts.append(repr(v))
-    assert texts[1] == texts[0] == str(FAST.Value(x)).replace("grad=0.0", f"grad={x}")
+    assert texts[1] == texts[0] == str(FAST.Value(x)).replace("grad=0.0", f"grad={grad}")
     assert repr(FAST.Value(6.0)) == "Value(data=6.0, grad=0.0)"
+
+
+def test_named_difference_a_grad_of_minus_zero_is_zero():
+    v = FAST.Value(2.0)
+    v.grad = -0.0
+    assert repr(v) == "Value(data=2.0, grad=0.0)"
+    assert math.copysign(1.0, v.grad) == 1.0
 
 
 def test_readme_example_computes_its_published_numbers(engine):
