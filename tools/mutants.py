@@ -319,7 +319,8 @@ MUTANTS = [
      "*dw += @{g * k->row_sum(s->n, x)}@;", "g"),
     # ---- kernels ----
     ("block-last", "matrix.h", "the last vector of a block starts from the first one's sums",
-     "sum[i][nr - 1] = MF_PRESENT(MF_LOAD_PART(c + i * c_row + @{(nr - 1) * MF_WIDTH}@, mask));", "0"),
+     "sum[i][nr - 1] = MF_PRESENT(MF_LOAD_PART(c + i * c_row + @{(nr - 1) * MF_WIDTH}@, mask));",
+     "0"),
     ("product-pieces", "matrix.h", "of a long product the last piece is left",
      "(nr, fresh && @{k == 0}@, piece", "1"),
     ("vector-tail", "matrix.h", "the last terms of a row are left out",

@@ -70,8 +70,8 @@ class Optimizer:
     A grad of 0 is a gradient: velocities go on, weights decay. As PyTorch leaves out `None`, a step
     leaves out, with all that is kept of it, a parameter whose `p.requires_grad = False`, and after
     zero_grad(set_to_none=True) one to which no backward() has come since (a compiled call comes to
-    all that its function reads) and whose grad nobody has set. That is not the default here, where a
-    parameter is one number: PyTorch's embeddings have a gradient in all rows as soon as one is used.
+    all that its function reads) and whose grad nobody has set. That is not the default here, where
+    a parameter is one number: PyTorch's embeddings have a gradient in all rows once one is used.
     """
 
     hyperparameters: ClassVar[tuple[str, ...]] = ()

@@ -103,8 +103,8 @@ cdef class Parameters:
         return 0
 
     def leaves_out(self):
-        """Whether a step now leaves out any of the parameters: its requires_grad is false, or it has
-        no gradient."""
+        """Whether a step now leaves out any of the parameters: its requires_grad is false, or it
+        has no gradient."""
         self.begin()
         return self.stepped is not self.nodes
 

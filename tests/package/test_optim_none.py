@@ -1,7 +1,7 @@
 """zero_grad(set_to_none=True): what backward() does not come to is left out of steps and clipping.
 
-The numbers are PyTorch's for a grad of None, as in test_optim_groups.py. Which leaves are reached is
-asked by a step of SGD that only decays: it changes those that have a gradient.
+The numbers are PyTorch's for a grad of None, as in test_optim_groups.py. Which leaves are reached
+is asked by a step of SGD that only decays: it changes those that have a gradient.
 """
 
 import math
