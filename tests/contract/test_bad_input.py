@@ -8,6 +8,7 @@ import operator
 import numpy as np
 import pytest
 from conftest import load_engine
+from inputs import unplaced
 
 from micrograd_fast import compile, optim
 from micrograd_fast._core import OPS, affine, copy_numbers, live_nodes
@@ -232,7 +233,7 @@ def test_a_shaped_array_is_an_operand_elementwise(method):
         [load_engine("micrograd").Value(1.0)],
         [Value],
     ],
-    ids=repr,
+    ids=unplaced,
 )
 def test_children_that_are_no_values_are_refused(graph, children):
     x, y, _ = graph

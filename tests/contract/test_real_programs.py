@@ -11,6 +11,7 @@ import weakref
 import numpy as np
 import pytest
 from conftest import load_engine
+from inputs import unplaced
 from programs import graph_of
 
 from micrograd_fast import nn
@@ -270,7 +271,9 @@ def test_any_attribute_may_be_set_changed_and_deleted(engine):
 
 
 @pytest.mark.usefixtures("live_nodes_unchanged")
-@pytest.mark.parametrize("mark", [1.5, "text", None, [1, 2], {"a": 1}, object(), (1, [2])], ids=str)
+@pytest.mark.parametrize(
+    "mark", [1.5, "text", None, [1, 2], {"a": 1}, object(), (1, [2])], ids=unplaced
+)
 def test_an_attribute_of_a_dropped_value_is_seen_again_through_prev(mark):
     inner = Value(2.0, label="inner") * 3
     inner.mark, inner.label = mark, "middle"

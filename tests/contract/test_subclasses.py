@@ -12,6 +12,7 @@ import types
 import numpy as np
 import pytest
 from conftest import load_engine
+from inputs import unplaced
 from programs import graph_of
 
 import micrograd_fast as mg
@@ -407,7 +408,7 @@ def test_arguments_that_are_none_are_refused(name):
 
 
 @pytest.mark.parametrize("name", ["data", "grad", "_prev", "_backward"])
-@pytest.mark.parametrize("what", [property(lambda self: 7.0), 5.0, lambda self: None], ids=repr)
+@pytest.mark.parametrize("what", [property(lambda self: 7.0), 5.0, lambda self: None], ids=unplaced)
 def test_a_class_that_overrides_the_engines_own_numbers_is_refused(name, what):
     with pytest.raises(TypeError, match=f"Mine.{name} cannot be overridden"):
         type("Mine", (Value,), {name: what})
