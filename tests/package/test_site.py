@@ -1,4 +1,4 @@
-"""The site: it builds, every link in it leads somewhere, and its search finds what people ask for."""
+"""The site builds, every link in it leads somewhere, its search finds what people ask for."""
 
 import html.parser
 import json
@@ -78,7 +78,7 @@ def test_every_page_of_the_docs_is_in_the_navigation():
         assert text.count(f": {page.relative_to(docs).as_posix()}\n") == 1, page
 
 
-WORDS = ["Jacobian", "Hessian", "regression", "LSTM", "classifier", "nan", "slow", "ODE", "glossary"]
+WORDS = ["Jacobian", "Hessian", "regression", "LSTM", "classifier", "nan", "slow", "ODE"]
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -90,7 +90,7 @@ def test_the_search_finds(site, word):
         for entry in entries
         if word.lower() in (entry["title"] + entry["text"]).lower() and entry["path"]
     }
-    assert found & {"Start", "Do", "Understand"} or word == "glossary", found
+    assert "Do" in found
 
 
 def test_notebooks_are_pages_with_their_output(site):
