@@ -65,7 +65,7 @@ def printed(text):
 def masked(shown):
     """A text without numbers that are words, kernels, and the order of its lines, which is one of
     time; the 8 of page.py:8 stays."""
-    lines = re.sub(r"(?<= )[\d.,]+%?(?=\s)|\w+ kernels", "N", shown).splitlines()
+    lines = re.sub(r"(?<= )[\d.,]+%?(?=[\s}])|\w+ kernels", "N", shown).splitlines()
     return sorted(" ".join(line.split()) for line in lines)
 
 

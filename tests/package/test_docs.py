@@ -60,7 +60,7 @@ def test_outputs_are_written_and_mended(page):
 
 def test_blocks_are_one_program_and_lines_keep_their_numbers():
     page = CODE + "\n```python\nraise ValueError(x)\n```\n"
-    with pytest.raises(tool.PageError, match=r"line 5, in <module>\n.*\nValueError: 1"):
+    with pytest.raises(tool.PageError, match=r"(?s)line 5, in <module>.*ValueError: 1"):
         tool.printed(page)
 
 
