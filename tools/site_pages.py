@@ -20,6 +20,19 @@ LINK = re.compile(r"(!?\[[^\]]*\]\()([^)#\s]+)((?:#[^)]*)?\))")
 INCLUDE = re.compile(r"^<!-- include ([\w./-]+)(?:: (.+?))? -->$", re.M)
 API = re.compile(r"^<!-- api ([\w.]+) -->$", re.M)
 
+# Output of cells in a box of its own, as on the other pages.
+CELLS = """{% extends 'markdown/index.md.j2' %}
+{% block stream %}
+```text title="Output"
+{{ output.text | strip_ansi | trim }}
+```
+{% endblock stream %}
+{% block data_text %}
+```text title="Output"
+{{ output.data['text/plain'] | trim }}
+```
+{% endblock data_text %}"""
+
 
 def write_pages(target):
     """Writes all pages, and the files that they show or link to, below `target`."""
@@ -80,7 +93,8 @@ def notebook(source, place):
     """A notebook as a page; writes its pictures beside it."""
     from nbconvert import MarkdownExporter
 
-    text, resources = MarkdownExporter().from_filename(str(source))
+    exporter = MarkdownExporter(raw_template=CELLS)
+    text, resources = exporter.from_filename(str(source))
     pictures = place.with_suffix("")
     for name, picture in resources["outputs"].items():
         pictures.mkdir(exist_ok=True)
