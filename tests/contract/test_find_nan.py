@@ -4,8 +4,6 @@ import functools
 import gc
 import itertools
 import math
-import re
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,6 @@ from micrograd_fast.engine import Value
 
 INF, NAN = math.inf, math.nan
 HERE = Path(__file__)
-PAGE = HERE.resolve().parents[2] / "docs" / "nan.md"
 
 
 def line_with(mark):
@@ -51,17 +48,6 @@ def test_a_planted_fault_is_found_at_its_line(tmp_path, rng):
         assert str(found).startswith(f"{path}:{program.line}: "), where
         good = (X, np.full(n, kind.good)) if batched else ([0.5, 0.25], kind.good)
         assert not f.find_nan(*good), where
-
-
-def test_the_page_of_the_docs_prints_what_it_says(tmp_path, monkeypatch, capsys):
-    code, printed = (
-        re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
-        for language in ("python", "text")
-    )
-    (tmp_path / "page.py").write_text("\n\n".join(code), "utf-8")
-    monkeypatch.chdir(tmp_path)
-    runpy.run_path("page.py")
-    assert capsys.readouterr().out == "".join(printed)
 
 
 # ---- whether there is one ----

@@ -3,10 +3,9 @@
 The README's code is run in test_readme.py.
 """
 
+import importlib.util
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,20 @@ import pytest
 from micrograd_fast.__main__ import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = [ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
 OTHERS += [ROOT / folder / "README.md" for folder in ("bench", "tests")]
-LANGUAGES = {"python", "sh", "text"}
+LANGUAGES = {"python", "sh", "text", 'text title="Output"', 'text title="Output on one machine"'}
 
-# A page runs in a process of its own: as_micrograd is for a whole process.
-PRELUDE = "import os; os.environ.setdefault('MPLBACKEND', 'Agg')\n"
+
+def load_tool():
+    spec = importlib.util.spec_from_file_location("outputs", ROOT / "tools" / "outputs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = load_tool()
 
 
 def blocks(page, language):
@@ -34,20 +40,35 @@ def test_every_block_says_its_language(page):
     assert set(fences[1::2]) <= {""}
 
 
-@pytest.mark.parametrize(
-    "page", [p for p in PAGES[1:] if blocks(p, "python")], ids=lambda page: page.name
-)
-def test_python_code_runs_from_top_to_bottom(page, tmp_path):
-    code = "\n\n".join(blocks(page, "python"))
-    for package in ("distributed", "matplotlib"):
-        if re.search(rf"^(import|from) {package}\b", code, re.M):
+@pytest.mark.parametrize("page", tool.pages(), ids=lambda page: page.name)
+def test_a_page_shows_what_its_code_prints(page):
+    text = page.read_text("utf-8")
+    for package in ("distributed", "matplotlib", "scipy"):
+        if re.search(rf"^(import|from) {package}\b", text, re.M):
             pytest.importorskip(package)
-    program = tmp_path / "page.py"
-    program.write_text(PRELUDE + code, "utf-8")
-    done = subprocess.run(
-        [sys.executable, program], capture_output=True, text=True, cwd=tmp_path, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
+    assert tool.with_outputs(text) == text, "python tools/outputs.py writes it"
+
+
+CODE = "```python\nx = 1\nprint(x)\n```\n"
+SHOWN = CODE + '\n```text title="Output"\n1\n```\n'
+
+
+@pytest.mark.parametrize("page", [CODE, SHOWN, SHOWN.replace("\n1\n", "\n2\n3\n")])
+def test_outputs_are_written_and_mended(page):
+    assert tool.with_outputs(f"Text.\n\n{page}\nMore.\n") == f"Text.\n\n{SHOWN}\nMore.\n"
+
+
+def test_blocks_are_one_program_and_lines_keep_their_numbers():
+    page = CODE + "\n```python\nraise ValueError(x)\n```\n"
+    with pytest.raises(tool.PageError, match=r"(?s)line 5, in <module>.*ValueError: 1"):
+        tool.printed(page)
+
+
+def test_only_numbers_of_outputs_that_vary_may_differ():
+    page = CODE.replace("print(x)", "print('took', 3.5, 'us')")
+    page += f"\n```{tool.VARIES}\ntook 1.25 us\n```\n"
+    assert tool.with_outputs(page) == page
+    assert "took 3.5 us" in tool.with_outputs(page.replace("1.25 us", "1.25 ms"))
 
 
 def test_commands_in_the_pages_are_ones_that_exist():
