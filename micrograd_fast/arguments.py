@@ -50,9 +50,9 @@ class Reader:
         self.batch = batch
         self.wanted = wanted
         self.per_sample = per_sample
-        self.wants_all = batch and wanted == Wanted.ARRAYS and not first_alone
-        self.shared = False  # the argument that is being read
-        self.n_samples = -1
+        self.wants_all: bool = batch and wanted == Wanted.ARRAYS and not first_alone
+        self.shared: bool = False  # the argument that is being read
+        self.n_samples: int = -1
         self.lists: list[tuple[str, int]] = []  # those that hold nothing but plain numbers
 
     def read_all(self, args: Any, kwargs: Any, function: str) -> tuple[_core.Signature, Any, Any]:
@@ -137,7 +137,7 @@ class Reader:
         words = tuple([word for word, _ in read])
         return _core.DictKind(kinds, words), {word: a for word, (_, a) in read}
 
-    def _batch(self, arg: Batch, name: str) -> tuple[_core.Kind, Any]:
+    def _batch(self, arg: Batch[Any], name: str) -> tuple[_core.Kind, Any]:
         if not self.batch:
             raise TypeError(f"{name} is a Batch, which only a batched function takes")
         if self.wanted in (Wanted.ARRAYS, Wanted.NUMBERS) or not arg._has_graph():

@@ -8,16 +8,13 @@ inside a compiled function and on each other. No `.grad` is read or written.
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from micrograd_fast import _core, rules
 from micrograd_fast.arguments import check_depth, filled, flatten, is_array, plain_array, unflatten
 from micrograd_fast.engine import Value
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any
 
 __all__ = ["grad", "gradients", "jvp", "value_and_grad", "vjp"]
 

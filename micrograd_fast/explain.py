@@ -6,17 +6,12 @@ line a step comes from (lines.py).
 
 from __future__ import annotations
 
-from collections import namedtuple
+from typing import Any, NamedTuple
 
 from micrograd_fast import _core, remarks
+from micrograd_fast.compiler import CompiledFunction
 from micrograd_fast.lines import made_by
 from micrograd_fast.remarks import Program, Remark
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from typing import Any
-
-    from micrograd_fast.compiler import CompiledFunction
 
 __all__ = ["Explanation", "Remark", "StepTimes", "explain"]
 
@@ -25,8 +20,15 @@ MAX_RUNS = 200
 MAX_ROWS = 10
 MAX_REMARKS = 10
 
-StepTimes = namedtuple("StepTimes", ["kind", "steps", "results", "forward", "backward"])
-StepTimes.__doc__ = """Seconds that the steps of a kind take in a call, forward and backward."""
+
+class StepTimes(NamedTuple):
+    """Seconds that the steps of a kind take in a call, forward and backward."""
+
+    kind: str
+    steps: int
+    results: int
+    forward: float
+    backward: float
 
 
 class Explanation(str):
@@ -39,7 +41,7 @@ class Explanation(str):
     """A Remark(text, file, line, seconds) for all that stands out, the slowest first."""
 
 
-def explain(function: CompiledFunction, args: Any, kwargs: Any) -> Explanation:
+def explain(function: CompiledFunction[..., Any], args: Any, kwargs: Any) -> Explanation:
     """The Explanation of a call."""
     found, plain, named = function._read(args, kwargs)
     profile = _core.ProfiledCall(found, tuple(plain), dict(named)).profile(SECONDS, MAX_RUNS)
@@ -83,7 +85,9 @@ def _program(found: _core.Specialization, profile: _core.Profile, lines: list[An
 # ---- the text ----
 
 
-def _sizes(function: CompiledFunction, found: _core.Specialization, profile: Any) -> list[str]:
+def _sizes(
+    function: CompiledFunction[..., Any], found: _core.Specialization, profile: Any
+) -> list[str]:
     size, info = found.plan.describe(), function.cache_info()
     samples = f"{profile.n_samples:,} samples" if function._batch else "one sample, no batch"
     why = f"; the last was made because of {found.reason}" if found.reason else ""
@@ -137,8 +141,9 @@ def _table(times: list[StepTimes], profile: Any) -> list[str]:
     ]
     shown, hidden = times[: MAX_ROWS - 2], times[MAX_ROWS - 2 : -1]
     if hidden:
-        sums = [sum(t[k] for t in hidden) for k in range(1, 5)]
-        shown = [*shown, StepTimes(f"{len(hidden)} other kinds", *sums), times[-1]]
+        _, *columns = zip(*hidden, strict=True)
+        other = StepTimes(f"{len(hidden)} other kinds", *map(sum, columns))
+        shown = [*shown, other, times[-1]]
     elif times[-1] not in shown:
         shown = [*shown, times[-1]]
     for t in shown:
