@@ -19,6 +19,10 @@ F = TypeVar("F", bound=Callable[..., object])
 __all__ = ["AnomalyError", "detect_anomaly"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class AnomalyError(FloatingPointError):
     """In detect_anomaly an op made a nan or an infinity; the message says which, and where."""
 

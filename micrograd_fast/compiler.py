@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "CompiledFunction", "TraceError", "TraceWarning", "compile"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Batch = _core.Batch
 TraceError = _core.TraceError
 TraceWarning = _core.TraceWarning

@@ -14,6 +14,11 @@ from micrograd_fast.engine import Value
 
 __all__ = ["ceil", "clip", "equal", "floor", "round", "sign", "where"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _LISTS = (list, tuple)
 
 

@@ -13,6 +13,10 @@ from micrograd_fast.engine import Value
 __all__ = ["custom"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def custom(f: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..., Value]:
     """An op: a function that takes what f takes and returns f's number with the derivative that
     rule says, whatever f is made of.

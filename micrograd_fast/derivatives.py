@@ -18,6 +18,11 @@ from micrograd_fast.engine import Value
 
 __all__ = ["grad", "gradients", "jvp", "value_and_grad", "vjp"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 rules.read_table()
 
 

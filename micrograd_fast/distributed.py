@@ -33,6 +33,11 @@ from micrograd_fast.nn.utils import parameters_to_vector, vector_to_parameters
 
 __all__ = ["DataParallel"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 KEPT = 8  # losses that a worker remembers
 _POLL = 1.0  # seconds after which a step that has no result asks whether there are workers
 CHECKED = 64  # samples on which a copy of the loss is compared with the original

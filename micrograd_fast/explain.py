@@ -15,6 +15,11 @@ from micrograd_fast.remarks import Program, Remark
 
 __all__ = ["Explanation", "Remark", "StepTimes", "explain"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 SECONDS = 0.2  # that the runs on the clock take together, or one run
 MAX_RUNS = 200
 MAX_ROWS = 10

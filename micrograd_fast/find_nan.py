@@ -17,6 +17,10 @@ from micrograd_fast.spelling import symbol, written
 __all__ = ["Finding"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Finding(str):
     """What `f.find_nan(...)` of a compiled function returns: a text, and what it tells as data.
     False where results and gradients are finite."""

@@ -148,8 +148,8 @@ def signature(name, item):
 
 def stub_of(name):
     """Signatures of a compiled class's methods, from the stub; empty for a class in Python."""
-    tree = ast.parse((ROOT / "micrograd_fast" / "_core.pyi").read_text("utf-8"))
-    for node in tree.body:
+    stubs = sorted((ROOT / "micrograd_fast").glob("_core*.pyi"))
+    for node in [node for path in stubs for node in ast.parse(path.read_text("utf-8")).body]:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return {
                 f.name: f"`{f.name}({stub_arguments(f)}) -> {ast.unparse(f.returns)}`"

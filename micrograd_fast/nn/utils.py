@@ -19,6 +19,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def _number(name: str, number: float) -> float:
     """A limit: not below 0; inf is none."""
     try:

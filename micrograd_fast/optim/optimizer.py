@@ -69,7 +69,7 @@ class Optimizer:
 
     hyperparameters: t.ClassVar[tuple[str, ...]] = ()
     buffers: t.ClassVar[tuple[str, ...]] = ()
-    _settings: t.ClassVar[itemgetter[t.Any]] = itemgetter("params", "params")
+    _settings: t.ClassVar[t.Any] = itemgetter("params", "params")
     param_groups: list[ParamGroup]
     defaults: dict[str, t.Any]
 
