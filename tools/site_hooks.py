@@ -121,7 +121,7 @@ def reference(name, shown):
 
 def class_reference(name, item):
     stub = stub_of(name)
-    if not stub and name not in MADE_BY_OTHERS and "__init__" in vars(item):
+    if name not in MADE_BY_OTHERS and "__init__" in vars(item):
         yield signature(name, item)
     yield inspect.getdoc(item) or ""
     for member, value in vars(item).items():
@@ -142,6 +142,7 @@ def signature(name, item):
         return f"`{name}(...)`"
     # Annotations are texts: without their quotes.
     text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
+    text = re.sub(r"\bt\.(?=[A-Z])", "", text)  # names of _types.py
     text = re.sub(r"\(self(, /)?(, )?", "(", text)
     return f"`{name}{text}`"
 
