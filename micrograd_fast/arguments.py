@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import prod
 
 from micrograd_fast import _core
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -166,7 +167,8 @@ class Reader:
     def _count(self, n_samples: int, name: str) -> None:
         if self.n_samples not in (-1, n_samples):
             raise ValueError(
-                f"{name} has {n_samples} samples, the arrays before it have {self.n_samples}"
+                f"{name} has {counted(n_samples, 'sample')}, the arrays before it have "
+                f"{self.n_samples}"
             )
         self.n_samples = n_samples
 

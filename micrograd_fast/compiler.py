@@ -13,6 +13,7 @@ from collections.abc import Callable
 from micrograd_fast import _core, arguments, batches, observe
 from micrograd_fast import _types as t
 from micrograd_fast.arguments import Wanted
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -139,9 +140,8 @@ class CompiledFunction(_core.Dispatcher["t.P", "t.R"]):
 
     def __repr__(self) -> str:
         kind = "batched " if self._batch else ""
-        n_traces = len(self._traces.by_signature)
-        plural = "" if n_traces == 1 else "s"
-        return f"<{kind}compiled function {self.__name__}, {n_traces} signature{plural}>"
+        signatures = counted(len(self._traces.by_signature), "signature")
+        return f"<{kind}compiled function {self.__name__}, {signatures}>"
 
     def __reduce__(self) -> t.Any:
         from copyreg import __newobj__  # type: ignore[attr-defined]
@@ -338,7 +338,9 @@ class CompiledFunction(_core.Dispatcher["t.P", "t.R"]):
         text has `instructions()`, `outputs` and `steps()`, which are the same as data."""
         found, _, _ = self._read(args, kwargs)
         traced, plan, program = found.traced, found.plan, found.plan.program
-        lines = [f"{self.__name__}: {len(traced)} instructions traced, {len(program)} left"]
+        lines = [
+            f"{self.__name__}: {counted(len(traced), 'instruction')} traced, {len(program):,} left"
+        ]
         if found.reason:
             lines.append(f"traced again: {found.reason}")
         lines.append(f"traced: {traced.counts()}")

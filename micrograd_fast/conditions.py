@@ -10,6 +10,7 @@ from __future__ import annotations
 from micrograd_fast import _core
 from micrograd_fast import _types as t
 from micrograd_fast.arguments import check_depth, filled, is_array
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value
 
 __all__ = ["ceil", "clip", "equal", "floor", "round", "sign", "where"]
@@ -63,7 +64,7 @@ def _items(arm: t.Any, n: int, name: str) -> t.Any:
             raise TypeError(f"{name} is a dict beside a list of {n}")
         return [arm] * n
     if len(arm) != n:
-        raise ValueError(f"{name} has {len(arm)} items, a list beside it {n}")
+        raise ValueError(f"{name} has {counted(len(arm), 'item')}, a list beside it {n}")
     return arm
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from micrograd_fast import functional, nn, optim, viz
 from micrograd_fast.compiler import compile
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value, no_grad
 
 Floats = NDArray[np.float64]
@@ -130,7 +131,7 @@ def report(name: str, training: Training) -> None:
     """Print what training reached and the time that a step took."""
     done = len(training.losses)
     stopped = " (interrupted)" if training.interrupted else ""
-    print(f"{name}: {done} of {training.steps} steps{stopped}", end="")
+    print(f"{name}: {done} of {counted(training.steps, 'step')}{stopped}", end="")
     if not done:
         print()
         return
@@ -282,7 +283,7 @@ def moons_figure(model: Any, X: Floats, y: Ints, training: Training) -> Any:
     boundary, course = figure.subplots(1, 2, width_ratios=(3, 2))
     viz.decision_boundary(model, X, y, axes=boundary)
     accuracy = f", accuracy {training.accuracies[-1]:.1%}" if training.accuracies else ""
-    boundary.set_title(f"Decision boundary after {len(training.losses)} steps{accuracy}")
+    boundary.set_title(f"Decision boundary after {counted(len(training.losses), 'step')}{accuracy}")
     if training.losses:
         viz.training_curve(training.losses, axes=course, accuracy=training.accuracies)
     course.set_title("Training")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from micrograd_fast import _core, remarks
 from micrograd_fast.compiler import CompiledFunction
+from micrograd_fast.counted import counted
 from micrograd_fast.lines import made_by
 from micrograd_fast.remarks import Program, Remark
 
@@ -94,14 +95,15 @@ def _sizes(
     function: CompiledFunction[..., Any], found: _core.Specialization, profile: Any
 ) -> list[str]:
     size, info = found.plan.describe(), function.cache_info()
-    samples = f"{profile.n_samples:,} samples" if function._batch else "one sample, no batch"
+    samples = counted(profile.n_samples, "sample") if function._batch else "one sample, no batch"
     why = f"; the last was made because of {found.reason}" if found.reason else ""
+    es = "" if info.misses == 1 else "es"
     lines = [
-        f"{function.__name__}: {len(found.traced):,} instructions traced, "
-        f"{len(found.plan.program):,} left; {size['uniform steps']:,} steps once a call, "
+        f"{function.__name__}: {counted(len(found.traced), 'instruction')} traced, "
+        f"{len(found.plan.program):,} left; {counted(size['uniform steps'], 'step')} once a call, "
         f"{size['lane steps']:,} once a tile of samples; {samples}",
-        f"traces: {info.currsize} of at most {info.maxsize}, {info.hits:,} hits, "
-        f"{info.misses:,} misses{why}",
+        f"traces: {info.currsize} of at most {info.maxsize}, {counted(info.hits, 'hit')}, "
+        f"{info.misses:,} miss{es}{why}",
     ]
     memory = f"{size['workspace bytes']:,} bytes of working memory"
     if size["lane steps"]:

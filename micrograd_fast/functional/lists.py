@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from micrograd_fast import _core, conditions
 from micrograd_fast import _types as t
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value
 
 
@@ -35,7 +36,7 @@ def paired(
 ) -> tuple[list[Value], list[Value]]:
     xs, ys = listed(x, x_name), listed(y, y_name)
     if len(xs) != len(ys):
-        raise ValueError(f"{x_name} has {len(xs)} items, {y_name} has {len(ys)}")
+        raise ValueError(f"{x_name} has {counted(len(xs), 'item')}, {y_name} has {len(ys)}")
     return xs, ys
 
 
@@ -106,7 +107,7 @@ def take(values: Sequence[t.Any], index: t.Any) -> t.Any:
     if len(values) == 0:
         raise ValueError("values must hold at least one Value")
     if not 0 <= k < len(values):
-        raise IndexError(f"index {k} is out of range for {len(values)} values")
+        raise IndexError(f"index {k} is out of range for {counted(len(values), 'value')}")
     return values[k]
 
 
@@ -116,7 +117,7 @@ def _take_traced(values: Sequence[t.Any], index: Value) -> t.Any:
     sizes = [len(v) if isinstance(v, (list, tuple)) else -1 for v in values]
     for k, size in enumerate(sizes):
         if size != sizes[0]:
-            first, other = ("one Value" if n < 0 else f"{n} items" for n in (sizes[0], size))
+            first, other = ("one Value" if n < 0 else counted(n, "item") for n in (sizes[0], size))
             raise ValueError(
                 f"take: values[{k}] has {other}, values[0] has {first}: choices that an index of "
                 "a compiled function picks from are all of one structure"

@@ -77,7 +77,7 @@ def binary_cross_entropy_with_logits(logit: t.Scalar, target: t.Scalar) -> Value
     is_value = isinstance(target, Value)
     t = target if isinstance(target, Value) else Value(target)
     if not is_value or not _core.tracing():
-        number = t.data
+        number = target.data if isinstance(target, Value) else float(target)
         if not 0.0 <= number <= 1.0:
             raise ValueError(f"target must be between 0 and 1, not {number}")
         if not is_value and number in (0.0, 1.0):

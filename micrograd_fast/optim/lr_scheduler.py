@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from micrograd_fast import _types as t
+from micrograd_fast.counted import counted
 from micrograd_fast.nn.sizes import size
 from micrograd_fast.optim.groups import ParamGroup, checked
 from micrograd_fast.optim.optimizer import Optimizer
@@ -36,7 +37,9 @@ def _for_each(name: str, given: t.Any, n: int) -> list[t.Any]:
     if not isinstance(given, (list, tuple)):
         return [given] * n
     if len(given) != n:
-        raise ValueError(f"{name} has {len(given)} items for {n} groups of parameters")
+        raise ValueError(
+            f"{name} has {counted(len(given), 'item')} for {counted(n, 'group')} of parameters"
+        )
     return list(given)
 
 
@@ -157,7 +160,7 @@ def _like(name: str, given: t.Any, own: t.Any) -> t.Any:
     if isinstance(own, list):
         items = list(given)
         if len(items) != len(own):
-            raise ValueError(f"state[{name!r}] has {len(items)} items, not {len(own)}")
+            raise ValueError(f"state[{name!r}] has {counted(len(items), 'item')}, not {len(own)}")
         return [_like(name, item, own[0]) for item in items]
     if isinstance(own, (str, bool)):
         if type(given) is not type(own):

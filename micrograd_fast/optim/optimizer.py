@@ -101,6 +101,14 @@ class Optimizer:
             vars(self).update(before)
             raise
 
+    def __repr__(self) -> str:
+        """As PyTorch's: the settings of every group."""
+        lines = [f"{type(self).__name__} ("]
+        for k, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {k}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])
+
     def add_param_group(self, param_group: Mapping[str, t.Any]) -> None:
         """One more group, {"params": [...], "lr": ...}; what it lacks is the constructor's.
 

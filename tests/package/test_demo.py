@@ -124,7 +124,7 @@ def test_digits_reaches_95_percent_in_a_minute(capsys):
 def test_no_plot_saves_nothing_and_needs_no_matplotlib(monkeypatch, capsys, no_micrograd, data):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert main(["demo", "--data", data, "--steps", "1", "--no-plot"]) == 0
-    assert f"{data}: 1 of 1 steps" in capsys.readouterr().out
+    assert f"{data}: 1 of 1 step," in capsys.readouterr().out
     assert os.listdir() == []
 
 

@@ -559,7 +559,7 @@ def test_targets_and_weights_may_be_inputs_of_a_compiled_function():
         (lambda: F.layer_norm([1.0, 2.0], [1.0]), ValueError, "x has 2 items, weight has 1"),
         (lambda: F.rms_norm([1.0, 2.0], [1.0]), ValueError, "x has 2 items, weight has 1"),
         (lambda: F.nll_loss([1.0, 2.0], 0, [1.0]), ValueError, "log_probs has 2 items, weight has"),
-        (lambda: F.cross_entropy([1.0], 0, [1.0, 2.0]), ValueError, "logits has 1 items, weight"),
+        (lambda: F.cross_entropy([1.0], 0, [1.0, 2.0]), ValueError, "logits has 1 item, weight"),
         (
             lambda: F.cross_entropy([1.0, 2.0], 0, label_smoothing=1.5),
             ValueError,
