@@ -549,7 +549,7 @@ def test_buffers_of_a_state_are_lists_of_numbers(wrong):
 
 
 def test_repr_is_pytorchs():
-    optimizer = optim.SGD([{"params": [Value(1.0)], "lr": 0.5}, {"params": [Value(2.0)]}], lr=0.1)
+    optimizer = SGD([{"params": [Value(1.0)], "lr": 0.5}, {"params": [Value(2.0)]}], lr=0.1)
     assert repr(optimizer).splitlines() == [
         "SGD (",
         "Parameter Group 0",
