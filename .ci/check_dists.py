@@ -47,7 +47,7 @@ def wheel_problems(checkout: Path, wheel: Path) -> list[str]:
         problems.append("wheel lacks the licence")
     return problems + [
         f"the package lacks {name}"
-        for name in ("py.typed", "_core.pyi")
+        for name in ("py.typed", "_core.pyi", "_core_calls.pyi", "_core_programs.pyi")
         if f"micrograd_fast/{name}" not in names
     ]
 

@@ -19,7 +19,7 @@ import numpy as np
 from micrograd.engine import Value
 from micrograd.nn import MLP
 from sklearn.datasets import make_moons
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 # %%
 np.random.seed(1337)

@@ -17,7 +17,7 @@ from time import perf_counter
 
 import names
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 import micrograd_fast as mg
 from micrograd_fast import Value, functional, optim

@@ -18,7 +18,7 @@ from time import perf_counter
 
 import names
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 import micrograd_fast as mg
 from micrograd_fast import functional, nn, optim

@@ -2,10 +2,10 @@
 
 try:
     from micrograd_fast import _core as _core
-except ImportError as error:
+except ImportError as _error:
     from micrograd_fast._uncompiled import explanation
 
-    raise ImportError(explanation(error), name="micrograd_fast._core") from error
+    raise ImportError(explanation(_error), name="micrograd_fast._core") from _error
 
 from micrograd_fast import functional, nn, optim
 from micrograd_fast._core import get_num_threads, set_num_threads
@@ -56,12 +56,12 @@ if TYPE_CHECKING:
     from micrograd_fast.derivatives import grad, gradients, jvp, value_and_grad, vjp
 
 # Modules that are imported when one of their names is asked for: they cost more than the package.
-LATER = dict.fromkeys(["grad", "gradients", "jvp", "value_and_grad", "vjp"], "derivatives")
-LATER["custom"] = "custom_ops"
-LATER["AnomalyError"] = LATER["detect_anomaly"] = "anomaly"
+_LATER = dict.fromkeys(["grad", "gradients", "jvp", "value_and_grad", "vjp"], "derivatives")
+_LATER["custom"] = "custom_ops"
+_LATER["AnomalyError"] = _LATER["detect_anomaly"] = "anomaly"
 
 # What people know from other libraries, and what it is here.
-ELSEWHERE = {
+_ELSEWHERE = {
     "jacobian": "with f = mg.compile(function), it is f.jacobian(x)",
     "hessian": "with f = mg.compile(function), it is f.hessian(x)",
     "jit": "it is mg.compile",
@@ -77,10 +77,10 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> object:
     """What is imported on its first use; else where a name is."""
-    if name == "viz" or name in LATER:
+    if name == "viz" or name in _LATER:
         from importlib import import_module
 
-        module = import_module(f"micrograd_fast.{LATER.get(name, name)}")
+        module = import_module(f"micrograd_fast.{_LATER.get(name, name)}")
         return module if name == "viz" else getattr(module, name)
     text = f"module 'micrograd_fast' has no attribute {name!r}"
     for module in (nn, optim, functional):
@@ -88,8 +88,8 @@ def __getattr__(name: str) -> object:
             text += f": it is in {module.__name__}"
             break
     else:
-        if name in ELSEWHERE:
-            text += f": {ELSEWHERE[name]}"
+        if name in _ELSEWHERE:
+            text += f": {_ELSEWHERE[name]}"
         elif not name.startswith("_") and hasattr(Value, name):
             text += f": it is a method, Value.{name}"
     raise AttributeError(text, name=name)

@@ -7,6 +7,7 @@ only when that command runs, so that `--help` and `--version` answer at once.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ examples:
   micrograd-fast demo                          train micrograd's demo, save a picture
   micrograd-fast demo --data digits            the same with handwritten digits
   micrograd-fast run train.py --epochs 3       run a program that imports micrograd, unchanged
-  micrograd-fast run -m pytest tests           the same for a module
+  micrograd-fast run -m pytest tests           the same for a module; -c "code" and - as well
   micrograd-fast info                          what to put into a report of a fault
 """
 
@@ -37,7 +38,14 @@ RUN_EXAMPLES = """\
 examples:
   micrograd-fast run train.py --epochs 3
   micrograd-fast run -m pytest tests
+  micrograd-fast run -c "from micrograd.engine import Value; print(Value(2.0) ** 3)"
+  generate_program | micrograd-fast run - --epochs 3
   python -m micrograd_fast run train.py
+"""
+
+COMPLETION = """\
+completion in the shell, with micrograd-fast[completion] installed:
+  eval "$(register-python-argcomplete micrograd-fast)"      bash and zsh; once a session
 """
 
 
@@ -88,14 +96,18 @@ def run_demo(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
 
 
 def run_program(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
-    module = args.module is not None
-    words = args.module if module else args.program
+    words, kind = args.program, "script"
+    # argparse ends what belongs to -m and -c at a "--"; that and the rest it takes for a script.
+    if args.module is not None:
+        words, kind = args.module + args.program, "module"
+    elif args.code is not None:
+        words, kind = args.code + args.program, "code"
     if not words:
-        parser.error("a script is needed, or -m and a module")
+        parser.error("a script is needed, - for the standard input, -m MODULE or -c CODE")
 
     from micrograd_fast import runner
 
-    return runner.run(words[0], words[1:], module=module, local=args.local)
+    return runner.run(words[0], words[1:], kind=kind, local=args.local)
 
 
 def run_info() -> int:
@@ -108,11 +120,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="micrograd-fast",
         description="micrograd's scalar autograd, compiled.",
-        epilog=EXAMPLES,
+        epilog=f"{EXAMPLES}\n{COMPLETION}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     demo = commands.add_parser(
         "demo",
         help="train a small network and save a picture of the result",
@@ -169,9 +181,11 @@ def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "run",
         help="run a program that imports micrograd, unchanged",
         usage="%(prog)s [-h] [--local] SCRIPT [ARGUMENT ...]\n"
-        "       %(prog)s [-h] [--local] -m MODULE [ARGUMENT ...]",
-        description="Run a script or a module as Python does, with micrograd, micrograd.engine and "
-        "micrograd.nn resolved to micrograd_fast.",
+        "       %(prog)s [-h] [--local] -m MODULE [ARGUMENT ...]\n"
+        "       %(prog)s [-h] [--local] -c CODE [ARGUMENT ...]\n"
+        "       %(prog)s [-h] [--local] - [ARGUMENT ...]",
+        description="Run a script, a module, code or the standard input as Python does, "
+        "with micrograd, micrograd.engine and micrograd.nn resolved to micrograd_fast.",
         epilog=RUN_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -181,13 +195,33 @@ def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="keep a micrograd that stands in the program's own folder",
     )
     run.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="a module, as python -m")
-    run.add_argument("program", nargs=argparse.REMAINDER, help="a script and its arguments")
+    run.add_argument("-c", dest="code", nargs=argparse.REMAINDER, help="code, as python -c")
+    run.add_argument(
+        "program",
+        nargs=argparse.REMAINDER,
+        help="a script, or - for the standard input, and its arguments",
+    )
     run.set_defaults(run=lambda args: run_program(run, args))
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Answers the shell and ends, where argcomplete is installed."""
+    try:
+        import argcomplete
+    except ImportError:
+        return
+    argcomplete.autocomplete(parser)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Wrong options leave by SystemExit(2), as argparse does."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks
+        complete(parser)
+    args = parser.parse_args(argv)
+    if "run" not in args:
+        parser.print_help()
+        return 0
     try:
         return int(args.run(args))
     except KeyboardInterrupt:

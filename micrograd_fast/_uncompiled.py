@@ -7,6 +7,11 @@ from pathlib import Path
 def explanation(error: ImportError) -> str:
     """Why micrograd_fast._core cannot be imported."""
     folder = Path(__file__).resolve().parent
+    if "interpreter" in str(error):  # CPython's words, or Cython's
+        return (
+            f"{error}: micrograd_fast works in the main interpreter of a process alone; use its "
+            "threads, or processes (multiprocessing, concurrent.futures)"
+        )
     if any((folder / f"_core{suffix}").exists() for suffix in EXTENSION_SUFFIXES):
         return str(error)
     return (

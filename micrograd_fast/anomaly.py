@@ -5,19 +5,22 @@ What looks at the ops is src/engine/anomaly.pxi; here are the words.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
 from micrograd_fast._core import Mode
 from micrograd_fast.spelling import symbol, written
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TypeVar, overload
-
     from typing_extensions import Self
 
-    F = TypeVar("F", bound=Callable[..., object])
+F = TypeVar("F", bound=Callable[..., object])
 
 __all__ = ["AnomalyError", "detect_anomaly"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 class AnomalyError(FloatingPointError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import prod
 
 from micrograd_fast import _core
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -50,9 +51,9 @@ class Reader:
         self.batch = batch
         self.wanted = wanted
         self.per_sample = per_sample
-        self.wants_all = batch and wanted == Wanted.ARRAYS and not first_alone
-        self.shared = False  # the argument that is being read
-        self.n_samples = -1
+        self.wants_all: bool = batch and wanted == Wanted.ARRAYS and not first_alone
+        self.shared: bool = False  # the argument that is being read
+        self.n_samples: int = -1
         self.lists: list[tuple[str, int]] = []  # those that hold nothing but plain numbers
 
     def read_all(self, args: Any, kwargs: Any, function: str) -> tuple[_core.Signature, Any, Any]:
@@ -137,7 +138,7 @@ class Reader:
         words = tuple([word for word, _ in read])
         return _core.DictKind(kinds, words), {word: a for word, (_, a) in read}
 
-    def _batch(self, arg: Batch, name: str) -> tuple[_core.Kind, Any]:
+    def _batch(self, arg: Batch[Any], name: str) -> tuple[_core.Kind, Any]:
         if not self.batch:
             raise TypeError(f"{name} is a Batch, which only a batched function takes")
         if self.wanted in (Wanted.ARRAYS, Wanted.NUMBERS) or not arg._has_graph():
@@ -166,7 +167,8 @@ class Reader:
     def _count(self, n_samples: int, name: str) -> None:
         if self.n_samples not in (-1, n_samples):
             raise ValueError(
-                f"{name} has {n_samples} samples, the arrays before it have {self.n_samples}"
+                f"{name} has {counted(n_samples, 'sample')}, the arrays before it have "
+                f"{self.n_samples}"
             )
         self.n_samples = n_samples
 

@@ -8,22 +8,24 @@ happen once, at the trace. See docs/compile.md for what compiles and what does n
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Callable
 
 from micrograd_fast import _core, arguments, batches, observe
+from micrograd_fast import _types as t
 from micrograd_fast.arguments import Wanted
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, Literal, TypeAlias
-
-    from micrograd_fast.explain import Explanation
-    from micrograd_fast.find_nan import Finding
-
-    Argnums: TypeAlias = int | Sequence[int] | None
+    from typing import overload
 
 __all__ = ["Batch", "CompiledFunction", "TraceError", "TraceWarning", "compile"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 Batch = _core.Batch
 TraceError = _core.TraceError
@@ -33,11 +35,24 @@ _core.set_elementwise(batches.elementwise)
 
 TRACES_IN_A_ROW = 16  # from then on somebody should know
 
-CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
+if TYPE_CHECKING:
+
+    class CacheInfo(t.NamedTuple):
+        """As functools.lru_cache has it."""
+
+        hits: int
+        misses: int
+        maxsize: int
+        currsize: int
+else:
+    CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
 
 
 class ProgramText(str):
     """What `f.program(...)` of a compiled function returns: a text, and what it tells as data."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
     _program: _core.Program
     _steps: list[_core.PlanStep]
@@ -57,7 +72,7 @@ class ProgramText(str):
 
 
 def _specialization(
-    function: Any,
+    function: t.Any,
     name: str,
     signature: _core.Signature,
     reason: str = "",
@@ -71,14 +86,14 @@ def _specialization(
     args, kwargs = signature.placeholders(trace)
     rules, made = _core.rules_given(), []
 
-    def program_of(result: Any) -> Any:
+    def program_of(result: t.Any) -> t.Any:
         values: list[Value] = []
         tree = arguments.flatten(result, values, name)
         if not values:
             raise TypeError(arguments.no_value(name, signature))
         return tree, trace.program(values)
 
-    def finish(result: Any) -> None:
+    def finish(result: t.Any) -> None:
         """Rules of custom ops run when the program is made: they are a part of the function."""
         if _core.rules_given() != rules:
             made.append(program_of(result))
@@ -101,8 +116,12 @@ def _specialization(
     return _core.Specialization(signature, plan, rebuild, tree, traced, watched, reason, asked)
 
 
-class CompiledFunction(_core.Dispatcher):
-    """What compile() returns: call it like the function it was made from."""
+class CompiledFunction(_core.Dispatcher["t.P", "t.R"]):
+    """What compile() returns: call it like the function it was made from.
+
+    For type checkers CompiledFunction[P, R] has the function's parameters, takes arrays and
+    numbers in their places too, and returns R: what the function does, or a Batch of that.
+    """
 
     # Of a derivative: whether the rows of the arrays of argument k of n are samples, or shared.
     _per_sample: Callable[[int, int], bool] | None = None
@@ -110,21 +129,21 @@ class CompiledFunction(_core.Dispatcher):
     _asked: str | None = None
     _first_alone = False  # and whether value_and_grad is of the first argument in a batch too
 
-    def __init__(self, function: Callable[..., Any], batch: bool, check: bool = False) -> None:
+    def __init__(self, function: Callable[..., t.Any], batch: bool, check: bool = False) -> None:
         if not callable(function) and not isinstance(function, classmethod):
             raise TypeError(f"compile() takes a function, not {type(function).__name__!r}")
         self._take(function)
-        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self.__name__: str = getattr(function, "__name__", type(function).__name__)
         self.__doc__ = function.__doc__
         self._batch = batch
         self._check = check
 
     def __repr__(self) -> str:
         kind = "batched " if self._batch else ""
-        n_traces = len(self._traces.by_signature)
-        return f"<{kind}compiled function {self.__name__}, {n_traces} signatures>"
+        signatures = counted(len(self._traces.by_signature), "signature")
+        return f"<{kind}compiled function {self.__name__}, {signatures}>"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> t.Any:
         from copyreg import __newobj__  # type: ignore[attr-defined]
 
         name = _name_of(self)
@@ -134,7 +153,7 @@ class CompiledFunction(_core.Dispatcher):
         owner = self.__wrapped__.__self__
         return name or (_bound, (self._descriptor, owner))
 
-    def __setstate__(self, state: tuple[Callable[..., Any], dict[str, Any]]) -> None:
+    def __setstate__(self, state: tuple[Callable[..., t.Any], dict[str, t.Any]]) -> None:
         function, attributes = state
         self._take(function)
         self.__dict__.update(attributes)
@@ -150,8 +169,8 @@ class CompiledFunction(_core.Dispatcher):
         self._traces.clear()
 
     def _read(
-        self, args: Any, kwargs: Any, wanted: int = Wanted.RESULTS
-    ) -> tuple[_core.Specialization, Any, Any]:
+        self, args: t.Any, kwargs: t.Any, wanted: int = Wanted.RESULTS
+    ) -> tuple[_core.Specialization, t.Any, t.Any]:
         """The trace for a call, traced now if it is the first of its kind, and plain arguments."""
         first = args[0] if args else None
         if wanted == Wanted.ARRAYS and not self._batch and not getattr(first, "shape", ()):
@@ -189,18 +208,21 @@ class CompiledFunction(_core.Dispatcher):
             )
             _core.warn_of_trace(f"{self.__name__} {what}: {why}")
 
-    def _inline(self, args: Any, kwargs: Any) -> Any:
+    def _inline(self, args: t.Any, kwargs: t.Any) -> t.Any:
         """A call while another function is traced: what it does becomes a part of that trace."""
         function = self.__wrapped__
         args = [arguments.inlined(a, self._batch, f"argument {k}") for k, a in enumerate(args)]
         named = {w: arguments.inlined(a, self._batch, f"argument {w!r}") for w, a in kwargs.items()}
         return function(*args, **named)
 
-    # Named here too for the reference, which shows what a class has of its own.
-    values = _core.Dispatcher.values
-    value_and_grad = _core.Dispatcher.value_and_grad
+    if not TYPE_CHECKING:
+        # Named here too for the reference, which shows what a class has of its own.
+        values = _core.Dispatcher.values
+        value_and_grad = _core.Dispatcher.value_and_grad
 
-    def grad(self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any) -> Any:
+    def grad(
+        self, *args: t.Any, argnums: t.Argnums = None, params: t.Any = None, **kwargs: t.Any
+    ) -> t.Any:
         """The gradient that value_and_grad() gives beside the value."""
         from micrograd_fast import directions
 
@@ -208,15 +230,15 @@ class CompiledFunction(_core.Dispatcher):
 
     def jacobian(
         self,
-        *args: Any,
-        argnums: Argnums = None,
-        params: Any = None,
-        mode: Literal["forward", "reverse"] | None = None,
+        *args: t.Any,
+        argnums: t.Argnums = None,
+        params: t.Any = None,
+        mode: t.Mode | None = None,
         sparse: bool = False,
-        index: Any = None,
-        out: Any = None,
-        **kwargs: Any,
-    ) -> Any:
+        index: t.Any = None,
+        out: t.Any = None,
+        **kwargs: t.Any,
+    ) -> t.Any:
         """The derivatives of all results by an argument, the first one unless argnums says which,
         or by params, leaf Values: an array of the shape of the results and that of the argument,
         [results] + [argument]; with several argnums a tuple of these. Of a batched function one a
@@ -245,13 +267,13 @@ class CompiledFunction(_core.Dispatcher):
 
     def hessian(
         self,
-        *args: Any,
-        argnums: Argnums = None,
-        params: Any = None,
+        *args: t.Any,
+        argnums: t.Argnums = None,
+        params: t.Any = None,
         sparse: bool = False,
-        out: Any = None,
-        **kwargs: Any,
-    ) -> Any:
+        out: t.Any = None,
+        **kwargs: t.Any,
+    ) -> t.Any:
         """The second derivatives of the one result: an array of shape [argument] + [argument]; with
         several argnums a tuple of tuples of these. Of a batched function one a sample. sparse, out:
         as for jacobian(), not batched. Raises as that, and ValueError for a function of several
@@ -267,18 +289,20 @@ class CompiledFunction(_core.Dispatcher):
 
     def sparsity(
         self,
-        *args: Any,
-        argnums: Argnums = None,
-        params: Any = None,
-        index: Any = None,
-        **kwargs: Any,
-    ) -> Any:
+        *args: t.Any,
+        argnums: t.Argnums = None,
+        params: t.Any = None,
+        index: t.Any = None,
+        **kwargs: t.Any,
+    ) -> t.Any:
         """Where the Jacobian is not 0 for good, whatever the numbers are: a csr_array of True."""
         from micrograd_fast import sparse
 
         return sparse.sparsity(self, args, kwargs, argnums, params, index)
 
-    def jvp(self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any) -> Any:
+    def jvp(
+        self, *args: t.Any, argnums: t.Argnums = None, params: t.Any = None, **kwargs: t.Any
+    ) -> t.Any:
         """jvp(x, v, ...): the derivative of the results in the direction v, the Jacobian times v;
         v has the shape of x. With several argnums it is a tuple; with params there is no x to come
         before it: jvp(v, ..., params=params)."""
@@ -286,31 +310,37 @@ class CompiledFunction(_core.Dispatcher):
 
         return directions.jvp(self, args, kwargs, argnums, params)
 
-    def vjp(self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any) -> Any:
+    def vjp(
+        self, *args: t.Any, argnums: t.Argnums = None, params: t.Any = None, **kwargs: t.Any
+    ) -> t.Any:
         """vjp(x, w, ...): the gradient of the sum of w times the results, the transposed Jacobian
         times w; w has the shape of the results. vjp(w, ..., params=params)."""
         from micrograd_fast import directions
 
         return directions.vjp(self, args, kwargs, argnums, params)
 
-    def hvp(self, *args: Any, argnums: Argnums = None, params: Any = None, **kwargs: Any) -> Any:
+    def hvp(
+        self, *args: t.Any, argnums: t.Argnums = None, params: t.Any = None, **kwargs: t.Any
+    ) -> t.Any:
         """hvp(x, v, ...): the Hessian times v, without the Hessian; v has the shape of x. With
         params hvp(v, ..., params=params); of a batched function it is that of the mean then."""
         from micrograd_fast import directions
 
         return directions.hvp(self, args, kwargs, argnums, params)
 
-    def _by_arguments(self, args: Any, kwargs: Any, argnums: Any, params: Any) -> Any:
+    def _by_arguments(self, args: t.Any, kwargs: t.Any, argnums: t.Any, params: t.Any) -> t.Any:
         from micrograd_fast import directions
 
         return directions.value_and_grad(self, args, kwargs, argnums, params)
 
-    def program(self, *args: Any, **kwargs: Any) -> ProgramText:
+    def program(self, *args: t.Any, **kwargs: t.Any) -> ProgramText:
         """How a call with these arguments is computed: sizes, counts per op and the listing. The
         text has `instructions()`, `outputs` and `steps()`, which are the same as data."""
         found, _, _ = self._read(args, kwargs)
         traced, plan, program = found.traced, found.plan, found.plan.program
-        lines = [f"{self.__name__}: {len(traced)} instructions traced, {len(program)} left"]
+        lines = [
+            f"{self.__name__}: {counted(len(traced), 'instruction')} traced, {len(program):,} left"
+        ]
         if found.reason:
             lines.append(f"traced again: {found.reason}")
         lines.append(f"traced: {traced.counts()}")
@@ -321,7 +351,7 @@ class CompiledFunction(_core.Dispatcher):
         text._program, text._steps = program, plan.steps()
         return text
 
-    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+    def explain(self, *args: t.Any, **kwargs: t.Any) -> t.Explanation:
         """How a call with these arguments runs and what is slow in it, in about a page: sizes, the
         time of each kind of step, and what stands out, with the lines of your code that it comes
         from. The text has `times` and `remarks`, which are the same as data.
@@ -333,7 +363,7 @@ class CompiledFunction(_core.Dispatcher):
 
         return explain(self, args, kwargs)
 
-    def find_nan(self, *args: Any, **kwargs: Any) -> Finding:
+    def find_nan(self, *args: t.Any, **kwargs: t.Any) -> t.Finding:
         """Where the first nan or infinity of a call with these arguments comes from: the op with
         its numbers, the sample, the argument or parameter, and the line of your code. A text, which
         has all that as attributes, and is False where results and gradients are finite.
@@ -348,7 +378,34 @@ class CompiledFunction(_core.Dispatcher):
         return find_nan(self, args, kwargs)
 
 
-def compile(function: Any = None, *, batch: bool = False, check: bool = False) -> Any:
+if TYPE_CHECKING:
+    # A compiled function has the parameters and the results of the function that it is of.
+    @overload
+    def compile(
+        function: Callable[t.P, t.R], *, batch: t.Literal[False] = False, check: bool = False
+    ) -> CompiledFunction[t.P, t.R]: ...
+    @overload
+    def compile(
+        function: Callable[t.P, t.R], *, batch: t.Literal[True], check: bool = False
+    ) -> CompiledFunction[t.P, Batch[t.R]]: ...
+    @overload
+    def compile(
+        function: None = None, *, batch: t.Literal[False] = False, check: bool = False
+    ) -> t.Compiles: ...
+    @overload
+    def compile(
+        function: None = None, *, batch: t.Literal[True], check: bool = False
+    ) -> t.CompilesBatches: ...
+    @overload
+    def compile(
+        function: Callable[..., t.Any] | classmethod[t.Any, t.Any, t.Any] | None = None,
+        *,
+        batch: bool = False,
+        check: bool = False,
+    ) -> t.Any: ...
+
+
+def compile(function: t.Any = None, *, batch: bool = False, check: bool = False) -> t.Any:
     """Compiles a function of Values; use it as a decorator or call it.
 
     batch=True: every array argument holds one sample a row, the function sees one sample, and the
@@ -366,7 +423,7 @@ def compile(function: Any = None, *, batch: bool = False, check: bool = False) -
     return CompiledFunction(function, batch, check)
 
 
-def _name_of(compiled: CompiledFunction) -> Any:
+def _name_of(compiled: CompiledFunction[..., t.Any]) -> t.Any:
     """What pickle takes for an object that a module or a class has under a name: the name, or for
     a bound method (getattr, (object, name)). None where it has none."""
     import sys
@@ -392,6 +449,6 @@ def _name_of(compiled: CompiledFunction) -> Any:
     return None
 
 
-def _bound(descriptor: CompiledFunction, owner: Any) -> Any:
+def _bound(descriptor: CompiledFunction[..., t.Any], owner: t.Any) -> t.Any:
     """A compiled method that its class does not show: overridden, or taken from elsewhere."""
     return descriptor.__get__(owner, type(owner))

@@ -8,21 +8,22 @@ come, it is a Condition, which where() takes; join several by &, | and ~.
 from __future__ import annotations
 
 from micrograd_fast import _core
+from micrograd_fast import _types as t
 from micrograd_fast.arguments import check_depth, filled, is_array
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from typing import Any, TypeAlias
-
-    Scalar: TypeAlias = Any  # a Value or a number
-
 __all__ = ["ceil", "clip", "equal", "floor", "round", "sign", "where"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 _LISTS = (list, tuple)
 
 
-def where(condition: Any, a: Any, b: Any) -> Any:
+def where(condition: t.Any, a: t.Any, b: t.Any) -> t.Any:
     """a where the condition holds, else b: Values, numbers, or lists, tuples and dicts of them of
     one structure; one that is a single Value or number serves a whole list.
 
@@ -37,7 +38,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     return _where(condition, a, b)
 
 
-def _where(condition: Any, a: Any, b: Any, depth: int = 0) -> Any:
+def _where(condition: t.Any, a: t.Any, b: t.Any, depth: int = 0) -> t.Any:
     check_depth(depth, "condition")
     if is_array(condition):
         condition = (condition != 0).tolist()
@@ -57,17 +58,17 @@ def _where(condition: Any, a: Any, b: Any, depth: int = 0) -> Any:
     return _chosen(condition, *arms)
 
 
-def _items(arm: Any, n: int, name: str) -> Any:
+def _items(arm: t.Any, n: int, name: str) -> t.Any:
     if not isinstance(arm, _LISTS):
         if type(arm) is dict:
             raise TypeError(f"{name} is a dict beside a list of {n}")
         return [arm] * n
     if len(arm) != n:
-        raise ValueError(f"{name} has {len(arm)} items, a list beside it {n}")
+        raise ValueError(f"{name} has {counted(len(arm), 'item')}, a list beside it {n}")
     return arm
 
 
-def _entries(arm: Any, like: dict[Any, Any], name: str) -> Any:
+def _entries(arm: t.Any, like: dict[t.Any, t.Any], name: str) -> t.Any:
     if type(arm) is not dict:
         if isinstance(arm, _LISTS):
             raise TypeError(f"{name} is a {type(arm).__name__} beside a dict")
@@ -77,7 +78,7 @@ def _entries(arm: Any, like: dict[Any, Any], name: str) -> Any:
     return arm
 
 
-def _chosen(condition: Any, a: Scalar, b: Scalar) -> Value:
+def _chosen(condition: t.Any, a: t.Scalar, b: t.Scalar) -> Value:
     """One of two Values or numbers."""
     arms = [value_of(a, "a"), value_of(b, "b")]
     if type(condition) is int and condition == -2:
@@ -93,7 +94,7 @@ def _chosen(condition: Any, a: Scalar, b: Scalar) -> Value:
     return _core.take_traced([arms[1], arms[0]], truth)
 
 
-def value_of(x: Scalar, name: str) -> Value:
+def value_of(x: t.Scalar, name: str) -> Value:
     """A Value, a number or a condition as a Value; TypeError that says name for anything else."""
     if isinstance(x, Value):
         return x
@@ -105,34 +106,34 @@ def value_of(x: Scalar, name: str) -> Value:
         raise TypeError(f"{name} must be a Value or a number, not {type(x).__name__!r}") from None
 
 
-def equal(a: Scalar, b: Scalar) -> Any:
+def equal(a: t.Scalar, b: t.Scalar) -> t.Any:
     """Whether two numbers or Values are equal as numbers: `==` between Values is identity. A bool,
     in a compiled function a Condition."""
     x, y = value_of(a, "a"), value_of(b, "b")
     return _core.Condition(x.equal(y)) if _core.tracing() else x.data == y.data
 
 
-def sign(x: Scalar) -> Value:
+def sign(x: t.Scalar) -> Value:
     """1, -1, or 0 at 0; nan with nan. Its derivative is 0."""
     return value_of(x, "x").compare(0.0)
 
 
-def floor(x: Scalar) -> Value:
+def floor(x: t.Scalar) -> Value:
     """The largest whole number that is not above x. Its derivative is 0."""
     return value_of(x, "x").floor()
 
 
-def ceil(x: Scalar) -> Value:
+def ceil(x: t.Scalar) -> Value:
     """The smallest whole number that is not below x. Its derivative is 0."""
     return value_of(x, "x").ceil()
 
 
-def round(x: Scalar) -> Value:
+def round(x: t.Scalar) -> Value:
     """The nearest whole number, of two the even one. Its derivative is 0."""
     return value_of(x, "x").rint()
 
 
-def clip(x: Scalar, low: Scalar, high: Scalar) -> Value:
+def clip(x: t.Scalar, low: t.Scalar, high: t.Scalar) -> Value:
     """x between low and high, nan with nan. The derivative is 1 from low to high, both included,
     and 0 beyond, as PyTorch's clamp has it; by low or high it is 1 where that is the result. A
     bound that is nan bounds nothing; where low is above high the result is high."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from micrograd_fast import _core, derivatives
 from micrograd_fast.arguments import unflatten
 from micrograd_fast.engine import Value
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
 __all__ = ["custom"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def custom(f: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..., Value]:

@@ -15,6 +15,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from time import perf_counter
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from micrograd_fast import functional, nn, optim, viz
 from micrograd_fast.compiler import compile
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value, no_grad
 
 Floats = NDArray[np.float64]
@@ -35,7 +37,8 @@ FAILED = 1
 INTERRUPTED = 130
 
 MOONS_STEPS = 100
-MICROGRAD_STEPS = 2  # micrograd takes about a second for each
+# micrograd takes about a second for each with the garbage collector on, a tenth of that without.
+MICROGRAD_STEPS = {True: 3, False: 7}
 OTHER_STEPS = 20  # of the engine that was not asked for
 
 EPOCHS = 20
@@ -108,7 +111,7 @@ def require_extra(*, plot: bool) -> None:
 
 def train(name: str, steps: int, step: Callable[[int], tuple[float, float]]) -> Training:
     """Call step(0), step(1), ... under a progress bar; each returns its loss and accuracy."""
-    from tqdm import tqdm
+    from tqdm.auto import tqdm  # in a notebook a bar of its own
 
     training = Training(steps)
     with tqdm(total=steps, desc=name, unit="step", dynamic_ncols=True) as bar:
@@ -130,7 +133,7 @@ def report(name: str, training: Training) -> None:
     """Print what training reached and the time that a step took."""
     done = len(training.losses)
     stopped = " (interrupted)" if training.interrupted else ""
-    print(f"{name}: {done} of {training.steps} steps{stopped}", end="")
+    print(f"{name}: {done} of {counted(training.steps, 'step')}{stopped}", end="")
     if not done:
         print()
         return
@@ -147,11 +150,7 @@ def milliseconds(seconds: float) -> str:
 def time_other(training: Training, engine: str, step: Callable[[int], tuple[float, float]]) -> None:
     """Time the engine that was not asked for on the first steps of the same training."""
     steps = min(OTHER_STEPS, len(training.losses))
-    seconds, losses = [], []
-    for k in range(steps):
-        start = perf_counter()
-        losses.append(step(k)[0])
-        seconds.append(perf_counter() - start)
+    seconds, losses = timed_steps(step, steps)
     same = np.allclose(losses, training.losses[:steps], rtol=1e-9, atol=0.0)
     print(
         f"the {engine} engine: {milliseconds(statistics.median(seconds))} per step "
@@ -244,34 +243,51 @@ def moons_step(value: Any, model: Any, X: Floats, y: Ints, k: int) -> tuple[floa
 
 
 def compare_with_micrograd(training: Training, X: Floats, y: Ints, seed: int) -> None:
-    """Time micrograd on the first steps of the same training and print the ratio."""
+    """Time micrograd on the first steps of the same training, with the garbage collector on, as
+    Python starts it, and off, and print both ratios: its graphs are reference cycles."""
     try:
         from micrograd.engine import Value as MicrogradValue
         from micrograd.nn import MLP as MicrogradMLP
     except ImportError:
         print("micrograd is not installed here: no ratio (pip install micrograd==0.1.0)")
         return
-    steps = min(MICROGRAD_STEPS, len(training.losses))
-    print(f"micrograd itself, {steps} of the same steps ...", flush=True)
-    # make_moons draws from NumPy's generator, so this alone gives the same weights again.
-    random.seed(seed)
-    model = MicrogradMLP(2, [16, 16, 1])
-    seconds: list[float] = []
-    losses: list[float] = []
+    ours = statistics.median(training.seconds)
+    was_on = gc.isenabled()
+    for on in (True, False):
+        steps = min(MICROGRAD_STEPS[on], len(training.losses))
+        print(f"micrograd itself, {steps} of the same steps ...", flush=True)
+        # make_moons draws from NumPy's generator, so this alone gives the same weights again.
+        random.seed(seed)
+        model = MicrogradMLP(2, [16, 16, 1])
+        gc.collect()  # what was left by others is not micrograd's
+        (gc.enable if on else gc.disable)()
+        try:
+            step = partial(moons_step, MicrogradValue, model, X, y)
+            seconds, losses = timed_steps(step, steps)
+        finally:
+            (gc.enable if was_on else gc.disable)()
+        same = np.allclose(losses, training.losses[:steps], rtol=1e-9, atol=0.0)
+        theirs = statistics.median(seconds)
+        print(
+            f"micrograd {metadata.version('micrograd')}, garbage collector "
+            f"{'on, as Python starts it' if on else 'off'}: {milliseconds(theirs)} per step "
+            f"(median of {steps}), "
+            f"{'the same losses to 1e-9' if same else f'DIFFERENT losses: {losses}'}"
+        )
+        ratio = theirs / ours
+        print(f"ratio: micrograd_fast's step is {ratio:.{0 if ratio >= 10 else 1}f} times as fast")
+
+
+def timed_steps(
+    step: Callable[[int], tuple[float, float]], steps: int
+) -> tuple[list[float], list[float]]:
+    """(seconds, losses) of step(0), step(1), ..."""
+    seconds, losses = [], []
     for k in range(steps):
         start = perf_counter()
-        losses.append(moons_step(MicrogradValue, model, X, y, k)[0])
+        losses.append(step(k)[0])
         seconds.append(perf_counter() - start)
-    same = np.allclose(losses, training.losses[:steps], rtol=1e-9, atol=0.0)
-    collector = "on, as Python starts it" if gc.isenabled() else "off"
-    theirs = statistics.median(seconds)
-    ratio = theirs / statistics.median(training.seconds)
-    print(
-        f"micrograd {metadata.version('micrograd')}: {milliseconds(theirs)} per step "
-        f"(garbage collector {collector}), "
-        f"{'the same losses to 1e-9' if same else f'DIFFERENT losses: {losses}'}"
-    )
-    print(f"ratio: micrograd_fast's step is {ratio:.{0 if ratio >= 10 else 1}f} times as fast")
+    return seconds, losses
 
 
 def moons_figure(model: Any, X: Floats, y: Ints, training: Training) -> Any:
@@ -282,7 +298,7 @@ def moons_figure(model: Any, X: Floats, y: Ints, training: Training) -> Any:
     boundary, course = figure.subplots(1, 2, width_ratios=(3, 2))
     viz.decision_boundary(model, X, y, axes=boundary)
     accuracy = f", accuracy {training.accuracies[-1]:.1%}" if training.accuracies else ""
-    boundary.set_title(f"Decision boundary after {len(training.losses)} steps{accuracy}")
+    boundary.set_title(f"Decision boundary after {counted(len(training.losses), 'step')}{accuracy}")
     if training.losses:
         viz.training_curve(training.losses, axes=course, accuracy=training.accuracies)
     course.set_title("Training")

@@ -8,18 +8,21 @@ inside a compiled function and on each other. No `.grad` is read or written.
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from micrograd_fast import _core, rules
 from micrograd_fast.arguments import check_depth, filled, flatten, is_array, plain_array, unflatten
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any
-
 __all__ = ["grad", "gradients", "jvp", "value_and_grad", "vjp"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 rules.read_table()
 
@@ -282,7 +285,7 @@ def _seeds(tree: Any, given: Any, name: str, like: str) -> list[Any]:
     else:
         fits = isinstance(given, (list, tuple)) and len(given) == len(words)
     if not fits:
-        had = f"keys {list(words)}" if tree[0] is dict else f"{len(words)} items"
+        had = f"keys {list(words)}" if tree[0] is dict else counted(len(words), "item")
         has = f" of {len(given)}" if hasattr(given, "__len__") else ""
         has = f" with {list(given)}" if type(given) is dict else has
         raise ValueError(f"{name} must have {had} as {like} has, not {type(given).__name__}{has}")

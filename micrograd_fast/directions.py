@@ -9,18 +9,15 @@ does not depend on the direction is computed once a call.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import prod
+from typing import Any
 
 from micrograd_fast import _core, derivatives, patterns
 from micrograd_fast.arguments import check_depth, flatten, regular, unflatten
 from micrograd_fast.engine import Value
 from micrograd_fast.requests import Request
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
 
 WRITTEN_OUT = 4000  # entries, of all rows on the way too, up to which a program has each
 WRITTEN_OUT_SHARE = 3  # or so many for each node of what is differentiated

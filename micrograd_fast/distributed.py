@@ -20,11 +20,11 @@ try:
     import cloudpickle
     from distributed import CancelledError, Client, Future, KilledWorker, TimeoutError
     from distributed.comm import CommClosedError
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"micrograd_fast.distributed needs Dask ({error}): pip install 'micrograd-fast[dask]'",
-        name=error.name,
-    ) from error
+        f"micrograd_fast.distributed needs Dask ({_error}): pip install 'micrograd-fast[dask]'",
+        name=_error.name,
+    ) from _error
 
 from micrograd_fast.arguments import Wanted, refuse_masked
 from micrograd_fast.compiler import CompiledFunction
@@ -32,6 +32,11 @@ from micrograd_fast.engine import Value
 from micrograd_fast.nn.utils import parameters_to_vector, vector_to_parameters
 
 __all__ = ["DataParallel"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 KEPT = 8  # losses that a worker remembers
 _POLL = 1.0  # seconds after which a step that has no result asks whether there are workers
@@ -82,7 +87,7 @@ class DataParallel:
             raise TypeError("loss must be what mg.compile(function, batch=True) returned")
         if not isinstance(client, Client):
             raise TypeError(f"client must be a distributed.Client, not {type(client).__name__!r}")
-        self.params = list(params)
+        self.params: list[Value] = list(params)
         for k, p in enumerate(self.params):
             if not isinstance(p, Value):
                 raise TypeError(f"params[{k}] must be a Value, not {type(p).__name__!r}")
@@ -90,11 +95,11 @@ class DataParallel:
                 raise ValueError(f"params[{k}] is the result of an op: only leaves are trained")
         if len({id(p) for p in self.params}) != len(self.params) or not self.params:
             raise ValueError("params must hold at least one Value, each once")
-        self.loss = loss
+        self.loss: CompiledFunction[..., Any] = loss
         self.client = client
         self.retries = retries
         self.timeout = timeout
-        self.n_samples = 0
+        self.n_samples: int = 0
         self._shards: list[tuple[NDArray[Any], ...]] = []
         self._sent: list[Future] = []
         self._others: list[Value] = []  # leaves that the loss reads beside params
@@ -241,7 +246,7 @@ _loaded: dict[str, tuple[Any, list[Value], threading.Lock]] = {}
 _loading = threading.Lock()
 
 
-def _unpickled(pickled: bytes) -> tuple[CompiledFunction, list[Value]]:
+def _unpickled(pickled: bytes) -> tuple[CompiledFunction[..., Any], list[Value]]:
     """The loss, and the leaves that it reads: params first."""
     function, leaves = cloudpickle.loads(pickled)
     return CompiledFunction(function, batch=True), leaves

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from micrograd_fast import _types as t
 from micrograd_fast._core import Mode, Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TypeVar, overload
+    from typing import overload
 
     from typing_extensions import Self
-
-    F = TypeVar("F", bound=Callable[..., object])
 
 # What a star import gives with micrograd: more would hide a program's own names.
 __all__ = ["Value"]
@@ -36,13 +34,13 @@ class no_grad(Mode):
         @overload
         def __new__(cls, function: None = None) -> Self: ...
         @overload
-        def __new__(cls, function: F) -> F: ...  # type: ignore[misc]
+        def __new__(cls, function: t.F) -> t.F: ...  # type: ignore[misc]
 
-    def __new__(cls, function: F | None = None) -> Any:
+    def __new__(cls, function: t.F | None = None) -> t.Any:
         block = super().__new__(cls, "no_grad")
         return block if function is None else block(function)
 
-    def __call__(self, function: F) -> F:
+    def __call__(self, function: t.F) -> t.F:
         from micrograd_fast._decorate import decorated
 
         return decorated(function, no_grad)

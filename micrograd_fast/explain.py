@@ -6,27 +6,35 @@ line a step comes from (lines.py).
 
 from __future__ import annotations
 
-from collections import namedtuple
+from typing import Any, NamedTuple
 
 from micrograd_fast import _core, remarks
+from micrograd_fast.compiler import CompiledFunction
+from micrograd_fast.counted import counted
 from micrograd_fast.lines import made_by
 from micrograd_fast.remarks import Program, Remark
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from typing import Any
-
-    from micrograd_fast.compiler import CompiledFunction
-
 __all__ = ["Explanation", "Remark", "StepTimes", "explain"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 SECONDS = 0.2  # that the runs on the clock take together, or one run
 MAX_RUNS = 200
 MAX_ROWS = 10
 MAX_REMARKS = 10
 
-StepTimes = namedtuple("StepTimes", ["kind", "steps", "results", "forward", "backward"])
-StepTimes.__doc__ = """Seconds that the steps of a kind take in a call, forward and backward."""
+
+class StepTimes(NamedTuple):
+    """Seconds that the steps of a kind take in a call, forward and backward."""
+
+    kind: str
+    steps: int
+    results: int
+    forward: float
+    backward: float
 
 
 class Explanation(str):
@@ -39,7 +47,7 @@ class Explanation(str):
     """A Remark(text, file, line, seconds) for all that stands out, the slowest first."""
 
 
-def explain(function: CompiledFunction, args: Any, kwargs: Any) -> Explanation:
+def explain(function: CompiledFunction[..., Any], args: Any, kwargs: Any) -> Explanation:
     """The Explanation of a call."""
     found, plain, named = function._read(args, kwargs)
     profile = _core.ProfiledCall(found, tuple(plain), dict(named)).profile(SECONDS, MAX_RUNS)
@@ -83,16 +91,19 @@ def _program(found: _core.Specialization, profile: _core.Profile, lines: list[An
 # ---- the text ----
 
 
-def _sizes(function: CompiledFunction, found: _core.Specialization, profile: Any) -> list[str]:
+def _sizes(
+    function: CompiledFunction[..., Any], found: _core.Specialization, profile: Any
+) -> list[str]:
     size, info = found.plan.describe(), function.cache_info()
-    samples = f"{profile.n_samples:,} samples" if function._batch else "one sample, no batch"
+    samples = counted(profile.n_samples, "sample") if function._batch else "one sample, no batch"
     why = f"; the last was made because of {found.reason}" if found.reason else ""
+    es = "" if info.misses == 1 else "es"
     lines = [
-        f"{function.__name__}: {len(found.traced):,} instructions traced, "
-        f"{len(found.plan.program):,} left; {size['uniform steps']:,} steps once a call, "
+        f"{function.__name__}: {counted(len(found.traced), 'instruction')} traced, "
+        f"{len(found.plan.program):,} left; {counted(size['uniform steps'], 'step')} once a call, "
         f"{size['lane steps']:,} once a tile of samples; {samples}",
-        f"traces: {info.currsize} of at most {info.maxsize}, {info.hits:,} hits, "
-        f"{info.misses:,} misses{why}",
+        f"traces: {info.currsize} of at most {info.maxsize}, {counted(info.hits, 'hit')}, "
+        f"{info.misses:,} miss{es}{why}",
     ]
     memory = f"{size['workspace bytes']:,} bytes of working memory"
     if size["lane steps"]:
@@ -137,8 +148,9 @@ def _table(times: list[StepTimes], profile: Any) -> list[str]:
     ]
     shown, hidden = times[: MAX_ROWS - 2], times[MAX_ROWS - 2 : -1]
     if hidden:
-        sums = [sum(t[k] for t in hidden) for k in range(1, 5)]
-        shown = [*shown, StepTimes(f"{len(hidden)} other kinds", *sums), times[-1]]
+        _, *columns = zip(*hidden, strict=True)
+        other = StepTimes(f"{len(hidden)} other kinds", *map(sum, columns))
+        shown = [*shown, other, times[-1]]
     elif times[-1] not in shown:
         shown = [*shown, times[-1]]
     for t in shown:

@@ -6,19 +6,19 @@ not by the plan, whose steps are many ops; lines.py says which line made which v
 
 from __future__ import annotations
 
+from typing import Any
+
 from micrograd_fast import _core
+from micrograd_fast.compiler import CompiledFunction
 from micrograd_fast.lines import made_by
-from micrograd_fast.names import name_of_value, parts
+from micrograd_fast.names import Part, name_of_value, parts
 from micrograd_fast.spelling import symbol, written
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from typing import Any
-
-    from micrograd_fast.compiler import CompiledFunction
-    from micrograd_fast.names import Part
-
 __all__ = ["Finding"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 class Finding(str):
@@ -51,7 +51,7 @@ class Finding(str):
         return self.direction is not None
 
 
-def find_nan(function: CompiledFunction, args: Any, kwargs: Any) -> Finding:
+def find_nan(function: CompiledFunction[..., Any], args: Any, kwargs: Any) -> Finding:
     """The Finding of a call. Raises what the call does for bad arguments and indices."""
     found, plain, named = function._read(args, kwargs)
     search = _Search(function, found, parts(function.__wrapped__, found.signature, plain, named))
@@ -92,7 +92,7 @@ class _Search:
     """A call, run op by op, and what there is to say of it."""
 
     def __init__(
-        self, function: CompiledFunction, found: _core.Specialization, inputs: list[Part]
+        self, function: CompiledFunction[..., Any], found: _core.Specialization, inputs: list[Part]
     ) -> None:
         self.function, self.found, self.inputs = function, found, inputs
         made_at, self.trouble = made_by(function, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from micrograd_fast import _core
 from micrograd_fast._version import __version__
 
-# The packages that the extras name, in the order in which they are shown.
+# The packages that users have by the extras, in the order in which they are shown.
 PACKAGES = ("numpy", "micrograd", "matplotlib", "graphviz", "scikit-learn", "scipy", "tqdm")
 
 
@@ -38,6 +39,38 @@ def lines() -> Iterator[tuple[str, str]]:
     for name in PACKAGES:
         yield name, version(name)
     yield "dot", graphviz_version()
+    for name, missing in extras():
+        text = f"lacks {', '.join(missing)}: pip install 'micrograd-fast[{name}]'"
+        yield f"extra {name}", text if missing else "installed"
+
+
+def extras() -> list[tuple[str, list[str]]]:
+    """Each extra, and which packages it lacks. Of a package for some Pythons or systems only
+    nothing is said; an extra that an extra consists of is looked into."""
+    try:
+        told = metadata.metadata("micrograd-fast")
+    except metadata.PackageNotFoundError:  # Python files alone, found by their folder
+        return []
+    direct: dict[str, list[str]] = {name: [] for name in told.get_all("Provides-Extra") or []}
+    for requirement in told.get_all("Requires-Dist") or []:
+        package, _, marker = requirement.partition(";")
+        extra = re.fullmatch(r"""\s*extra == ["']([\w-]+)["']\s*""", marker)
+        if extra:
+            direct[extra[1]].append(package.strip())
+    return [(name, lacking(direct, name)) for name in direct]
+
+
+def lacking(direct: dict[str, list[str]], extra: str) -> list[str]:
+    """Packages of an extra that are not installed. direct: requirements by extra."""
+    found: dict[str, None] = {}
+    for requirement in direct.get(extra, ()):
+        package = re.split(r"[^\w.-]", requirement)[0]
+        if package == "micrograd-fast":
+            for inner in re.findall(r"[\w-]+", requirement.partition("[")[2].partition("]")[0]):
+                found.update(dict.fromkeys(lacking(direct, inner)))
+        elif version(package) == "not installed":
+            found[package] = None
+    return list(found)
 
 
 def version(package: str) -> str:

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
+from types import FrameType
+from typing import Any, TypeAlias
 
 from micrograd_fast import _core, arguments
+from micrograd_fast.compiler import CompiledFunction
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from types import FrameType
-    from typing import Any, TypeAlias
-
-    from micrograd_fast.compiler import CompiledFunction
-
-    Line: TypeAlias = tuple[str, int] | None
+Line: TypeAlias = tuple[str, int] | None
 
 __all__ = ["made_by"]
 
@@ -67,7 +63,7 @@ class _Lines:
 
 
 def made_by(
-    function: CompiledFunction, found: _core.Specialization
+    function: CompiledFunction[..., Any], found: _core.Specialization
 ) -> tuple[list[tuple[int, Line]], str]:
     """By value of the traced program when it was made, as a number, and the file and line that did
     it: (-1, None) of inputs and of what no line made. And why there are none, in words."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections import deque, namedtuple
+from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from math import prod
 from types import FunctionType, MethodType
+from typing import Any, NamedTuple
 
 from micrograd_fast import _core, watch
 from micrograd_fast.engine import Value
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
 
 __all__ = ["Part", "name_of_value", "parts"]
 
@@ -23,10 +20,16 @@ MOST = 1_000_000  # objects that are looked at for a Value: about a second
 FUNCTIONS = (FunctionType, MethodType, partial, _core.Dispatcher)
 
 
-class Part(namedtuple("Part", ["name", "first", "shape", "numbers", "per_sample"])):
+class Part(NamedTuple):
     """An argument, or a part of one, that takes some inputs in a row, from number `first` on.
 
     shape: of one sample. numbers: an array of that shape, or where per_sample samples first."""
+
+    name: str
+    first: int
+    shape: tuple[int, ...]
+    numbers: Any
+    per_sample: bool
 
     @property
     def size(self) -> int:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from array import array
 from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
-    from typing import Any
+    from numpy.typing import NDArray
 
 KEPT = 256  # patterns that are remembered
 
@@ -57,12 +57,14 @@ class Pattern:
 
         numbers = np.frombuffer(text.encode("latin-1"), np.intc)
         n_rows = int(numbers[0])
-        self.ends = np.append(0, numbers[1 : n_rows + 1])
-        self.columns = numbers[n_rows + 1 :]
-        self.shape = (n_rows, n_columns)
-        self.size = n_rows * n_columns
-        self.flat = np.repeat(np.arange(n_rows), np.diff(self.ends)) * n_columns + self.columns
-        self.is_full = len(self.flat) == self.size > 0
+        self.ends: NDArray[Any] = np.append(0, numbers[1 : n_rows + 1])
+        self.columns: NDArray[Any] = numbers[n_rows + 1 :]
+        self.shape: tuple[int, int] = (n_rows, n_columns)
+        self.size: int = n_rows * n_columns
+        self.flat: NDArray[Any] = (
+            np.repeat(np.arange(n_rows), np.diff(self.ends)) * n_columns + self.columns
+        )
+        self.is_full: bool = len(self.flat) == self.size > 0
         self.template: Any = None
 
     def dense(self, numbers: Any) -> Any:

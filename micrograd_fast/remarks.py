@@ -7,14 +7,11 @@ of a matrix, an op on one number, a copy. It says why the plan (src/plan/) could
 
 from __future__ import annotations
 
-from collections import Counter, namedtuple
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from micrograd_fast import _core
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
 
 __all__: list[str] = []
 
@@ -28,11 +25,17 @@ LARGE_WORKSPACE = 2097152  # bytes: the second cache level of most processors
 ALONE = "no other sum is over the same values"
 MAX_COMPARED = 200  # sums that one is compared with
 
-Remark = namedtuple("Remark", ["text", "file", "line", "seconds"])
-Remark.__doc__ = """Something that stands out in a compiled function.
 
-file, line: where it comes from, "" and 0 where that is not known.
-seconds: that its steps take in a call."""
+class Remark(NamedTuple):
+    """Something that stands out in a compiled function.
+
+    file, line: where it comes from, "" and 0 where that is not known.
+    seconds: that its steps take in a call."""
+
+    text: str
+    file: str
+    line: int
+    seconds: float
 
 
 class Program:
@@ -51,11 +54,16 @@ class Program:
         products: dict[frozenset[int], tuple[str, int] | None],
         seconds: list[float],
     ) -> None:
-        self.code, self.steps, self.lines, self.products = code, steps, lines, products
+        self.code: list[_core.Instruction] = code
+        self.steps: list[_core.PlanStep] = steps
+        self.lines: dict[int, tuple[str, int]] = lines
+        self.products: dict[frozenset[int], tuple[str, int] | None] = products
         self.seconds = seconds
-        self.values = {slot: value for value, slot in enumerate(slots)}
+        self.values: dict[int, int] = {slot: value for value, slot in enumerate(slots)}
         # Of a dot of several kinds of products, which is several dots, one is the bias of the next.
-        self.goes_on = {i.operands[0]: v for v, i in enumerate(code) if _has_bias(i)}
+        self.goes_on: dict[int, int] = {
+            i.operands[0]: v for v, i in enumerate(code) if _has_bias(i)
+        }
 
     def results(self, step: _core.PlanStep) -> list[int]:
         """The values that a step computes. Copies are none."""

@@ -3,19 +3,16 @@ differentiated by, the directions or weights, and the compiled function that com
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from math import prod
+from typing import Any, TypeAlias
 
 from micrograd_fast import _core, derivatives
 from micrograd_fast.arguments import check_depth, is_array, plain_array, refuse_masked
 from micrograd_fast.compiler import CompiledFunction
 from micrograd_fast.engine import Value
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any, TypeAlias
-
-    Path: TypeAlias = tuple[Any, ...]  # from (args, kwargs) down to an argument
+Path: TypeAlias = tuple[Any, ...]  # from (args, kwargs) down to an argument
 
 MAX_DERIVED = 64  # derivatives of one function that are kept, of other params or arguments
 
@@ -28,10 +25,13 @@ class Request:
 
     def __init__(self, f: Any, what: str, args: Any, kwargs: Any, argnums: Any, params: Any):
         _core.check_not_tracing(what)
-        self.f, self.what, self.args, self.kwargs = f, what, list(args), kwargs
-        self.one = not isinstance(argnums, (list, tuple))
+        self.f: Any = f
+        self.what: str = what
+        self.args: list[Any] = list(args)
+        self.kwargs: Any = kwargs
+        self.one: bool = not isinstance(argnums, (list, tuple))
         self.params: tuple[Value, ...] | None = None
-        self.which = -1  # of the lists of params that the function has had
+        self.which: int = -1  # of the lists of params that the function has had
         self.given: tuple[tuple[Path, int], ...] = ()  # arguments that are params, and which
         self.places: tuple[int, ...] = ()
         self.shapes: list[tuple[int, ...]] = []

@@ -8,16 +8,13 @@ something else say the same in ops, in the column `rules`.
 from __future__ import annotations
 
 import ast
+from typing import TypeAlias
 
 from micrograd_fast import _core
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from typing import TypeAlias
+Step: TypeAlias = tuple[str, int, int, float]  # an op or 'x', 'y', 'z', 'number'; operands
 
-    Step: TypeAlias = tuple[str, int, int, float]  # an op or 'x', 'y', 'z', 'number'; operands
-
-BINARY = {ast.Add: "add", ast.Mult: "mul", ast.Pow: "vpow"}
+BINARY: dict[type[ast.operator], str] = {ast.Add: "add", ast.Mult: "mul", ast.Pow: "vpow"}
 C_NAMES = {"fabs": "abs", "pow": "vpow"}  # of ops, as C's library has them
 NO_STEPS: list[Step] = []
 
@@ -28,7 +25,7 @@ class Rule(ast.NodeVisitor):
     def __init__(self, text: str) -> None:
         self.text = text
         self.steps: list[Step] = []
-        self.arities = {op.name: op.arity for op in _core.OPS}
+        self.arities: dict[str, int] = {op.name: op.arity for op in _core.OPS}
         self.visit(ast.parse(text, mode="eval").body)
 
     def step(self, op: str, x: int = 0, y: int = 0, number: float = 0.0) -> int:

@@ -13,7 +13,7 @@ import io
 import os
 import signal
 import sys
-from importlib.machinery import PathFinder, SourceFileLoader
+from importlib.machinery import BuiltinImporter, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType, TracebackType
 
 FAILED = 1
@@ -25,9 +25,11 @@ class _NotFoundError(Exception):
     """There is no such program; the text says what was looked for."""
 
 
-def run(target: str, args: list[str], *, module: bool, local: bool = False) -> int:
-    """Run the script at the path `target`, or the module of that name; the exit code.
+def run(target: str, args: list[str], *, kind: str = "script", local: bool = False) -> int:
+    """Run a program; the exit code.
 
+    kind: "script", at the path `target`, "-" is the standard input; "module", of that name; "code",
+    which target is itself.
     local: a micrograd in the program's own folder is not replaced. SystemExit passes through. Any
     other exception of the program is shown as Python shows it.
     """
@@ -38,13 +40,13 @@ def run(target: str, args: list[str], *, module: bool, local: bool = False) -> i
     interrupted: list[bool] = []
     atexit.register(_die_if, interrupted)
     try:
-        code = (_module_code if module else _script_code)(main, target, args, local)
+        code = _FOUND[kind](main, target, args, local)
         exec(code, vars(main))
     except SystemExit:
         raise
     except _NotFoundError as error:
         print(f"micrograd-fast: {error}", file=sys.stderr)
-        return FAILED if module else NOT_FOUND
+        return FAILED if kind == "module" else NOT_FOUND
     except BaseException as error:
         error.__traceback__ = _without_this_module(error.__traceback__)
         sys.excepthook(type(error), error, error.__traceback__)
@@ -58,6 +60,10 @@ def run(target: str, args: list[str], *, module: bool, local: bool = False) -> i
 def _script_code(main: ModuleType, path: str, args: list[str], local: bool) -> CodeType:
     """The script's code; `__main__` and sys are as Python makes them for `python path args`."""
     sys.argv[:] = [path, *args]
+    if path == "-":
+        vars(main).update(__file__="<stdin>", __cached__=None, __loader__=BuiltinImporter)
+        _enter("", local)
+        return compile(sys.stdin.read(), "<stdin>", "exec", dont_inherit=True)
     full = os.path.abspath(path)
     if os.path.isdir(path) or not path.endswith((".py", ".pyw")):
         # A folder or a zip file with a __main__ in it.
@@ -73,6 +79,14 @@ def _script_code(main: ModuleType, path: str, args: list[str], local: bool) -> C
     _enter(os.path.dirname(os.path.realpath(full)), local)
     vars(main).update(__file__=full, __cached__=None, __loader__=SourceFileLoader("__main__", full))
     return compile(source, full, "exec", dont_inherit=True)
+
+
+def _code_code(main: ModuleType, text: str, args: list[str], local: bool) -> CodeType:
+    """The code of a text; `__main__` and sys are as Python makes them for `python -c text args`."""
+    sys.argv[:] = ["-c", *args]
+    vars(main)["__loader__"] = BuiltinImporter
+    _enter("", local)
+    return compile(text, "<string>", "exec", dont_inherit=True)
 
 
 def _module_code(main: ModuleType, name: str, args: list[str], local: bool) -> CodeType:
@@ -95,6 +109,9 @@ def _module_code(main: ModuleType, name: str, args: list[str], local: bool) -> C
         raise _NotFoundError(f"No module named {name}{hint}")
     sys.argv[0] = spec.origin
     return _code_of(main, spec, spec.origin)
+
+
+_FOUND = {"script": _script_code, "module": _module_code, "code": _code_code}
 
 
 def _code_of(main: ModuleType, spec: importlib.machinery.ModuleSpec, path: str) -> CodeType:

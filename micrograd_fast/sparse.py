@@ -8,15 +8,12 @@ the columns of what the sample reads; samples may share what they read.
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 from micrograd_fast import _core, patterns
 from micrograd_fast.arguments import refuse_masked
 from micrograd_fast.directions import check_mode, layout_of, rows_of
 from micrograd_fast.requests import Request
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def jacobian(
@@ -82,9 +79,10 @@ class Blocks:
     structure of the whole as it was for the last call."""
 
     def __init__(self, rows: Any, source: _core.Specialization, n: int) -> None:
-        self.rows, self.source = rows, source
+        self.rows: Any = rows
+        self.source: _core.Specialization = source
         _, (_, (_, text)) = source.tree
-        self.pattern = patterns.of(text, n)
+        self.pattern: patterns.Pattern = patterns.of(text, n)
         self.known: Any = None
         self.structure: Any = None
 

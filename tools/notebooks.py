@@ -3,8 +3,8 @@
 Usage: notebooks.py [--tiny] [NAME ...]
 
 A script is cut at its `# %%` lines; `# %% [markdown]` cells are text. Each notebook is executed and
-saved with its output, but for progress bars. With --tiny nothing is saved: the notebooks that are
-there are executed with small numbers in place of those of their `parameters` cell. Needs
+saved with its output, progress bars as they ended. With --tiny nothing is saved: the notebooks that
+are there are executed with small numbers in place of those of their `parameters` cell. Needs
 micrograd-fast[examples].
 """
 
@@ -27,6 +27,8 @@ TINY = {
     "POINTS": 5,
 }
 SECONDS = 600
+AUTO, TEXT = "from tqdm.auto import tqdm", "from tqdm import tqdm"
+BAR = re.compile(r"\d+%\|.*\|")
 
 
 def cells(script):
@@ -72,13 +74,26 @@ def execute(book, folder):
     from nbclient import NotebookClient
 
     ready = nbformat.from_dict(book)
+    for cell in ready.cells:  # bars as text: a widget is nothing to who reads the file
+        cell.source = cell.source.replace(AUTO, TEXT)
     resources = {"metadata": {"path": folder}}
     NotebookClient(ready, timeout=SECONDS, kernel_name="python3", resources=resources).execute()
     for cell in ready.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+            cell.outputs = [*filter(None, map(ended, cell.outputs))]
+        cell.source = cell.source.replace(TEXT, AUTO)
     return ready
+
+
+def ended(output):
+    """An output without what came before the last state of each progress bar; None: nothing is
+    left. What else stands on stderr are warnings of others, with paths of this machine."""
+    if output.get("name") != "stderr":
+        return output
+    lines = [line.rpartition("\r")[2].rstrip() for line in output["text"].split("\n")]
+    bars = [line for line in lines if BAR.search(line)]
+    return {**output, "text": "".join(f"{bar}\n" for bar in bars)} if bars else None
 
 
 def main(argv=None):

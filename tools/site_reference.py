@@ -35,7 +35,7 @@ def reference(name, shown):
 
 def class_reference(name, item):
     stub = stub_of(name)
-    if not stub and name not in MADE_BY_OTHERS and "__init__" in vars(item):
+    if name not in MADE_BY_OTHERS and "__init__" in vars(item):
         yield signature(name, item)
     yield inspect.getdoc(item) or ""
     for member, value in vars(item).items():
@@ -56,14 +56,15 @@ def signature(name, item):
         return f"`{name}(...)`"
     # Annotations are texts: without their quotes.
     text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
+    text = re.sub(r"\bt\.(?=[A-Z])", "", text)  # names of _types.py
     text = re.sub(r"\(self(, /)?(, )?", "(", text)
     return f"`{name}{text}`"
 
 
 def stub_of(name):
     """Signatures of a compiled class's methods, from the stub; empty for a class in Python."""
-    tree = ast.parse((ROOT / "micrograd_fast" / "_core.pyi").read_text("utf-8"))
-    for node in tree.body:
+    stubs = sorted((ROOT / "micrograd_fast").glob("_core*.pyi"))
+    for node in [node for path in stubs for node in ast.parse(path.read_text("utf-8")).body]:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return {
                 f.name: f"`{f.name}({stub_arguments(f)}) -> {ast.unparse(f.returns)}`"

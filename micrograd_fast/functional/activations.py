@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from micrograd_fast import _core
+from micrograd_fast import _types as t
 from micrograd_fast.conditions import value_of, where
 from micrograd_fast.engine import Value
 from micrograd_fast.functional.lists import listed, mean, paired, shift_of
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any, TypeAlias
 
-    Scalar: TypeAlias = Any  # a Value or a number
-
-
-def softplus(x: Scalar, beta: float = 1.0, threshold: float = 20.0) -> Value:
+def softplus(x: t.Scalar, beta: float = 1.0, threshold: float = 20.0) -> Value:
     """log(1 + exp(beta*x)) / beta, x where beta*x is above the threshold, as PyTorch has it;
     Value.softplus() is exact there too. Raises ValueError for a beta of 0 or nan."""
     if not beta < 0.0 and not beta > 0.0:
@@ -29,7 +24,7 @@ def softplus(x: Scalar, beta: float = 1.0, threshold: float = 20.0) -> Value:
     return chosen
 
 
-def gelu(x: Scalar, approximate: str = "none") -> Value:
+def gelu(x: t.Scalar, approximate: str = "none") -> Value:
     """x * ndtr(x) (Hendrycks and Gimpel, 2016); with approximate='tanh' their formula by tanh.
 
     Raises ValueError for another word.
@@ -43,27 +38,27 @@ def gelu(x: Scalar, approximate: str = "none") -> Value:
     return v * 0.5 * (inner.tanh() + 1.0)
 
 
-def silu(x: Scalar) -> Value:
+def silu(x: t.Scalar) -> Value:
     """x * sigmoid(x), also called swish."""
     v = value_of(x, "x")
     return v * v.sigmoid()
 
 
-def leaky_relu(x: Scalar, negative_slope: float = 0.01) -> Value:
+def leaky_relu(x: t.Scalar, negative_slope: float = 0.01) -> Value:
     """x where it is positive, else negative_slope * x; at 0 the derivative is negative_slope."""
     v = value_of(x, "x")
     chosen: Value = where(v > 0.0, v, v * value_of(negative_slope, "negative_slope"))
     return chosen
 
 
-def elu(x: Scalar, alpha: float = 1.0) -> Value:
+def elu(x: t.Scalar, alpha: float = 1.0) -> Value:
     """x where it is positive, else alpha * (exp(x) - 1); at 0 the derivative is alpha."""
     v = value_of(x, "x")
     low: Value = where(v > 0.0, 0.0, v)  # whose exponential is in range
     return v.relu() + low.expm1() * value_of(alpha, "alpha")
 
 
-def softmax(logits: Iterable[Scalar]) -> list[Value]:
+def softmax(logits: Iterable[t.Scalar]) -> list[Value]:
     """exp(x_i) / (exp(x_0) + exp(x_1) + ...), of logits shifted by their maximum."""
     items = listed(logits, "logits")
     shift = shift_of(items)
@@ -72,7 +67,7 @@ def softmax(logits: Iterable[Scalar]) -> list[Value]:
     return [e * scale for e in exps]
 
 
-def shifted_of(logits: Iterable[Scalar]) -> tuple[list[Value], Value]:
+def shifted_of(logits: Iterable[t.Scalar]) -> tuple[list[Value], Value]:
     """The logits less their maximum, and the log of the sum of their exponentials."""
     items = listed(logits, "logits")
     shift = shift_of(items)
@@ -80,16 +75,16 @@ def shifted_of(logits: Iterable[Scalar]) -> tuple[list[Value], Value]:
     return shifted, _core.total([x.exp() for x in shifted]).log()
 
 
-def log_softmax(logits: Iterable[Scalar]) -> list[Value]:
+def log_softmax(logits: Iterable[t.Scalar]) -> list[Value]:
     """x_i - log(exp(x_0) + exp(x_1) + ...), without leaving the logarithmic scale."""
     shifted, total = shifted_of(logits)
     return [x - total for x in shifted]
 
 
 def layer_norm(
-    x: Iterable[Scalar],
-    weight: Iterable[Scalar] | None = None,
-    bias: Iterable[Scalar] | None = None,
+    x: Iterable[t.Scalar],
+    weight: Iterable[t.Scalar] | None = None,
+    bias: Iterable[t.Scalar] | None = None,
     eps: float = 1e-5,
 ) -> list[Value]:
     """(x - mean) / sqrt(variance + eps) * weight + bias, the variance being the mean square (Ba,
@@ -106,7 +101,7 @@ def layer_norm(
 
 
 def rms_norm(
-    x: Iterable[Scalar], weight: Iterable[Scalar] | None = None, eps: float = 2.0**-52
+    x: Iterable[t.Scalar], weight: Iterable[t.Scalar] | None = None, eps: float = 2.0**-52
 ) -> list[Value]:
     """x / sqrt(mean of x**2 + eps) * weight (Zhang and Sennrich, 2019).
 
@@ -124,7 +119,7 @@ def _check_eps(eps: float) -> None:
 
 
 def _affine(
-    items: list[Value], weight: Iterable[Scalar] | None, bias: Iterable[Scalar] | None
+    items: list[Value], weight: Iterable[t.Scalar] | None, bias: Iterable[t.Scalar] | None
 ) -> list[Value]:
     if weight is not None:
         items = [v * w for v, w in zip(*paired(items, weight, "x", "weight"), strict=True)]

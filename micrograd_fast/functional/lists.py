@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable, Sequence
 
 from micrograd_fast import _core, conditions
+from micrograd_fast import _types as t
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import Any, TypeAlias
 
-    Scalar: TypeAlias = Any  # a Value or a number
-
-
-def listed(values: Iterable[Scalar], name: str = "values") -> list[Value]:
+def listed(values: Iterable[t.Scalar], name: str = "values") -> list[Value]:
     """The items as Values; at least one."""
     if isinstance(values, (Value, str, bytes)):
         raise TypeError(f"{name} must be a list of Values, not {type(values).__name__!r}")
@@ -36,26 +32,26 @@ def listed(values: Iterable[Scalar], name: str = "values") -> list[Value]:
 
 
 def paired(
-    x: Iterable[Scalar], y: Iterable[Scalar], x_name: str, y_name: str
+    x: Iterable[t.Scalar], y: Iterable[t.Scalar], x_name: str, y_name: str
 ) -> tuple[list[Value], list[Value]]:
     xs, ys = listed(x, x_name), listed(y, y_name)
     if len(xs) != len(ys):
-        raise ValueError(f"{x_name} has {len(xs)} items, {y_name} has {len(ys)}")
+        raise ValueError(f"{x_name} has {counted(len(xs), 'item')}, {y_name} has {len(ys)}")
     return xs, ys
 
 
-def sum(values: Iterable[Scalar]) -> Value:
+def sum(values: Iterable[t.Scalar]) -> Value:
     """values[0] + values[1] + ..., from the left."""
     return _core.total(listed(values))
 
 
-def mean(values: Iterable[Scalar]) -> Value:
+def mean(values: Iterable[t.Scalar]) -> Value:
     """sum(values) / len(values)."""
     items = listed(values)
     return _core.total(items) / len(items)
 
 
-def dot(x: Iterable[Scalar], y: Iterable[Scalar]) -> Value:
+def dot(x: Iterable[t.Scalar], y: Iterable[t.Scalar]) -> Value:
     """x[0]*y[0] + x[1]*y[1] + ..., from the left."""
     return _core.dot(*paired(x, y, "x", "y"))
 
@@ -63,17 +59,17 @@ def dot(x: Iterable[Scalar], y: Iterable[Scalar]) -> Value:
 _MAXIMUM, _MINIMUM = Value.maximum, Value.minimum
 
 
-def maximum(*values: Scalar) -> Value:
+def maximum(*values: t.Scalar) -> Value:
     """The largest of its arguments; nan if one is nan. Equal ones share the gradient evenly."""
     return _extreme(values, "maximum", _MAXIMUM, _core.largest)
 
 
-def minimum(*values: Scalar) -> Value:
+def minimum(*values: t.Scalar) -> Value:
     """The smallest of its arguments; nan if one is nan. Equal ones share the gradient evenly."""
     return _extreme(values, "minimum", _MINIMUM, _core.smallest)
 
 
-def _extreme(values: tuple[Scalar, ...], name: str, method: Any, of_many: Any) -> Value:
+def _extreme(values: tuple[t.Scalar, ...], name: str, method: t.Any, of_many: t.Any) -> Value:
     """One node over all values; of two the binary op. A method that somebody has replaced is asked
     instead, one value after the other."""
     items = listed(values)
@@ -88,7 +84,7 @@ def _extreme(values: tuple[Scalar, ...], name: str, method: Any, of_many: Any) -
     return found
 
 
-def take(values: Sequence[Scalar], index: Any) -> Any:
+def take(values: Sequence[t.Any], index: t.Any) -> t.Any:
     """values[index], for 0 <= index < len(values); differentiable in the values.
 
     values may be lists of Values, all of one structure: then a list comes back. In a compiled
@@ -111,17 +107,17 @@ def take(values: Sequence[Scalar], index: Any) -> Any:
     if len(values) == 0:
         raise ValueError("values must hold at least one Value")
     if not 0 <= k < len(values):
-        raise IndexError(f"index {k} is out of range for {len(values)} values")
+        raise IndexError(f"index {k} is out of range for {counted(len(values), 'value')}")
     return values[k]
 
 
-def _take_traced(values: Sequence[Scalar], index: Value) -> Any:
+def _take_traced(values: Sequence[t.Any], index: Value) -> t.Any:
     if len(values) == 0:
         raise ValueError("values must hold at least one Value")
     sizes = [len(v) if isinstance(v, (list, tuple)) else -1 for v in values]
     for k, size in enumerate(sizes):
         if size != sizes[0]:
-            first, other = ("one Value" if n < 0 else f"{n} items" for n in (sizes[0], size))
+            first, other = ("one Value" if n < 0 else counted(n, "item") for n in (sizes[0], size))
             raise ValueError(
                 f"take: values[{k}] has {other}, values[0] has {first}: choices that an index of "
                 "a compiled function picks from are all of one structure"
@@ -131,7 +127,7 @@ def _take_traced(values: Sequence[Scalar], index: Value) -> Any:
     return _core.take_traced(values, index)
 
 
-def norm(values: Iterable[Scalar]) -> Value:
+def norm(values: Iterable[t.Scalar]) -> Value:
     """sqrt(values[0]**2 + values[1]**2 + ...); its derivative is 0 where all are 0. The squares
     overflow beyond 1e154, as NumPy's do: x.hypot(y) of two does not."""
     items = listed(values)
@@ -146,7 +142,7 @@ def shift_of(values: Sequence[Value]) -> Value:
     return _core.largest(values, True).detach()
 
 
-def logsumexp(values: Iterable[Scalar]) -> Value:
+def logsumexp(values: Iterable[t.Scalar]) -> Value:
     """log(exp(values[0]) + exp(values[1]) + ...), of values shifted by their maximum. Where that is
     infinite it is the result, and shares the gradient evenly where it occurs more than once."""
     items = listed(values)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from micrograd_fast import _core
+from micrograd_fast import _types as t
 from micrograd_fast.conditions import value_of
 from micrograd_fast.engine import Value
 from micrograd_fast.functional.activations import shifted_of
 from micrograd_fast.functional.lists import listed, mean, paired, sum, take
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import Any, TypeAlias
-
-    Scalar: TypeAlias = Any  # a Value or a number
-
 
 def cross_entropy(
-    logits: Iterable[Scalar],
+    logits: Iterable[t.Scalar],
     target: int,
-    weight: Sequence[Scalar] | None = None,
+    weight: Sequence[t.Scalar] | None = None,
     label_smoothing: float = 0.0,
 ) -> Value:
     """-log_softmax(logits)[target]: the loss of one sample whose class is target.
@@ -45,7 +41,7 @@ def cross_entropy(
 
 
 def nll_loss(
-    log_probs: Iterable[Scalar], target: int, weight: Sequence[Scalar] | None = None
+    log_probs: Iterable[t.Scalar], target: int, weight: Sequence[t.Scalar] | None = None
 ) -> Value:
     """-log_probs[target], times weight[target]: the loss of one sample whose class is target.
 
@@ -60,7 +56,7 @@ def nll_loss(
 
 
 def kl_div(
-    log_probs: Iterable[Scalar], targets: Iterable[Scalar], log_target: bool = False
+    log_probs: Iterable[t.Scalar], targets: Iterable[t.Scalar], log_target: bool = False
 ) -> Value:
     """The sum of target * (log(target) - log_prob): how far a distribution, given by its logarithms
     as PyTorch's function takes it, is from the targets. log_target: these are logarithms too."""
@@ -70,7 +66,7 @@ def kl_div(
     return sum([y.xlogy(y) - y * x for x, y in zip(xs, ys, strict=True)])
 
 
-def binary_cross_entropy_with_logits(logit: Scalar, target: Scalar) -> Value:
+def binary_cross_entropy_with_logits(logit: t.Scalar, target: t.Scalar) -> Value:
     """The loss of one sample from its logit (not a probability), PyTorch's function of that name.
 
     max(x, 0) - x*target + log(1 + exp(-|x|)), which neither overflows nor loses digits. A target
@@ -78,10 +74,10 @@ def binary_cross_entropy_with_logits(logit: Scalar, target: Scalar) -> Value:
     there. Raises ValueError for a target that is not between 0 and 1, where it has a number.
     """
     x = value_of(logit, "logit")
-    t = target if isinstance(target, Value) else Value(target)
     is_value = isinstance(target, Value)
+    t = target if isinstance(target, Value) else Value(target)
     if not is_value or not _core.tracing():
-        number = target.data if is_value else float(target)
+        number = target.data if isinstance(target, Value) else float(target)
         if not 0.0 <= number <= 1.0:
             raise ValueError(f"target must be between 0 and 1, not {number}")
         if not is_value and number in (0.0, 1.0):
@@ -90,7 +86,7 @@ def binary_cross_entropy_with_logits(logit: Scalar, target: Scalar) -> Value:
     return x.softplus() - x * t
 
 
-def binary_cross_entropy(logit: Scalar, target: Scalar) -> Value:
+def binary_cross_entropy(logit: t.Scalar, target: t.Scalar) -> Value:
     """The old name of binary_cross_entropy_with_logits: a logit, not a probability.
 
     PyTorch's function of this name takes probabilities, and so will this one from 0.3.0 on.
@@ -106,26 +102,26 @@ def binary_cross_entropy(logit: Scalar, target: Scalar) -> Value:
     return binary_cross_entropy_with_logits(logit, target)
 
 
-def mse_loss(predictions: Iterable[Scalar], targets: Iterable[Scalar]) -> Value:
+def mse_loss(predictions: Iterable[t.Scalar], targets: Iterable[t.Scalar]) -> Value:
     """The mean of (prediction - target)**2."""
     xs, ys = paired(predictions, targets, "predictions", "targets")
     return mean([(x - y) ** 2 for x, y in zip(xs, ys, strict=True)])
 
 
-def hinge_loss(scores: Iterable[Scalar], targets: Iterable[Scalar]) -> Value:
+def hinge_loss(scores: Iterable[t.Scalar], targets: Iterable[t.Scalar]) -> Value:
     """The mean of relu(1 - target * score): the SVM max-margin loss, targets -1 or 1."""
     xs, ys = paired(scores, targets, "scores", "targets")
     return mean([(1 + -y * x).relu() for x, y in zip(xs, ys, strict=True)])
 
 
-def l1_loss(predictions: Iterable[Scalar], targets: Iterable[Scalar]) -> Value:
+def l1_loss(predictions: Iterable[t.Scalar], targets: Iterable[t.Scalar]) -> Value:
     """The mean of abs(prediction - target)."""
     xs, ys = paired(predictions, targets, "predictions", "targets")
     return mean([abs(x - y) for x, y in zip(xs, ys, strict=True)])
 
 
 def huber_loss(
-    predictions: Iterable[Scalar], targets: Iterable[Scalar], delta: float = 1.0
+    predictions: Iterable[t.Scalar], targets: Iterable[t.Scalar], delta: float = 1.0
 ) -> Value:
     """The mean of d**2 / 2 where d = abs(prediction - target) is at most delta, else of
     delta * (d - delta / 2) (Huber, 1964). Raises ValueError for a delta that is not positive."""

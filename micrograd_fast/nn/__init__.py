@@ -8,7 +8,9 @@ in this file, so that what a program puts in the place of one of them is used.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
+from micrograd_fast import _types as t
 from micrograd_fast._core import affine
 from micrograd_fast.engine import Value
 from micrograd_fast.nn import utils as utils
@@ -22,13 +24,6 @@ from micrograd_fast.nn.layers import Linear as Linear
 from micrograd_fast.nn.layers import Sequential as Sequential
 from micrograd_fast.nn.module import Module
 from micrograd_fast.nn.walk import KNOWN, Walk, method
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
-
-    from micrograd_fast.nn.draws import Init
 
 # What `from micrograd.nn import *` gives with micrograd: more would hide a program's own names.
 __all__ = ["MLP", "Layer", "Module", "Neuron", "Value", "random"]
@@ -51,23 +46,23 @@ class Neuron(Module):
     be set later.
     """
 
-    activation = "relu"  # of subclasses that write their own __init__ as micrograd's
+    activation: str = "relu"  # of subclasses that write their own __init__ as micrograd's
 
     def __init__(
-        self, nin: int, nonlin: bool = True, *, activation: str = "relu", init: Init = "uniform"
+        self, nin: int, nonlin: bool = True, *, activation: str = "relu", init: t.Init = "uniform"
     ) -> None:
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {ACTIVATIONS}, not {activation!r}")
         if init == "uniform":
-            self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
+            self.w: list[Value] = [Value(random.uniform(-1, 1)) for _ in range(nin)]
         else:
             draw = drawer(init, nin, 1)
             self.w = [draw() for _ in range(nin)]
-        self.b = Value(0)
-        self.nonlin = nonlin and activation != "linear"
+        self.b: Value = Value(0)
+        self.nonlin: bool = nonlin and activation != "linear"
         self.activation = activation
 
-    def __call__(self, x: Iterable[Any]) -> Value:
+    def __call__(self, x: Iterable[t.Any]) -> Value:
         activation = self.activation if self.nonlin else "linear"
         return affine(self.w, x, self.b, None if activation == "linear" else activation)
 
@@ -84,13 +79,13 @@ _CALL, _OF_A_NEURON = Neuron.__call__, Neuron.parameters
 class Layer(Module):
     """nout neurons over the same nin inputs; one Value instead of a list where nout is 1."""
 
-    def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
+    def __init__(self, nin: int, nout: int, **kwargs: t.Any) -> None:
         if kwargs.get("init", "uniform") != "uniform":
             drawer(kwargs["init"], nin, nout)  # refuses before anything is drawn
             kwargs["init"] = for_outputs(kwargs["init"], nout)
-        self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
+        self.neurons: list[Neuron] = [Neuron(nin, **kwargs) for _ in range(nout)]
 
-    def __call__(self, x: Iterable[Any]) -> Any:
+    def __call__(self, x: Iterable[t.Any]) -> t.Any:
         # An array's items are made once for all neurons, where nobody wants to see the array.
         as_written = Neuron.__call__ is _CALL
         if isinstance(x, list) or not hasattr(x, "__iter__"):
@@ -132,7 +127,7 @@ class MLP(Module):
     """Layers of nin -> nouts[0] -> nouts[1] -> ...; the last one is linear."""
 
     def __init__(
-        self, nin: int, nouts: list[int], *, activation: str = "relu", init: Init = "uniform"
+        self, nin: int, nouts: list[int], *, activation: str = "relu", init: t.Init = "uniform"
     ) -> None:
         if not hasattr(nouts, "__iter__"):
             raise TypeError(
@@ -140,12 +135,12 @@ class MLP(Module):
             )
         sz = [nin, *nouts]
         others = {} if init == "uniform" else {"init": init}  # Layer may be a program's own
-        self.layers = [
+        self.layers: list[Layer] = [
             Layer(sz[i], sz[i + 1], nonlin=i != len(nouts) - 1, activation=activation, **others)
             for i in range(len(nouts))
         ]
 
-    def __call__(self, x: Iterable[Any]) -> Any:
+    def __call__(self, x: Iterable[t.Any]) -> t.Any:
         for layer in self.layers:
             x = layer(x)
         return x
@@ -166,7 +161,7 @@ class MLP(Module):
 # ---- what parameters() finds, with names ----
 
 
-def _walk_neuron(walk: Walk, neuron: Any, prefix: str) -> None:
+def _walk_neuron(walk: Walk, neuron: t.Any, prefix: str) -> None:
     walk.add([*neuron.w], f"{prefix}w.")
     walk.found.append(neuron.b)
     walk.names.append(f"{prefix}b")
@@ -174,7 +169,7 @@ def _walk_neuron(walk: Walk, neuron: Any, prefix: str) -> None:
         walk.activations[prefix[:-1]] = neuron.activation if neuron.nonlin else "linear"
 
 
-def _walk_layer(walk: Walk, layer: Any, prefix: str) -> None:
+def _walk_layer(walk: Walk, layer: t.Any, prefix: str) -> None:
     neurons = layer.neurons
     if any(type(n) is not Neuron or method(n) is not _OF_A_NEURON for n in neurons):
         for k, neuron in enumerate(neurons):
@@ -208,7 +203,7 @@ def _names_of_layer(prefix: str, widths: tuple[int, ...]) -> tuple[list[str], li
     return names, neurons
 
 
-def _walk_mlp(walk: Walk, mlp: Any, prefix: str) -> None:
+def _walk_mlp(walk: Walk, mlp: t.Any, prefix: str) -> None:
     for k, layer in enumerate(mlp.layers):
         walk.module(layer, f"{prefix}layers.{k}.")
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from micrograd_fast import _types as t
 from micrograd_fast.engine import Value
 from micrograd_fast.nn.draws import drawer
 from micrograd_fast.nn.layers import sums_of
 from micrograd_fast.nn.module import Module
 from micrograd_fast.nn.sizes import listed, size
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any, ClassVar
-
-    from micrograd_fast.nn.draws import Init
 
 __all__ = ["GRUCell", "LSTMCell"]
 
@@ -21,26 +17,30 @@ __all__ = ["GRUCell", "LSTMCell"]
 class _Cell(Module):
     """The sums that gates are made of, rows of the first gate first."""
 
-    n_gates: ClassVar[int]
+    n_gates: t.ClassVar[int]
 
-    def __init__(self, nin: int, nhidden: int, bias: bool = True, *, init: Init = "xavier") -> None:
+    def __init__(
+        self, nin: int, nhidden: int, bias: bool = True, *, init: t.Init = "xavier"
+    ) -> None:
         nin, nhidden = size("nin", nin), size("nhidden", nhidden)
         n = self.n_gates * nhidden
         of_input, of_hidden = drawer(init, nin, nhidden), drawer(init, nhidden, nhidden)
-        self.weight_ih = [[of_input() for _ in range(nin)] for _ in range(n)]
-        self.weight_hh = [[of_hidden() for _ in range(nhidden)] for _ in range(n)]
-        self.bias_ih = [Value(0) for _ in range(n)] if bias else None
-        self.bias_hh = [Value(0) for _ in range(n)] if bias else None
+        self.weight_ih: list[list[Value]] = [[of_input() for _ in range(nin)] for _ in range(n)]
+        self.weight_hh: list[list[Value]] = [
+            [of_hidden() for _ in range(nhidden)] for _ in range(n)
+        ]
+        self.bias_ih: list[Value] | None = [Value(0) for _ in range(n)] if bias else None
+        self.bias_hh: list[Value] | None = [Value(0) for _ in range(n)] if bias else None
 
-    def _hidden(self, name: str, h: Iterable[Any] | None) -> list[Any]:
+    def _hidden(self, name: str, h: Iterable[t.Any] | None) -> list[t.Any]:
         """A part of the state; zeros where none is given."""
         n = len(self.weight_hh[0])
         return [0.0] * n if h is None else listed(name, h, n)
 
-    def _of_input(self, x: Iterable[Any]) -> list[Value]:
+    def _of_input(self, x: Iterable[t.Any]) -> list[Value]:
         return sums_of(self.weight_ih, listed("x", x, len(self.weight_ih[0])), self.bias_ih)
 
-    def _of_hidden(self, h: list[Any]) -> list[Value]:
+    def _of_hidden(self, h: list[t.Any]) -> list[Value]:
         return sums_of(self.weight_hh, h, self.bias_hh)
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class LSTMCell(_Cell):
     n_gates = 4
 
     def __call__(
-        self, x: Iterable[Any], state: tuple[Iterable[Any], Iterable[Any]] | None = None
+        self, x: Iterable[t.Any], state: tuple[Iterable[t.Any], Iterable[t.Any]] | None = None
     ) -> tuple[list[Value], list[Value]]:
         if state is not None and not hasattr(state, "__len__"):
             raise TypeError(f"state must be (h, c), two lists, not {type(state).__name__!r}")
@@ -98,7 +98,7 @@ class GRUCell(_Cell):
 
     n_gates = 3
 
-    def __call__(self, x: Iterable[Any], h: Iterable[Any] | None = None) -> list[Value]:
+    def __call__(self, x: Iterable[t.Any], h: Iterable[t.Any] | None = None) -> list[Value]:
         old = self._hidden("h", h)
         of_input, of_hidden = _gates(self._of_input(x), 3), _gates(self._of_hidden(old), 3)
         new = []

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 
+from micrograd_fast import _types as t
 from micrograd_fast.engine import Value
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeAlias
-
-    Init: TypeAlias = str | Callable[[int, int], float]
 
 __all__: list[str] = []
 
 INITS = ("uniform", "xavier", "kaiming", "normal")
 
 
-def drawer(init: Init, nin: int, nout: int) -> Callable[[], Value]:
+def drawer(init: t.Init, nin: int, nout: int) -> Callable[[], Value]:
     """What draws weights between nin inputs and nout outputs, one at each call.
 
     init: 'uniform', between -1 and 1, as micrograd; 'normal', with standard deviation 1;
@@ -52,7 +47,7 @@ def _drawn(number: float) -> Value:
         raise TypeError(f"init must return a number, not {kind!r}") from None
 
 
-def for_outputs(init: Init, nout: int) -> Init:
+def for_outputs(init: t.Init, nout: int) -> t.Init:
     """The same for the neurons of a layer, which know how many inputs they have alone."""
     if not callable(init):
         return lambda nin, _: drawer(init, nin, nout)().data

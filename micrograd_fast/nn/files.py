@@ -9,14 +9,12 @@ them, and 'path/#activations' those of its neurons: version 2 of the format, whe
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
+from micrograd_fast import _types as t
 from micrograd_fast.engine import Value
 from micrograd_fast.nn import naming
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping
-    from typing import Any
 
 __all__ = ["load", "save"]
 
@@ -38,12 +36,12 @@ def positions(n: int) -> list[str]:
 class State(dict[str, float]):
     """A module's parameters by name, which also knows the activations of its neurons by theirs."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         super().__init__(*args, **kwargs)
         self.activations: dict[str, str] = {}
 
 
-def save(state: Any, path: str | os.PathLike[str]) -> None:
+def save(state: t.Any, path: str | os.PathLike[str]) -> None:
     """Writes a Module's parameters, or a state, to a file, which is replaced at once or not at all.
 
     Raises TypeError or ValueError, which name the entry, for what such a file cannot hold.
@@ -54,7 +52,7 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
         state = state.state_dict()
     if not hasattr(state, "items"):
         raise TypeError(f"save() takes a Module or a state dict, not {type(state).__name__!r}")
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, t.Any] = {}
     _flatten(state, "", arrays)
     # First of all the version and how many entries follow: an archive can lose some unnoticed.
     version = 2 if any(name.endswith(_BESIDE) for name in arrays) else 1
@@ -62,7 +60,7 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     _write(path, arrays)
 
 
-def _write(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
+def _write(path: str | os.PathLike[str], arrays: Mapping[str, t.Any]) -> None:
     """The archive under a name of its own first, which then becomes the path's."""
     import os
     import shutil
@@ -89,7 +87,7 @@ def _write(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
             os.remove(unfinished)
 
 
-def _flatten(state: Mapping[str, Any], prefix: str, arrays: dict[str, Any]) -> None:
+def _flatten(state: Mapping[str, t.Any], prefix: str, arrays: dict[str, t.Any]) -> None:
     if list(state) == positions(len(state)):
         names = [prefix + key for key in state]
         arrays[prefix + _BY_POSITION] = _numbers(list(state.values()), names)
@@ -116,7 +114,7 @@ def _flatten(state: Mapping[str, Any], prefix: str, arrays: dict[str, Any]) -> N
             arrays[name] = _array(entry, name)
 
 
-def _number(number: Any, name: str) -> float:
+def _number(number: t.Any, name: str) -> float:
     try:
         return Value(number).data
     except (TypeError, OverflowError) as error:
@@ -130,7 +128,7 @@ def _whole(number: int, name: str) -> int:
     return number
 
 
-def _numbers(items: list[Any], names: list[str]) -> Any:
+def _numbers(items: list[t.Any], names: list[str]) -> t.Any:
     """A list of truths, of whole numbers or of floats as an array, whose items come back alike.
 
     Raises ValueError for a whole number that is none of float64 among floats.
@@ -152,7 +150,7 @@ def _numbers(items: list[Any], names: list[str]) -> Any:
     return np.array(numbers, dtype=np.float64)
 
 
-def _array(entry: Any, name: str) -> Any:
+def _array(entry: t.Any, name: str) -> t.Any:
     """A number, text, or a list of numbers, as an array."""
     import numpy as np
 
@@ -169,7 +167,7 @@ def _array(entry: Any, name: str) -> Any:
     return np.asarray(_number(entry, name), dtype=np.float64)
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, Any]:
+def load(path: str | os.PathLike[str]) -> dict[str, t.Any]:
     """The state that save() wrote: for load_state_dict() of a module or an optimizer.
 
     Nothing in the file is trusted and no code in it runs. Raises ValueError, which names the file
@@ -193,7 +191,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise ValueError(f"{path}: {error}") from error
 
 
-def _state(file: Any) -> dict[str, Any]:
+def _state(file: t.Any) -> dict[str, t.Any]:
     infos = file.infolist()
     names = [info.filename.removesuffix(".npy") for info in infos]
     if not names or names[0] != _FORMAT or len(set(names)) != len(names):
@@ -210,9 +208,9 @@ def _state(file: Any) -> dict[str, Any]:
     return _nested(entries)
 
 
-def _nested(entries: dict[str, Any]) -> dict[str, Any]:
+def _nested(entries: dict[str, t.Any]) -> dict[str, t.Any]:
     """The entries by their paths."""
-    state: dict[str, Any] = {}
+    state: dict[str, t.Any] = {}
     for name, entry in entries.items():
         path, _, key = name.rpartition("/")
         if key == _BY_POSITION and f"{name}names" in entries:
@@ -230,7 +228,7 @@ def _nested(entries: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def _module_state(name: str, numbers: Any, entries: Mapping[str, Any]) -> State:
+def _module_state(name: str, numbers: t.Any, entries: Mapping[str, t.Any]) -> State:
     """The numbers of an entry with the names beside it."""
     if not isinstance(numbers, list):
         raise ValueError(f"{name!r} is no list of numbers")
@@ -243,7 +241,7 @@ def _module_state(name: str, numbers: Any, entries: Mapping[str, Any]) -> State:
     return state
 
 
-def _entry(file: Any, info: Any, name: str) -> Any:
+def _entry(file: t.Any, info: t.Any, name: str) -> t.Any:
     """One entry as Python numbers. The size is checked before room is made for anything."""
     import io
     import math
@@ -273,7 +271,7 @@ def _entry(file: Any, info: Any, name: str) -> Any:
     return np.frombuffer(data, dtype, math.prod(shape), stream.tell()).reshape(shape).tolist()
 
 
-def _put(state: dict[str, Any], name: str, entry: Any) -> None:
+def _put(state: dict[str, t.Any], name: str, entry: t.Any) -> None:
     """Sets an entry by its path."""
     *folders, key = name.split("/")
     for folder in folders:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
+from micrograd_fast import _types as t
 from micrograd_fast._core import affine, dot
 from micrograd_fast.engine import Value
 from micrograd_fast.functional import take
@@ -9,17 +12,10 @@ from micrograd_fast.nn.draws import drawer
 from micrograd_fast.nn.module import Module
 from micrograd_fast.nn.sizes import listed, size
 
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
-
-    from micrograd_fast.nn.draws import Init
-
 __all__ = ["Embedding", "Linear", "Sequential"]
 
 
-def sums_of(weight: list[list[Value]], x: list[Any], bias: list[Value] | None) -> list[Value]:
+def sums_of(weight: list[list[Value]], x: list[t.Any], bias: list[Value] | None) -> list[Value]:
     """weight @ x + bias."""
     if bias is None:
         return [dot(w, x) for w in weight]
@@ -33,13 +29,13 @@ class Linear(Module):
     neurons; see Neuron. bias: nout Values, 0 at first, or None without.
     """
 
-    def __init__(self, nin: int, nout: int, bias: bool = True, *, init: Init = "uniform") -> None:
+    def __init__(self, nin: int, nout: int, bias: bool = True, *, init: t.Init = "uniform") -> None:
         nin, nout = size("nin", nin), size("nout", nout)
         draw = drawer(init, nin, nout)
-        self.weight = [[draw() for _ in range(nin)] for _ in range(nout)]
-        self.bias = [Value(0) for _ in range(nout)] if bias else None
+        self.weight: list[list[Value]] = [[draw() for _ in range(nin)] for _ in range(nout)]
+        self.bias: list[Value] | None = [Value(0) for _ in range(nout)] if bias else None
 
-    def __call__(self, x: Iterable[Any]) -> list[Value]:
+    def __call__(self, x: Iterable[t.Any]) -> list[Value]:
         """Raises ValueError where x has not nin items."""
         return sums_of(self.weight, listed("x", x, len(self.weight[0])), self.bias)
 
@@ -54,15 +50,15 @@ class Sequential(Module):
     Raises TypeError for what cannot be called.
     """
 
-    def __init__(self, *layers: Callable[[Any], Any]) -> None:
+    def __init__(self, *layers: Callable[[t.Any], t.Any]) -> None:
         for k, layer in enumerate(layers):
             if not callable(layer):
                 raise TypeError(
                     f"layer {k} must be a module or a function, not {type(layer).__name__!r}"
                 )
-        self.layers = list(layers)
+        self.layers: list[Callable[[t.Any], t.Any]] = list(layers)
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: t.Any) -> t.Any:
         for layer in self.layers:
             x = layer(x)
         return x
@@ -70,10 +66,10 @@ class Sequential(Module):
     def __len__(self) -> int:
         return len(self.layers)
 
-    def __iter__(self) -> Iterator[Callable[[Any], Any]]:
+    def __iter__(self) -> Iterator[Callable[[t.Any], t.Any]]:
         return iter(self.layers)
 
-    def __getitem__(self, k: int | slice) -> Callable[[Any], Any]:
+    def __getitem__(self, k: int | slice) -> Callable[[t.Any], t.Any]:
         """One of them; of a slice a module of these."""
         return Sequential(*self.layers[k]) if isinstance(k, slice) else self.layers[k]
 
@@ -82,7 +78,7 @@ class Sequential(Module):
         return f"Sequential of [{', '.join(map(str, names))}]"
 
 
-def _name(function: Any) -> str:
+def _name(function: t.Any) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
@@ -93,12 +89,12 @@ class Embedding(Module):
     functional.take, which says what is raised for another index.
     """
 
-    def __init__(self, n: int, dim: int, *, init: Init = "normal") -> None:
+    def __init__(self, n: int, dim: int, *, init: t.Init = "normal") -> None:
         n, dim = size("n", n), size("dim", dim)
         draw = drawer(init, n, dim)
-        self.weight = [[draw() for _ in range(dim)] for _ in range(n)]
+        self.weight: list[list[Value]] = [[draw() for _ in range(dim)] for _ in range(n)]
 
-    def __call__(self, index: Any) -> list[Value]:
+    def __call__(self, index: t.Any) -> list[Value]:
         return list(take(self.weight, index))
 
     def __repr__(self) -> str:

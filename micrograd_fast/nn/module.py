@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
+from micrograd_fast import _types as t
 from micrograd_fast._core import clear_grads, data_of, write_data
+from micrograd_fast.engine import Value
 from micrograd_fast.nn.files import State, positions
 from micrograd_fast.nn.walk import KNOWN, Walk, method
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Any
-
-    from micrograd_fast.engine import Value
 
 __all__ = ["Module"]
 
@@ -41,7 +38,7 @@ class Module:
         walk = self._walk(vars(self))
         return iter(list(zip(walk.names, walk.found, strict=True)))
 
-    def _walk(self, attributes: dict[str, Any], named: bool = True) -> Walk:
+    def _walk(self, attributes: dict[str, t.Any], named: bool = True) -> Walk:
         walk = Walk(Module, named)
         if method(self) is _COLLECTED:
             walk.attributes(self, attributes, "")

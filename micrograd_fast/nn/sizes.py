@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 
+from micrograd_fast.counted import counted
 from micrograd_fast.engine import Value
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
@@ -36,5 +37,5 @@ def listed(name: str, x: Any, n: int) -> list[Any]:
         )
     items = x if isinstance(x, list) else list(x)
     if len(items) != n:
-        raise ValueError(f"{name} must have {n} items, not {len(items)}")
+        raise ValueError(f"{name} must have {counted(n, 'item')}, not {len(items)}")
     return items

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from micrograd_fast import _core
+from micrograd_fast import _types as t
 from micrograd_fast.arguments import refuse_masked
 from micrograd_fast.engine import Value
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import numpy as np
-    import numpy.typing as npt
-
-    Vector = npt.NDArray[np.float64]
 
 __all__ = [
     "clip_grad_norm_",
@@ -24,6 +17,10 @@ __all__ = [
     "parameters_to_vector",
     "vector_to_parameters",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def _number(name: str, number: float) -> float:
@@ -87,7 +84,7 @@ def clip_grad_value_(parameters: Value | Iterable[Value], clip_value: float) -> 
     _core.clamp_grads(_listed(parameters), _number("clip_value", clip_value))
 
 
-def parameters_to_vector(parameters: Iterable[Value]) -> Vector:
+def parameters_to_vector(parameters: Iterable[Value]) -> t.Floats:
     """The data of all parameters, a float64 array of shape (n,)."""
     import numpy as np
 
@@ -97,7 +94,7 @@ def parameters_to_vector(parameters: Iterable[Value]) -> Vector:
     return vector
 
 
-def gradients_to_vector(parameters: Iterable[Value]) -> Vector:
+def gradients_to_vector(parameters: Iterable[Value]) -> t.Floats:
     """The grads of all parameters, a float64 array of shape (n,)."""
     import numpy as np
 
@@ -107,7 +104,7 @@ def gradients_to_vector(parameters: Iterable[Value]) -> Vector:
     return vector
 
 
-def vector_to_parameters(vector: npt.ArrayLike, parameters: Iterable[Value]) -> None:
+def vector_to_parameters(vector: t.ArrayLike, parameters: Iterable[Value]) -> None:
     """Writes a vector of shape (n,) to the data of n parameters.
 
     Raises ValueError for another shape and TypeError for what holds no real numbers; the

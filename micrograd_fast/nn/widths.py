@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 import warnings
 
+from micrograd_fast.counted import counted
+
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
     from types import FrameType
@@ -28,8 +30,8 @@ def warn_of_widths(n_weights: int, n_inputs: int) -> None:
         level += 1
     left = "inputs" if n_inputs > n_weights else "weights"
     warnings.warn(
-        f"{_name(layer, model)} has {_counted(n_weights, 'weight')} and was given "
-        f"{_counted(n_inputs, 'input')}: "
+        f"{_name(layer, model)} has {counted(n_weights, 'weight')} and was given "
+        f"{counted(n_inputs, 'input')}: "
         f"the {left} without a partner are left out, as in micrograd",
         stacklevel=level + 1,
     )
@@ -48,7 +50,3 @@ def _name(layer: object, model: object) -> str:
         if other is layer:
             return f"a neuron of layer {k + 1} of {len(layers)}"
     return "a neuron of a layer"
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from micrograd_fast.optim.groups import checked
+from array import array
+from collections.abc import Mapping
+
+from micrograd_fast import _types as t
+from micrograd_fast.optim.groups import ParamGroup, checked
 from micrograd_fast.optim.optimizer import Optimizer
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Mapping
-    from typing import Any
-
-    from micrograd_fast.optim.groups import ParamGroup
-    from micrograd_fast.optim.optimizer import Params
 
 __all__ = ["Adagrad"]
 
@@ -24,10 +19,10 @@ class Adagrad(Optimizer):
     p -= lr / (1 + lr_decay * steps made before) * g / (sqrt(s) + eps).
     """
 
-    hyperparameters = (
+    hyperparameters: t.ClassVar[tuple[str, ...]] = (
         "lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps", "maximize"
     )  # fmt: skip
-    buffers = ("sum",)
+    buffers: t.ClassVar[tuple[str, ...]] = ("sum",)
     lr: float
     lr_decay: float
     weight_decay: float
@@ -37,7 +32,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        params: Params,
+        params: t.Params,
         lr: float = 1e-2,
         lr_decay: float = 0.0,
         weight_decay: float = 0.0,
@@ -49,11 +44,11 @@ class Adagrad(Optimizer):
         settings = (lr, lr_decay, weight_decay, initial_accumulator_value, eps, maximize)
         super().__init__(params, dict(zip(self.hyperparameters, settings, strict=True)))
 
-    def _check(self, **hyper: Any) -> None:
+    def _check(self, **hyper: t.Any) -> None:
         for name in self.hyperparameters[:-1]:
             checked(name, hyper[name])
 
-    def _needed(self, hyper: Mapping[str, Any]) -> tuple[str, ...]:
+    def _needed(self, hyper: Mapping[str, t.Any]) -> tuple[str, ...]:
         return self.buffers
 
     def _check_buffers(self, steps: int, buffers: Mapping[str, array[float]]) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from micrograd_fast.optim.groups import checked
+from array import array
+from collections.abc import Mapping
+
+from micrograd_fast import _types as t
+from micrograd_fast.optim.groups import ParamGroup, checked
 from micrograd_fast.optim.optimizer import Optimizer
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Mapping
-    from typing import Any
-
-    from micrograd_fast.optim.groups import ParamGroup
-    from micrograd_fast.optim.optimizer import Params
 
 __all__ = ["Adam", "AdamW"]
 
@@ -24,8 +19,15 @@ class Adam(Optimizer):
     p -= lr * m / (sqrt(v) + eps).
     """
 
-    hyperparameters = ("lr", "betas", "eps", "weight_decay", "amsgrad", "maximize")
-    buffers = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    hyperparameters: t.ClassVar[tuple[str, ...]] = (
+        "lr",
+        "betas",
+        "eps",
+        "weight_decay",
+        "amsgrad",
+        "maximize",
+    )
+    buffers: t.ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     lr: float
     betas: tuple[float, float]
     eps: float
@@ -36,7 +38,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Params,
+        params: t.Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -48,7 +50,7 @@ class Adam(Optimizer):
         settings = (lr, betas, eps, weight_decay, amsgrad, maximize)
         super().__init__(params, dict(zip(self.hyperparameters, settings, strict=True)))
 
-    def _check(self, **hyper: Any) -> None:
+    def _check(self, **hyper: t.Any) -> None:
         checked("lr", hyper["lr"])
         try:
             beta1, beta2 = hyper["betas"]
@@ -60,7 +62,7 @@ class Adam(Optimizer):
         checked("eps", hyper["eps"])
         checked("weight_decay", hyper["weight_decay"])
 
-    def _needed(self, hyper: Mapping[str, Any]) -> tuple[str, ...]:
+    def _needed(self, hyper: Mapping[str, t.Any]) -> tuple[str, ...]:
         return self.buffers if hyper["amsgrad"] else self.buffers[:2]
 
     def _check_buffers(self, steps: int, buffers: Mapping[str, array[float]]) -> None:
@@ -106,7 +108,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Params,
+        params: t.Params,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,

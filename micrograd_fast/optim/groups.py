@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 
+from micrograd_fast import _types as t
 from micrograd_fast._core import Parameters
 from micrograd_fast.engine import Value
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
 
 __all__: list[str] = []
 
@@ -26,20 +23,21 @@ def checked(name: str, number: float, low: float = 0.0, below: float = float("in
     return number
 
 
-class ParamGroup(dict):  # type: ignore[type-arg]
+class ParamGroup(dict[str, "t.Any"]):
     """{'params': a tuple of Values, 'lr': ..., ...}: an item of an optimizer's param_groups.
 
     A program may read and set all but 'params' between steps; steps check what was set.
     """
 
-    def __init__(self, params: Iterable[Value], settings: dict[str, Any]) -> None:
-        self.parameters = Parameters(params)
+    def __init__(self, params: Iterable[Value], settings: dict[str, t.Any]) -> None:
+        self.parameters: Parameters = Parameters(params)
         super().__init__(params=self.parameters.values, **settings)
-        self.n_steps = 0
+        self.n_steps: int = 0
         self.buffers: dict[str, array[float]] = {}
         self.ages: array[float] | None = None  # steps of each parameter, where they differ
-        self.accepted: tuple[Any, ...] | None = None  # params and hyperparameters that were checked
-        self.settings: tuple[Any, ...] = ()  # these hyperparameters
+        # Params and hyperparameters that were checked.
+        self.accepted: tuple[t.Any, ...] | None = None
+        self.settings: tuple[t.Any, ...] = ()  # these hyperparameters
 
     def check_params(self) -> None:
         """Raises ValueError where the list of parameters is another one."""

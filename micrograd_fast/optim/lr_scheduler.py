@@ -10,17 +10,13 @@ it meanwhile; LambdaLR and OneCycleLR compute it anew.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 
+from micrograd_fast import _types as t
+from micrograd_fast.counted import counted
 from micrograd_fast.nn.sizes import size
-from micrograd_fast.optim.groups import checked
+from micrograd_fast.optim.groups import ParamGroup, checked
 from micrograd_fast.optim.optimizer import Optimizer
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, ClassVar
-
-    from micrograd_fast.optim.groups import ParamGroup
 
 __all__ = [
     "CosineAnnealingLR",
@@ -36,12 +32,14 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def _for_each(name: str, given: Any, n: int) -> list[Any]:
+def _for_each(name: str, given: t.Any, n: int) -> list[t.Any]:
     """One for each group: those of a list, or n times the same."""
     if not isinstance(given, (list, tuple)):
         return [given] * n
     if len(given) != n:
-        raise ValueError(f"{name} has {len(given)} items for {n} groups of parameters")
+        raise ValueError(
+            f"{name} has {counted(len(given), 'item')} for {counted(n, 'group')} of parameters"
+        )
     return list(given)
 
 
@@ -56,7 +54,7 @@ class LRScheduler:
     changed then.
     """
 
-    saved: ClassVar[tuple[str, ...]] = ()
+    saved: t.ClassVar[tuple[str, ...]] = ()
     optimizer: Optimizer
     base_lrs: list[float]
     last_epoch: int
@@ -80,7 +78,7 @@ class LRScheduler:
     def _first_lrs(self, groups: list[ParamGroup]) -> list[float]:
         return [group.get("initial_lr", group["lr"]) for group in groups]
 
-    def _check(self, settings: Mapping[str, Any]) -> None:
+    def _check(self, settings: Mapping[str, t.Any]) -> None:
         """Raises ValueError for settings of the right kind that are out of range."""
 
     def get_lr(self) -> list[float]:
@@ -123,14 +121,14 @@ class LRScheduler:
                 group["momentum"] = momentum
         self._last_lr = rates
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, t.Any]:
         """Plain data: the epoch, the rates, and the schedule's own numbers."""
         lists = {"base_lrs": list(self.base_lrs), "last_lr": list(self._last_lr)}
         own = {name: getattr(self, name) for name in self.saved}
         own = {name: list(it) if isinstance(it, list) else it for name, it in own.items()}
         return {"last_epoch": self.last_epoch, **lists, **own}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, t.Any]) -> None:
         """Takes what state_dict() of such a schedule returned; the optimizer's is another.
 
         Raises KeyError, TypeError or ValueError for anything else; nothing is changed then.
@@ -151,18 +149,18 @@ class LRScheduler:
             setattr(self, name, setting)
 
 
-def _groups_of(optimizer: Any) -> list[ParamGroup]:
+def _groups_of(optimizer: t.Any) -> list[ParamGroup]:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be an Optimizer, not {type(optimizer).__name__!r}")
     return optimizer.param_groups
 
 
-def _like(name: str, given: Any, own: Any) -> Any:
+def _like(name: str, given: t.Any, own: t.Any) -> t.Any:
     """A setting of a state, of the kind that the schedule itself has."""
     if isinstance(own, list):
         items = list(given)
         if len(items) != len(own):
-            raise ValueError(f"state[{name!r}] has {len(items)} items, not {len(own)}")
+            raise ValueError(f"state[{name!r}] has {counted(len(items), 'item')}, not {len(own)}")
         return [_like(name, item, own[0]) for item in items]
     if isinstance(own, (str, bool)):
         if type(given) is not type(own):
@@ -183,7 +181,7 @@ class LambdaLR(LRScheduler):
         lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
         last_epoch: int = -1,
     ) -> None:
-        self.lr_lambdas = _for_each("lr_lambda", lr_lambda, len(_groups_of(optimizer)))
+        self.lr_lambdas: list[t.Any] = _for_each("lr_lambda", lr_lambda, len(_groups_of(optimizer)))
         for function in self.lr_lambdas:
             if not callable(function):
                 raise TypeError(f"lr_lambda must be a function, not {type(function).__name__!r}")
@@ -197,12 +195,13 @@ class LambdaLR(LRScheduler):
 class StepLR(LRScheduler):
     """The rate times gamma after every step_size epochs."""
 
-    saved = ("step_size", "gamma")
+    saved: t.ClassVar[tuple[str, ...]] = ("step_size", "gamma")
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.step_size, self.gamma = size("step_size", step_size, 1), checked("gamma", gamma)
+        self.step_size: int = size("step_size", step_size, 1)
+        self.gamma: float = checked("gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -214,10 +213,10 @@ class StepLR(LRScheduler):
 class ExponentialLR(LRScheduler):
     """The rate times gamma after every epoch."""
 
-    saved = ("gamma",)
+    saved: t.ClassVar[tuple[str, ...]] = ("gamma",)
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
-        self.gamma = checked("gamma", gamma)
+        self.gamma: float = checked("gamma", gamma)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -232,12 +231,13 @@ class CosineAnnealingLR(LRScheduler):
     without restarts), computed from the rate before.
     """
 
-    saved = ("T_max", "eta_min")
+    saved: t.ClassVar[tuple[str, ...]] = ("T_max", "eta_min")
 
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        self.T_max, self.eta_min = size("T_max", T_max, 1), checked("eta_min", eta_min)
+        self.T_max: int = size("T_max", T_max, 1)
+        self.eta_min: float = checked("eta_min", eta_min)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -266,7 +266,7 @@ class OneCycleLR(LRScheduler):
     by the step() after the last.
     """
 
-    saved = (
+    saved: t.ClassVar[tuple[str, ...]] = (
         "total_steps", "pct_start", "anneal_strategy", "three_phase", "cycle_momentum",
         "first_lrs", "max_lrs", "min_lrs", "max_momentums", "base_momentums",
     )  # fmt: skip
@@ -289,27 +289,29 @@ class OneCycleLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         n = len(_groups_of(optimizer))
-        self.total_steps = _total(total_steps, epochs, steps_per_epoch)
-        self.pct_start, self.anneal_strategy = checked("pct_start", pct_start), anneal_strategy
+        self.total_steps: int = _total(total_steps, epochs, steps_per_epoch)
+        self.pct_start: float = checked("pct_start", pct_start)
+        self.anneal_strategy: str = anneal_strategy
         self.optimizer = optimizer
-        self.three_phase, self.cycle_momentum = bool(three_phase), bool(cycle_momentum)
+        self.three_phase: bool = bool(three_phase)
+        self.cycle_momentum: bool = bool(cycle_momentum)
         for name, factor in (("div_factor", div_factor), ("final_div_factor", final_div_factor)):
             if not checked(name, factor):
                 raise ValueError(f"{name} must be above 0")
         if self.cycle_momentum and not {"momentum", "betas"} & set(optimizer.hyperparameters):
             kind = type(optimizer).__name__
             raise ValueError(f"cycle_momentum needs momentum or betas, which {kind} has not")
-        self.max_lrs = [checked("max_lr", lr) for lr in _for_each("max_lr", max_lr, n)]
-        self.first_lrs = [lr / div_factor for lr in self.max_lrs]
-        self.min_lrs = [lr / final_div_factor for lr in self.first_lrs]
-        self.max_momentums = _for_each("max_momentum", max_momentum, n)
-        self.base_momentums = _for_each("base_momentum", base_momentum, n)
+        self.max_lrs: list[float] = [checked("max_lr", lr) for lr in _for_each("max_lr", max_lr, n)]
+        self.first_lrs: list[float] = [lr / div_factor for lr in self.max_lrs]
+        self.min_lrs: list[float] = [lr / final_div_factor for lr in self.first_lrs]
+        self.max_momentums: list[float] = _for_each("max_momentum", max_momentum, n)
+        self.base_momentums: list[float] = _for_each("base_momentum", base_momentum, n)
         self._check(vars(self))
         self.max_momentums = [checked("max_momentum", m) for m in self.max_momentums]
         self.base_momentums = [checked("base_momentum", m) for m in self.base_momentums]
         super().__init__(optimizer, last_epoch)
 
-    def _check(self, settings: Mapping[str, Any]) -> None:
+    def _check(self, settings: Mapping[str, t.Any]) -> None:
         if settings["pct_start"] > 1.0:
             raise ValueError(f"pct_start must be between 0 and 1, not {settings['pct_start']}")
         if settings["anneal_strategy"] not in ("cos", "linear"):
@@ -365,7 +367,7 @@ class OneCycleLR(LRScheduler):
         return self._along([most, least, most, most])
 
 
-def _total(total_steps: Any, epochs: Any, steps_per_epoch: Any) -> int:
+def _total(total_steps: t.Any, epochs: t.Any, steps_per_epoch: t.Any) -> int:
     if total_steps is not None:
         return size("total_steps", total_steps, 1)
     if epochs is None or steps_per_epoch is None:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable, Mapping
 from itertools import chain
 from operator import itemgetter
 
+from micrograd_fast import _types as t
 from micrograd_fast._core import check_not_tracing
 from micrograd_fast.engine import Value
 from micrograd_fast.optim.groups import ParamGroup, checked
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, ClassVar, TypeAlias
-
-    Params: TypeAlias = Iterable[Value] | Iterable[Mapping[str, Any]]
 
 __all__: list[str] = []
 
@@ -33,7 +28,7 @@ class Setting:
         self.name = name
         self.__doc__ = None  # of each hyperparameter: the class says what it is
 
-    def __get__(self, optimizer: Optimizer | None, kind: type | None = None) -> Any:
+    def __get__(self, optimizer: Optimizer | None, kind: type | None = None) -> t.Any:
         if optimizer is None:
             return self
         found = [group[self.name] for group in optimizer.param_groups if self.name in group]
@@ -45,7 +40,7 @@ class Setting:
             )
         return found[0]
 
-    def __set__(self, optimizer: Optimizer, number: Any) -> None:
+    def __set__(self, optimizer: Optimizer, number: t.Any) -> None:
         for group in optimizer.param_groups:
             group[self.name] = number
 
@@ -74,13 +69,13 @@ class Optimizer:
     a parameter is one number: PyTorch's embeddings have a gradient in all rows once one is used.
     """
 
-    hyperparameters: ClassVar[tuple[str, ...]] = ()
-    buffers: ClassVar[tuple[str, ...]] = ()
-    _settings: ClassVar[itemgetter[Any]] = itemgetter("params", "params")
+    hyperparameters: t.ClassVar[tuple[str, ...]] = ()
+    buffers: t.ClassVar[tuple[str, ...]] = ()
+    _settings: t.ClassVar[t.Any] = itemgetter("params", "params")
     param_groups: list[ParamGroup]
-    defaults: dict[str, Any]
+    defaults: dict[str, t.Any]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: t.Any) -> None:
         super().__init_subclass__(**kwargs)
         for name in cls.hyperparameters:
             if not hasattr(cls, name):
@@ -88,13 +83,13 @@ class Optimizer:
         # With params there are two, so that it gives a tuple.
         cls._settings = itemgetter("params", *(cls.hyperparameters or ("params",)))
 
-    def __init__(self, params: Params, defaults: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, params: t.Params, defaults: Mapping[str, t.Any] | None = None) -> None:
         if hasattr(params, "parameters"):
             kind = type(params).__name__
             raise TypeError(f"params must be a list of Values, not {kind!r}: give its parameters()")
         if isinstance(params, Value):
             raise TypeError("params must be a list of Values, not one Value")
-        given: list[Any] = list(params)
+        given: list[t.Any] = list(params)
         before = vars(self).copy()
         self.defaults, self.param_groups = dict(defaults or {}), []
         try:
@@ -108,7 +103,15 @@ class Optimizer:
             vars(self).update(before)
             raise
 
-    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+    def __repr__(self) -> str:
+        """As PyTorch's: the settings of every group."""
+        lines = [f"{type(self).__name__} ("]
+        for k, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {k}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])
+
+    def add_param_group(self, param_group: Mapping[str, t.Any]) -> None:
         """One more group, {"params": [...], "lr": ...}; what it lacks is the constructor's.
 
         Raises what the constructor raises, KeyError without "params"; nothing is changed then.
@@ -156,7 +159,7 @@ class Optimizer:
         for group in self.param_groups:
             group.parameters.zero_grad(set_to_none)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], t.Any] | None = None) -> t.Any:
         """Changes every parameter's data by its grad.
 
         closure: computes the loss anew, with its gradients, and returns it; called first. Returns
@@ -193,17 +196,17 @@ class Optimizer:
         is_fixed = not any(isinstance(setting, list) for setting in settings)
         group.accepted = self._settings(group) if is_fixed else None
 
-    def _needed(self, hyper: Mapping[str, Any]) -> tuple[str, ...]:
+    def _needed(self, hyper: Mapping[str, t.Any]) -> tuple[str, ...]:
         """The buffers that steps with these hyperparameters use."""
         return ()
 
-    def _check(self, **hyper: Any) -> None:
+    def _check(self, **hyper: t.Any) -> None:
         """Raises for hyperparameters out of range."""
 
     def _check_buffers(self, steps: int, buffers: Mapping[str, array[float]]) -> None:
         """Raises ValueError for buffers that no steps can have left."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, t.Any]:
         """Plain data: the number of steps, hyperparameters, and buffers as lists of floats, empty
         where a buffer that is needed has not been used yet. With several groups such a dict of
         each, {'group0': ..., 'group1': ...}."""
@@ -212,7 +215,7 @@ class Optimizer:
             return states[0]
         return {f"group{k}": state for k, state in enumerate(states)}
 
-    def _state_of(self, group: ParamGroup) -> dict[str, Any]:
+    def _state_of(self, group: ParamGroup) -> dict[str, t.Any]:
         hyper = {name: group[name] for name in self.hyperparameters}
         buffers: dict[str, list[float]] = {name: [] for name in self._needed(hyper)}
         buffers.update((name, list(buffer)) for name, buffer in group.buffers.items())
@@ -222,7 +225,7 @@ class Optimizer:
             hyper["initial_lr"] = group["initial_lr"]
         return {"steps": group.n_steps, "hyperparameters": hyper, "buffers": buffers}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, t.Any]) -> None:
         """Takes what state_dict() of the same optimizer over as many parameters, in as many groups,
         returned.
 
@@ -243,8 +246,8 @@ class Optimizer:
             group.buffers = {name: numbers for name, numbers in arrays.items() if numbers}
 
     def _checked_state(
-        self, group: ParamGroup, state: Mapping[str, Any]
-    ) -> tuple[int, dict[str, Any], dict[str, array[float]]]:
+        self, group: ParamGroup, state: Mapping[str, t.Any]
+    ) -> tuple[int, dict[str, t.Any], dict[str, array[float]]]:
         """A group's state, its buffers as arrays."""
         steps, hyper, buffers = state["steps"], dict(state["hyperparameters"]), state["buffers"]
         if not isinstance(steps, int) or isinstance(steps, bool) or not 0 <= steps < 2**53:

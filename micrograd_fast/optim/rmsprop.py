@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from micrograd_fast.optim.groups import checked
+from array import array
+from collections.abc import Mapping
+
+from micrograd_fast import _types as t
+from micrograd_fast.optim.groups import ParamGroup, checked
 from micrograd_fast.optim.optimizer import Optimizer
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Mapping
-    from typing import Any
-
-    from micrograd_fast.optim.groups import ParamGroup
-    from micrograd_fast.optim.optimizer import Params
 
 __all__ = ["RMSprop"]
 
@@ -24,8 +19,16 @@ class RMSprop(Optimizer):
     mean of g where centered;  v = momentum * v + g / (sqrt(s) + eps);  p -= lr * v.
     """
 
-    hyperparameters = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize")
-    buffers = ("square_avg", "grad_avg", "momentum_buffer")
+    hyperparameters: t.ClassVar[tuple[str, ...]] = (
+        "lr",
+        "alpha",
+        "eps",
+        "weight_decay",
+        "momentum",
+        "centered",
+        "maximize",
+    )
+    buffers: t.ClassVar[tuple[str, ...]] = ("square_avg", "grad_avg", "momentum_buffer")
     lr: float
     alpha: float
     eps: float
@@ -36,7 +39,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        params: Params,
+        params: t.Params,
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -49,11 +52,11 @@ class RMSprop(Optimizer):
         settings = (lr, alpha, eps, weight_decay, momentum, centered, maximize)
         super().__init__(params, dict(zip(self.hyperparameters, settings, strict=True)))
 
-    def _check(self, **hyper: Any) -> None:
+    def _check(self, **hyper: t.Any) -> None:
         for name in ("lr", "alpha", "eps", "weight_decay", "momentum"):
             checked(name, hyper[name])
 
-    def _needed(self, hyper: Mapping[str, Any]) -> tuple[str, ...]:
+    def _needed(self, hyper: Mapping[str, t.Any]) -> tuple[str, ...]:
         used = (True, hyper["centered"], hyper["momentum"])
         return tuple(name for name, needs in zip(self.buffers, used, strict=True) if needs)
 

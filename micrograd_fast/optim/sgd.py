@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from micrograd_fast.optim.groups import checked
+from collections.abc import Mapping
+
+from micrograd_fast import _types as t
+from micrograd_fast.optim.groups import ParamGroup, checked
 from micrograd_fast.optim.optimizer import Optimizer
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    from micrograd_fast.optim.groups import ParamGroup
-    from micrograd_fast.optim.optimizer import Params
 
 __all__ = ["SGD"]
 
@@ -23,8 +18,15 @@ class SGD(Optimizer):
     p -= lr * (g + momentum * v if nesterov else v).
     """
 
-    hyperparameters = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
-    buffers = ("momentum_buffer",)
+    hyperparameters: t.ClassVar[tuple[str, ...]] = (
+        "lr",
+        "momentum",
+        "dampening",
+        "weight_decay",
+        "nesterov",
+        "maximize",
+    )
+    buffers: t.ClassVar[tuple[str, ...]] = ("momentum_buffer",)
     lr: float
     momentum: float
     dampening: float
@@ -34,7 +36,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Params,
+        params: t.Params,
         lr: float = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
@@ -46,7 +48,7 @@ class SGD(Optimizer):
         settings = (lr, momentum, dampening, weight_decay, nesterov, maximize)
         super().__init__(params, dict(zip(self.hyperparameters, settings, strict=True)))
 
-    def _check(self, **hyper: Any) -> None:
+    def _check(self, **hyper: t.Any) -> None:
         checked("lr", hyper["lr"])
         momentum = checked("momentum", hyper["momentum"])
         dampening = checked("dampening", hyper["dampening"], low=float("-inf"))
@@ -54,7 +56,7 @@ class SGD(Optimizer):
         if hyper["nesterov"] and (momentum <= 0 or dampening != 0):
             raise ValueError("nesterov needs momentum > 0 and dampening = 0")
 
-    def _needed(self, hyper: Mapping[str, Any]) -> tuple[str, ...]:
+    def _needed(self, hyper: Mapping[str, t.Any]) -> tuple[str, ...]:
         return self.buffers if hyper["momentum"] else ()
 
     def _advance(self, group: ParamGroup) -> None:

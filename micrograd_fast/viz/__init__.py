@@ -20,3 +20,7 @@ __all__ = [
     "trace",
     "training_curve",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

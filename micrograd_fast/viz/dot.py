@@ -5,10 +5,8 @@ from __future__ import annotations
 import operator
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from graphviz import Digraph
+from micrograd_fast import _types as t
 
 DIRECTIONS = ("LR", "TB")
 SECONDS = 20  # that Graphviz may take for a picture that nobody asked for
@@ -57,7 +55,7 @@ def document(lines: list[str], rankdir: str) -> str:
     return "\n".join(["digraph {", f"\tgraph [rankdir={rankdir}]", *_indented(lines), "}", ""])
 
 
-def digraph(lines: list[str], format: str, rankdir: str) -> Digraph:
+def digraph(lines: list[str], format: str, rankdir: str) -> t.Digraph:
     check_direction(rankdir)
     try:
         from graphviz import Digraph

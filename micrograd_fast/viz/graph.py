@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from micrograd_fast import _types as t
 from micrograd_fast.engine import Value
 from micrograd_fast.viz import dot as dot_language
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 MAX_NODES = 500  # Graphviz takes about a second for these
 MAX_SHOWN = 100  # of pictures that a notebook shows unasked
@@ -59,7 +56,7 @@ def draw_dot(
     *,
     max_nodes: int = MAX_NODES,
     depth: int | None = None,
-) -> Digraph:
+) -> t.Digraph:
     """root's graph as a graphviz.Digraph: a notebook shows it, `.render("name")` writes a file.
 
     The options are those of to_dot(); format is any of Graphviz's: "svg", "png", "pdf", ...

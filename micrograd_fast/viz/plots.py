@@ -4,25 +4,22 @@ Jacobian has."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from micrograd_fast import _types as t
 from micrograd_fast.engine import Value, no_grad
 from micrograd_fast.viz.dot import check_count
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike, NDArray
 
 
 def decision_boundary(
     model: Callable[[list[float]], Any],
-    X: ArrayLike,
-    y: ArrayLike,
+    X: t.ArrayLike,
+    y: t.ArrayLike,
     *,
-    axes: Axes | None = None,
+    axes: t.Axes | None = None,
     margin: float = 1.0,
     resolution: int = 100,
-) -> Axes:
+) -> t.Axes:
     """Colours the plane by the model's answer and puts the samples on it; the Axes.
 
     model: called with [x0, x1] without gradients. One Value is a score: its sign is the class, its
@@ -70,8 +67,8 @@ def decision_boundary(
 
 
 def training_curve(
-    losses: Sequence[float], *, axes: Axes | None = None, **curves: Sequence[float]
-) -> Axes:
+    losses: Sequence[float], *, axes: t.Axes | None = None, **curves: Sequence[float]
+) -> t.Axes:
     """Loss by step, and further curves by name: training_curve(losses, accuracy=...); the Axes.
 
     A curve may have another number of entries than losses: each starts at step 1.
@@ -96,7 +93,7 @@ def training_curve(
     return axes
 
 
-def spy(pattern: Any, *, axes: Axes | None = None) -> Axes:
+def spy(pattern: Any, *, axes: t.Axes | None = None) -> t.Axes:
     """Where a Jacobian or Hessian is not 0: `viz.spy(f.sparsity(x))`; the Axes.
 
     pattern: two axes, a sparse array of SciPy, whose entries are drawn whatever they are, or an
@@ -123,7 +120,7 @@ def spy(pattern: Any, *, axes: Axes | None = None) -> Axes:
     return axes
 
 
-def _axes(axes: Axes | None) -> Axes:
+def _axes(axes: t.Axes | None) -> t.Axes:
     if axes is not None:
         return axes
     try:
@@ -135,7 +132,7 @@ def _axes(axes: Axes | None) -> Axes:
     return pyplot.subplots(layout="constrained")[1]
 
 
-def _shade_scores(axes: Axes, xx: NDArray[Any], yy: NDArray[Any], scores: NDArray[Any]) -> None:
+def _shade_scores(axes: t.Axes, xx: t.Floats, yy: t.Floats, scores: t.Floats) -> None:
     import numpy as np
 
     finite = np.abs(scores[np.isfinite(scores)])

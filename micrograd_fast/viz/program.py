@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from micrograd_fast import _core
+from micrograd_fast import _types as t
 from micrograd_fast.viz import dot as dot_language
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 MAX_INSTRUCTIONS = 300
 
@@ -35,7 +33,7 @@ def draw_program(
     rankdir: str = "LR",
     *,
     max_instructions: int = MAX_INSTRUCTIONS,
-) -> Digraph:
+) -> t.Digraph:
     """The graph of program_to_dot() as a graphviz.Digraph: a notebook shows it, its render() writes
     a file.
 

@@ -34,8 +34,11 @@ def set_elementwise(function) -> None:
     elementwise = function
 
 
+cdef object GenericAlias = type(list.__class_getitem__(int))   # Batch[Value] in annotations
+
+
 cdef class Batch:
-    """The results of a batched call: one row a sample.
+    """Batch(*args, **kwargs)\n--\n\nThe results of a batched call: one row a sample.
 
     `data` is a float64 array, samples first: shape (B,) where the function returns one Value, else
     (B, k) for its k Values in order. sum() and mean() over the samples, and single samples by
@@ -163,6 +166,7 @@ cdef class Batch:
             self.array.flags.writeable = False
         return self.array
 
+    @cython.embedsignature(True)
     def sum(self, axis=None, dtype=None, out=None):
         """The sum over the samples: a Value, or the function's structure of Values.
 
@@ -171,6 +175,7 @@ cdef class Batch:
         check_reduction("sum", axis, dtype, out)
         return self.reduced(False)
 
+    @cython.embedsignature(True)
     def mean(self, axis=None, dtype=None, out=None):
         """The mean over the samples: a Value, or the function's structure of Values.
 
@@ -180,6 +185,7 @@ cdef class Batch:
         check_reduction("mean", axis, dtype, out)
         return self.reduced(True)
 
+    @cython.embedsignature(True)
     def item(self):
         """The number of a Batch of one, as NumPy's and PyTorch's arrays give it.
 
@@ -228,9 +234,16 @@ cdef class Batch:
         return map(self.__getitem__, range(self.n_samples))
 
     def __repr__(self):
-        shape = ", ".join(str(n) for n in (self.n_samples, *self.shape()))
-        return (f"Batch of {self.n_samples} samples, data of shape "
-                f"({shape + ',' if self.rebuild is None else shape})")
+        import numpy
+
+        samples = f"{self.n_samples} sample{'' if self.n_samples == 1 else 's'}"
+        numbers = numpy.array2string(self.data, separator=", ", threshold=20)
+        return f"Batch of {samples}, data of shape {self.data.shape}:\n{numbers}"
+
+    @classmethod
+    def __class_getitem__(cls, item):
+        """Batch[R], for annotations."""
+        return GenericAlias(cls, item)
 
     def __neg__(self):
         return elementwise("negative", self)

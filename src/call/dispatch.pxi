@@ -248,6 +248,11 @@ cdef class Dispatcher:
         traces.latest[wanted] = specialization
         return results_as(wanted, specialization, arguments, params, grad)
 
+    @classmethod
+    def __class_getitem__(cls, item):
+        """CompiledFunction[P, R], for annotations."""
+        return GenericAlias(cls, item)
+
     # ---- as a method ----
 
     def __get__(self, owner, kind):

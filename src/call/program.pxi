@@ -11,6 +11,9 @@ from program.program cimport (MF_NO_VALUE, MF_PROGRAM_INSTRUCTION, MF_PROGRAM_NO
                               MF_PROGRAM_OK, mf_add_arg, mf_emit, mf_emit_number, mf_has_y,
                               mf_instruction, mf_program, mf_program_fault, mf_program_free)
 
+cdef enum:
+    SHOWN = 30    # lines of a Program's repr
+
 cdef dict PROGRAM_ONLY = {MF_INPUT: "input", MF_CAPTURED: "captured", MF_NUMBER: "number",
                           MF_DOT: "dot", MF_TAKE: "take", MF_DETACH: "detach",
                           MF_LARGEST: "largest", MF_SMALLEST: "smallest"}
@@ -47,6 +50,10 @@ cdef class Program:
 
     def __len__(self):
         return self.p.code.n
+
+    def __repr__(self):
+        n = self.p.code.n
+        return f"Program of {n} instruction{'' if n == 1 else 's'}:\n{self.listing(SHOWN)}"
 
     @property
     def n_inputs(self):

@@ -25,6 +25,7 @@ cdef enum:
     MIN_SHARE = 65536   # lane values a thread: some 50 us of work; handing over costs 5 to 20
 
 
+@cython.embedsignature(True)
 def set_num_threads(n) -> None:
     """How many threads compiled functions split large batches over; 1 unless set.
 
@@ -41,6 +42,7 @@ def set_num_threads(n) -> None:
     dismiss(NULL)
 
 
+@cython.embedsignature(True)
 def get_num_threads() -> int:
     """What set_num_threads() set."""
     return n_threads

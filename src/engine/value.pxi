@@ -27,9 +27,7 @@ cdef tuple PROPERTIES = ("data", "grad", "_prev", "_children", "_local_grads", "
 
 
 cdef class Value:
-    """Value(data, _children=(), _op='', label='')
-
-    One scalar and its gradient, in micrograd's terms: `data` and `grad` are float64 and writable,
+    """Value(data, _children=(), _op="", label="", *, _local_grads=None)\n--\n\nOne scalar and its gradient, in micrograd's terms: `data` and `grad` are float64 and writable,
     `_prev` is the set of operands, `_op` names the op, `backward()` fills the gradients.
 
     `data` is a number: float, int, bool, NumPy scalar or 0-d array. `_children` (Values) and a
@@ -152,6 +150,7 @@ cdef class Value:
         if mf_node_backward(store.nodes, store.data, store.grad, self.id) != MF_OK:
             raise_backward(self.id)
 
+    @cython.embedsignature(True)
     def backward(self):
         """Sets this node's grad to 1 and adds to the grads of all nodes under it.
 
@@ -162,10 +161,12 @@ cdef class Value:
             check_value(self, "backward()")
         backward_from(self.id)
 
+    @cython.embedsignature(True)
     def item(self):
         """The data, as NumPy's and PyTorch's scalars give theirs."""
         return self.data
 
+    @cython.embedsignature(True)
     def detach(self):
         """A new leaf with the same data and no history; in a traced function, a value that
         passes no gradient on."""

@@ -299,7 +299,7 @@ def test_take_of_no_values_is_refused():
 
 
 def test_take_of_rows_of_different_lengths_is_refused():
-    with pytest.raises(ValueError, match=r"values\[1\] has 2 items, values\[0\] has 1 items"):
+    with pytest.raises(ValueError, match=r"values\[1\] has 2 items, values\[0\] has 1 item"):
         mg.compile(lambda k, x: mg.take([[x], [x, x]], k)[0])(np.int64(0), 1.0)
 
 

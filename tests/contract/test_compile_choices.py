@@ -52,9 +52,9 @@ def test_a_bad_index_for_all_samples_or_of_a_single_call_has_no_sample():
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ([[p], [p, p]], r"values\[1\] has 2 items, values\[0\] has 1 items"),
-        ([p, [p]], r"values\[1\] has 1 items, values\[0\] has one Value"),
-        ([[p], [p], p], r"values\[2\] has one Value, values\[0\] has 1 items"),
+        ([[p], [p, p]], r"values\[1\] has 2 items, values\[0\] has 1 item"),
+        ([p, [p]], r"values\[1\] has 1 item, values\[0\] has one Value"),
+        ([[p], [p], p], r"values\[2\] has one Value, values\[0\] has 1 item"),
         ([[[p]], [[p, p]]], r"values\[1\] has 2 items"),
     ],
 )

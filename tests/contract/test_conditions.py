@@ -401,7 +401,7 @@ def test_clip_is_clamp():
         (
             lambda: mg.where(True, [1.0, 2.0], [1.0]),
             ValueError,
-            "b has 1 items, a list beside it 2",
+            "b has 1 item, a list beside it 2",
         ),
         (
             lambda: mg.where([True], [1.0, 2.0], 0.0),

@@ -47,7 +47,7 @@ def test_a_network_is_described():
     assert isinstance(text, str)
     assert f"{len(program.instructions())} left; 0 steps once a call" in text
     assert "100 samples" in text
-    assert "traces: 1 of at most 128, 2 hits, 1 misses\n" in text
+    assert "traces: 1 of at most 128, 2 hits, 1 miss\n" in text
     assert f"of at most {size['tile']} lanes; {size['workspace bytes']:,} bytes" in text
     assert "matrices: 16 x 2" in text
     assert "16 x 16" in text

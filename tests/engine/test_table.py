@@ -72,13 +72,16 @@ def test_an_op_is_in_the_stub(op):
     assert OPERATORS.get(op.name, op.name) in methods
 
 
-def test_the_stub_has_the_methods_of_the_table():
-    """If this fails: python tools/stub.py."""
+def test_the_stubs_have_the_methods_of_the_table_and_the_docstrings_of_the_module():
+    """If this fails: python tools/stub.py && ruff format micrograd_fast/*.pyi"""
     tool = tool_of("stub")
+    for path in tool.STUBS:
+        text = path.read_text()
+        assert text == tool.rewritten(text)
     text = STUB.read_text()
-    assert text == tool.rewritten(text)
-    other = text.replace('"""The hyperbolic tangent."""', '"""Tanh."""')
-    assert text != other and text == tool.rewritten(other)
+    for wrong in ("The hyperbolic tangent", "The data, as NumPy's"):
+        other = text.replace(f'"""{wrong}', '"""Something else')
+        assert text != other and text == tool.rewritten(other)
 
 
 @EVERY_OP

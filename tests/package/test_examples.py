@@ -70,6 +70,15 @@ def test_the_script_runs_with_small_numbers(script, tmp_path, monkeypatch, capsy
     assert capsys.readouterr().out
 
 
+def test_of_progress_bars_the_last_state_is_kept():
+    text = "  0%|   | 0/5\r 60%|█  | 3/5\r100%|███| 5/5 [00:01]\nsomewhere.py:1: Warning\n  0%|\r\n"
+    kept = tool.ended({"name": "stderr", "output_type": "stream", "text": text})
+    assert kept == {"name": "stderr", "output_type": "stream", "text": "100%|███| 5/5 [00:01]\n"}
+    assert tool.ended({"name": "stderr", "text": "a warning\n"}) is None
+    printed = {"name": "stdout", "text": "a\rb"}
+    assert tool.ended(printed) is printed
+
+
 @pytest.mark.slow
 def test_every_notebook_runs_in_a_kernel():
     pytest.importorskip("nbclient")

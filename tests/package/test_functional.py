@@ -388,7 +388,7 @@ def test_what_is_no_list_raises_type_error(name):
 @pytest.mark.parametrize("f", PAIRED)
 def test_lists_of_different_lengths_raise_value_error_and_the_lengths_are_named(f):
     for n, m in [(1, 2), (3, 2), (2, 0), (0, 2)]:
-        with pytest.raises(ValueError, match=f"{n} items.* {m}|at least one"):
+        with pytest.raises(ValueError, match=f"{n} items?,.* {m}|at least one"):
             f(values([1.0] * n), values([1.0] * m))
     for wrong in (Value(1.0), "ab", b"ab"):
         with pytest.raises(TypeError, match=type(wrong).__name__):
@@ -559,7 +559,7 @@ def test_targets_and_weights_may_be_inputs_of_a_compiled_function():
         (lambda: F.layer_norm([1.0, 2.0], [1.0]), ValueError, "x has 2 items, weight has 1"),
         (lambda: F.rms_norm([1.0, 2.0], [1.0]), ValueError, "x has 2 items, weight has 1"),
         (lambda: F.nll_loss([1.0, 2.0], 0, [1.0]), ValueError, "log_probs has 2 items, weight has"),
-        (lambda: F.cross_entropy([1.0], 0, [1.0, 2.0]), ValueError, "logits has 1 items, weight"),
+        (lambda: F.cross_entropy([1.0], 0, [1.0, 2.0]), ValueError, "logits has 1 item, weight"),
         (
             lambda: F.cross_entropy([1.0, 2.0], 0, label_smoothing=1.5),
             ValueError,

@@ -546,3 +546,22 @@ def test_buffers_of_a_state_are_lists_of_numbers(wrong):
     state["buffers"]["momentum_buffer"] = wrong
     with pytest.raises(TypeError, match="lists of numbers"):
         optimizer.load_state_dict(state)
+
+
+def test_repr_is_pytorchs():
+    optimizer = SGD([{"params": [Value(1.0)], "lr": 0.5}, {"params": [Value(2.0)]}], lr=0.1)
+    assert repr(optimizer).splitlines() == [
+        "SGD (",
+        "Parameter Group 0",
+        "    dampening: 0.0",
+        "    lr: 0.5",
+        "    maximize: False",
+        "    momentum: 0.0",
+        "    nesterov: False",
+        "    weight_decay: 0.0",
+        "Parameter Group 1",
+        "    dampening: 0.0",
+        "    lr: 0.1",
+        *repr(optimizer).splitlines()[4:8],
+        ")",
+    ]

@@ -102,6 +102,44 @@ def test_info_says_what_is_not_installed(monkeypatch, tmp_path):
     assert info.version("no-such-package-anywhere") == "not installed"
 
 
+def test_info_says_which_extras_lack_what(monkeypatch):
+    from email.message import Message
+
+    from micrograd_fast import info
+
+    told = Message()
+    for name in ("demo", "examples", "viz", "other"):
+        told["Provides-Extra"] = name
+    for text in (
+        "numpy>=1.23",
+        "numpy>=1.23; extra == 'demo'",
+        'no-such.one[x]>=2; extra == "viz"',
+    ):
+        told["Requires-Dist"] = text
+    told["Requires-Dist"] = 'micrograd-fast[demo,viz]; extra == "examples"'
+    told["Requires-Dist"] = 'no-such; python_version < "3" and extra == "other"'
+    monkeypatch.setattr(info.metadata, "metadata", lambda name: told)
+    assert dict(info.extras()) == {
+        "demo": [],
+        "examples": ["no-such.one"],
+        "viz": ["no-such.one"],
+        "other": [],
+    }
+    lines = dict(info.lines())
+    assert lines["extra demo"] == "installed"
+    assert lines["extra viz"] == "lacks no-such.one: pip install 'micrograd-fast[viz]'"
+
+
+def test_info_without_the_package_s_metadata_has_no_extras(monkeypatch):
+    from micrograd_fast import info
+
+    def missing(name):
+        raise info.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(info.metadata, "metadata", missing)
+    assert info.extras() == []
+
+
 def test_info_says_what_does_not_run(monkeypatch, tmp_path):
     from micrograd_fast import info
 

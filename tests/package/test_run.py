@@ -69,9 +69,51 @@ def test_a_module_sees_what_plain_python_shows_it(name):
     for path in ("facts.py", "package/__main__.py", "package/inner.py"):
         write(path, FACTS)
     write("package/__init__.py", "")
-    code, printed, _ = assert_same("-m", name, "-m", "--lr", "1")
+    code, printed, _ = assert_same("-m", name, "-m", "--lr", "1", "--", "y")
     assert code == 0
-    assert "'-m', '--lr', '1'" in printed
+    assert "'-m', '--lr', '1', '--', 'y'" in printed
+
+
+CODE = """\
+import sys
+main = sys.modules["__main__"]
+print(__name__, __doc__, __package__, __spec__, __loader__)
+print(sys.argv, repr(sys.path[0]), main.__dict__ is globals(), vars().get("__file__"))
+sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("-m", "x", "-h", "--lr", "1", "-c", "--", "y")])
+def test_code_sees_what_plain_python_shows_it(arguments):
+    code, printed, _ = assert_same("-c", CODE, *arguments)
+    assert code == 3 and repr(["-c", *arguments]) in printed
+
+
+@pytest.mark.parametrize("arguments", [(), ("-m", "x", "-h", "--lr", "1", "-", "--", "y")])
+def test_the_standard_input_sees_what_plain_python_shows_it(arguments):
+    def given(*argv):
+        command = [sys.executable, *argv, "-", *arguments]
+        done = subprocess.run(command, input=CODE, capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout, done.stderr
+
+    ours = given("-m", "micrograd_fast", "run")
+    assert ours == given()
+    assert ours[0] == 3 and repr(["-", *arguments]) in ours[1]
+
+
+def test_code_runs_on_this_package_and_shows_its_error():
+    assert run("-c", ENGINE)[1] == "micrograd_fast.engine micrograd_fast.nn\nTrue True\n"
+    code, _, complaint = run("-c", "1 / 0")
+    assert code == 1 and complaint.startswith("Traceback")
+    assert complaint.splitlines()[-1] == "ZeroDivisionError: division by zero"
+    assert "runner.py" not in complaint
+
+
+@pytest.mark.parametrize("argv", [(), ("-c",), ("-m",)])
+def test_a_program_is_needed(argv):
+    code, _, complaint = run(*argv)
+    assert code == 2
+    assert "a script is needed, - for the standard input, -m MODULE or -c CODE" in complaint
 
 
 def test_a_folder_and_a_zip_file_run_by_their_main():
@@ -142,10 +184,6 @@ def test_what_is_not_there_is_said_in_one_line():
     write("needy/__init__.py", "import not_there")
     code, _, complaint = run("-m", "needy.inner")
     assert code == 1 and "No module named 'not_there'" in complaint
-    for argv in ((), ("-m",)):
-        code, _, complaint = run(*argv)
-        assert code == 2
-        assert "a script is needed, or -m and a module" in complaint
 
 
 def test_micrograd_is_this_package_even_beside_one_of_that_name():

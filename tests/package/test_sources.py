@@ -67,3 +67,29 @@ def test_the_makefile_takes_a_python_below_the_checkout(python, called):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     last = [line for line in done.stdout.splitlines() if "-m fuzz" in line]
     assert [f" {called.format(root=root)} -m fuzz" in line for line in last] == [True]
+
+
+def globals_of(text, header):
+    """Names of variables of a whole file that are not constants."""
+    pattern = (
+        r"^static (?!inline|const|PyMethodDef|PyGetSetDef)[\w ]+?\**(\w+)(\[\w+\])?( = .*)?(,.*)?;"
+        if header
+        else r"^cdef (?!class|struct|enum|extern|inline)[\w ]+?\**([a-z]\w*)(\[\w+\])*(?= *(=|#|$))"
+    )
+    return [match[1] for match in re.finditer(pattern, text, re.M)]
+
+
+def test_what_is_one_for_the_process_is_listed():
+    """docs/reference/source.md says what two interpreters, or none that take turns, would share."""
+    text = (SRC.parent / "docs" / "reference" / "source.md").read_text("utf-8")
+    section = text.partition("## What would stand in the way")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"\(\.\./src/([\w/.]+)\)", section))
+    found = {
+        path.relative_to(SRC).as_posix()
+        for suffix in (".h", ".pxi")
+        for path in SRC.rglob(f"*{suffix}")
+        if globals_of(path.read_text(), suffix == ".h")
+    }
+    constants = {"engine/copies.pxi", "call/nonfinite.pxi"}  # written once, at the import
+    assert found - constants == listed
+    assert {"engine/store.pxi", "call/watch.h", "call/threads.pxi"} <= found

@@ -1,8 +1,10 @@
-"""What users write, for the type checker alone: tests/package/test_typing.py runs mypy over it.
+"""What users write, for type checkers alone: tests/package/test_typing.py runs them over it.
 
 `assert_type` states what an expression is. A line with `type: ignore[...]` must have that very
-error: --strict reports an ignored error that does not occur.
+error: mypy --strict and pyright report an ignored error that does not occur.
 """
+
+# pyright: standard, reportUnnecessaryTypeIgnoreComment=true, reportUnusedExpression=false
 
 from __future__ import annotations
 
@@ -11,10 +13,13 @@ import random
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import assert_type
 
+import micrograd_fast as mg
 from micrograd_fast import (
     AnomalyError,
+    Batch,
     Value,
     detect_anomaly,
     functional,
@@ -72,6 +77,26 @@ def attributes(v: Value) -> None:
     v.data = np.float32(0.5)
     v.label = "x"
     v._backward()
+
+
+def cube(self: Value) -> Value:
+    return self**3
+
+
+def hung_on(p: Value) -> None:
+    p.history = []
+    p.history.append(p.grad)
+    p.m = 0.9 * p.m + 0.1 * p.grad
+    Value.cube = cube
+    assert_type(p.cube(), Any)
+    assert_type(p.m, Any)
+
+
+def sums(values: list[Value]) -> None:
+    assert_type(functional.sum(values), Value)
+    assert_type(sum(values, Value(0.0)), Value)
+    assert_type(sum(values) + values[0], Value)
+    assert_type(sum(values) / len(values) * values[0], Value)
 
 
 def construction() -> None:
@@ -189,6 +214,76 @@ def functions(logits: list[Value]) -> None:
     assert_type(maximum(*logits), Value)
 
 
+@mg.compile
+def distance(x: list[Value], y: list[Value], scale: float = 1.0) -> Value:
+    return scale * functional.sum((a - b) ** 2 for a, b in zip(x, y, strict=True))
+
+
+@mg.compile(batch=True)
+def scores(x: list[Value], target: Value) -> Value:
+    return (1 - target * x[0]).relu()
+
+
+def pair(x: list[Value]) -> tuple[Value, Value]:
+    return x[0] * x[1], x[0] + x[1]
+
+
+def penalty(*, weight: float = 1.0) -> Any:
+    return weight * sum(p * p for p in Neuron(2).parameters())
+
+
+def compiled(v: Value) -> None:
+    array = np.ones(3)
+    assert_type(distance(array, array), Value)
+    assert_type(distance([v], [v], 2.0), Value)
+    assert_type(distance(array, [1.0, 2.0, 3.0], scale=2.0), Value)
+    assert_type(distance.values(array, array), float)
+    batch = scores(np.ones((5, 3)), np.ones(5))
+    assert_type(batch, Batch[Value])
+    assert_type(scores.values(np.ones((5, 3)), np.ones(5)), NDArray[np.float64])
+    assert_type(batch.mean() + v, Value)
+    assert_type(batch[0], Value)
+    assert_type(batch[1:3], Batch[Value])
+    assert_type((2 * batch - batch / 3).data, NDArray[np.float64])
+    assert_type(list(batch), list[Value])
+    both = mg.compile(pair)
+    assert_type(both(array), tuple[Value, Value])
+    assert_type(mg.compile(pair, batch=True)(np.ones((2, 3))).sum(), tuple[Value, Value])
+    assert_type(mg.compile(sum_of)([v, v]), Value)
+    mg.compile(penalty)(weight=2.0).backward()
+    mg.compile(lambda x, y: x * y)(array, 1.0)
+    value, gradient = distance.value_and_grad(array, array)
+    assert_type(distance.cache_info().hits, int)
+    assert_type(distance.explain(array, array).times[0].forward, float)
+    assert_type(distance.find_nan(array, array).line, int | None)
+    print(value, gradient, mg.compile(sum_of).program([v]).outputs)
+
+
+def sum_of(x: list[Value]) -> Value | int:
+    return sum(x)
+
+
+class WithCompiled(Module):
+    """A compiled method has the parameters after self."""
+
+    def __init__(self) -> None:
+        self.neuron = Neuron(2)
+
+    @mg.compile(batch=True)
+    def loss(self, x: list[Value], y: Value) -> Value:
+        return (self.neuron(x) - y) ** 2
+
+
+def compiled_method(model: WithCompiled) -> None:
+    assert_type(model.loss(np.ones((4, 2)), np.ones(4)).mean(), Value)
+
+
+def wrong_calls(model: Module) -> None:
+    distance(np.ones(3), model)  # type: ignore[call-overload]
+    mg.compile(1)  # type: ignore[call-overload]
+    mg.compile(distance, batch="yes")  # type: ignore[call-overload]
+
+
 @no_grad()
 def predict(model: Neuron, row: list[float]) -> float:
     with no_grad():
@@ -214,8 +309,8 @@ def anomaly(e: AnomalyError) -> None:
 
 def arrays(v: Value) -> None:
     # Elementwise, as NumPy's own types say.
-    v * np.array([1.0, 2.0])
-    np.array([[1.0, 2.0]]) / v
+    _ = v * np.array([1.0, 2.0])
+    _ = np.array([[1.0, 2.0]]) / v
     np.dot(np.array([v, v]), np.array([1.0, 2.0]))
 
 
@@ -231,13 +326,10 @@ def mistakes(v: Value) -> None:
     [1.0] * v  # type: ignore[operator]
     v // 2  # type: ignore[operator]
     v @ v  # type: ignore[operator]
-    sorted([v, "1.0"])  # type: ignore[type-var]
     v.data = "1.0"  # type: ignore[assignment]
     v.grad = v  # type: ignore[assignment]
     v._prev = set()  # type: ignore[misc]
     v._backward = 5  # type: ignore[assignment]
-    v.momentum = 0.0  # type: ignore[attr-defined]
-    v.relue()  # type: ignore[attr-defined]
     v.exp(2.0)  # type: ignore[call-arg]
     v.maximum("1.0")  # type: ignore[arg-type]
     math.exp(v)  # type: ignore[arg-type]
