@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from datetime import datetime, timezone
 from importlib import metadata
@@ -41,6 +42,20 @@ def describe(threads, command):
         "load": load(),
         "versions": versions(),
     }
+
+
+def today():
+    return datetime.now(timezone.utc).date().isoformat()
+
+
+def cores():
+    return os.cpu_count()
+
+
+def short_cpu():
+    """A word for file names: epyc, xeon, apple-m2."""
+    words = re.sub(r"\(\w+\)|@.*|\b(cpu|processor|amd|intel|core)\b", "", cpu_model().lower())
+    return "-".join(re.findall(r"[a-z0-9]+", words)[:2]) or "cpu"
 
 
 def cpu_model():

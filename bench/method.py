@@ -29,7 +29,7 @@ class Plan:
 
 
 PLANS = {
-    "full": Plan("full", 15, 0.1, 6.0, 3, 240.0, 5.0),
+    "full": Plan("full", 11, 0.1, 1.1, 2, 60.0, 2.0),
     "quick": Plan("quick", 5, 0.02, 0.6, 1, 40.0, 0.5),
     "toy": Plan("toy", 2, 0.001, 0.01, 1, 60.0, 1.0),
 }
@@ -182,6 +182,7 @@ def collate(problem, entry, votes):
         turns=len(totals),
         steps=entry.steps,
         share=share,
+        first=entry.checked["first_call"],
         setup=max(0.0, entry.checked["first"] - statistics.median(totals) * share),
         memory=entry.checked["memory"],
         cpu_per_wall=round(cpu, 2),

@@ -8,7 +8,7 @@ import math
 
 import matplotlib.pyplot as plt
 
-from .table import time_text
+from .texts import time_text
 
 OURS = "#1b7f3b"
 OTHERS = "#8a94a6"

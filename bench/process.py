@@ -55,13 +55,14 @@ class Child:
     def __init__(self, row, problem, data_file, threads):
         self.row = row
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
+        folder = os.path.dirname(data_file)  # gone afterwards, so that every set-up is a first one
         self.process = subprocess.Popen(
             [sys.executable, "-c", START, str(ROOT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
-            cwd=os.path.dirname(data_file),  # compilers leave files behind when their user is ended
-            env=pinned_environment(threads),
+            cwd=folder,  # compilers leave files behind when their user is ended
+            env=pinned_environment(threads) | {"TORCHINDUCTOR_CACHE_DIR": folder},
         )
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)

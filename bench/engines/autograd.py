@@ -12,7 +12,7 @@ from ..workloads.names import ADAM
 REQUIRES = ("autograd",)
 INSTALL = "pip install autograd"
 IMPORT = "import autograd, autograd.numpy"
-ROWS = {"autograd": {}}
+ROWS = {"autograd": {"words": "HIPS autograd"}}
 
 
 def tiny(a, b):

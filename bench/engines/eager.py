@@ -23,8 +23,9 @@ REQUIRES = ("micrograd_fast",)
 INSTALL = "pip install -e ."
 IMPORT = "import micrograd_fast"
 ROWS = {
-    "eager": {},
+    "eager": {"words": "ours, eager"},
     "eager (micrograd's nn)": {
+        "words": "ours, eager, micrograd's own nn.py",
         "options": {"own_nn": False},
         "only": ("moons", "digits", "mnist_size"),
         "requires": ("micrograd",),
