@@ -44,8 +44,7 @@ ROWS = {
         },
         "not_quick": ("digits", "names", "mnist_size", "libor", "lotka_volterra", "brusselator"),
         "programs": ("gcc",),
-        "why": "Bound to arrays beforehand, a call is one of a C function: no argument is looked at, "
-        "no result made.",
+        "why": "Bound to arrays beforehand, a call of C looks at no argument and makes no result.",
     },
 }
 LEFT_OUT = {"lstm_large": "tens of millions of nodes"}
