@@ -29,7 +29,7 @@ class Plan:
 
 
 PLANS = {
-    "full": Plan("full", 11, 0.1, 1.1, 2, 60.0, 2.0),
+    "full": Plan("full", 11, 0.05, 0.6, 2, 60.0, 2.0),
     "quick": Plan("quick", 5, 0.02, 0.6, 1, 40.0, 0.5),
     "toy": Plan("toy", 2, 0.001, 0.01, 1, 60.0, 1.0),
 }

@@ -90,8 +90,11 @@ def filled(text, path, reading, saved):
             raise Mistake(f"{path.name}: {match[2]}: the run has no {error}") from None
         except TypeError as error:
             raise Mistake(f"{path.name}: {match[2]}: {error}") from None
-        return f"{match[1]}\n{made}\n{match[4]}"
+        return f"{match[1]}\n\n{made}\n\n{match[4]}"
 
+    if re.search(r"^ *<!-- bench: [^\n]+?-->[^\n]", text, re.M):
+        # Markdown takes such a line for HTML and not for text.
+        raise Mistake(f"{path.name}: a mark of the bench in a text begins a line")
     if text.count(OPENING) != len(MARK.findall(text)):
         raise Mistake(f"{path.name}: a mark of the bench has no end")
     return MARK.sub(fill, text)

@@ -71,7 +71,7 @@ def start(reading, workload):
     for plain, uncollected in STARTS:
         found, off = (reading.find(workload, row) for row in (plain, uncollected))
         if found:
-            return about(found) + (f" ({about(off)})" if off else "")
+            return f"{name(reading, found)}: {about(found)}" + (f" ({about(off)})" if off else "")
     return "-"
 
 
