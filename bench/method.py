@@ -13,6 +13,7 @@ from .process import Child, Failure
 
 READY_LIMIT = 120.0
 CHECK_STEPS = 2
+SLOW = 2.0  # a turn of more seconds is the only one
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def warm_up(entries, plan, say):
                 seconds, cpu = entry.checked["step"], entry.checked["cpu"]
                 entry.turns.append({"phases": {"step": seconds}, "wall": seconds, "cpu": cpu})
         possible = int(plan.row_seconds / max(turn, 1e-9))
-        entry.planned = min(plan.rounds, max(plan.min_turns - len(entry.turns), possible))
+        least = plan.min_turns if turn < SLOW else 1
+        entry.planned = min(plan.rounds, max(least - len(entry.turns), possible))
 
 
 def take_turns(entries, plan, say):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pickle
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,7 @@ class Child:
             stderr=self.stderr,
             cwd=folder,  # compilers leave files behind when their user is ended
             env=pinned_environment(threads) | {"TORCHINDUCTOR_CACHE_DIR": folder},
+            start_new_session=True,  # so that compilers that it started end with it
         )
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
@@ -99,12 +101,19 @@ class Child:
         lines = self.stderr.read().decode(errors="replace").strip().splitlines()
         return f": {lines[-1]}"[:200] if lines else ""
 
+    def kill(self):
+        """With all that it started, where the system has process groups."""
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+
     def end(self):
         """Ends the process at once, asked or not."""
         self.selector.close()
         with contextlib.suppress(OSError):
             self.process.stdin.close()
-        self.process.kill()
+        self.kill()
         self.process.wait()
         self.process.stdout.close()
         self.stderr.close()

@@ -101,6 +101,10 @@ def filled(text, path, reading, saved):
 
 
 def picture(what, path, saved):
+    if not saved.is_relative_to(ROOT):
+        raise Mistake(
+            f"{saved} lies outside of {ROOT}, where the documents cannot show its pictures"
+        )
     image = saved.with_name(f"{saved.stem}{PICTURES[what]}.png")
     up = "../" * (len(path.relative_to(ROOT).parts) - 1)
     return f"![{run_tables.CAPTIONS[what]}]({up}{image.relative_to(ROOT).as_posix()})"
