@@ -12,6 +12,7 @@ is this program's. WHAT in a line of text:
     first WORKLOAD ROW           seconds until its first result
     ratio WORKLOAD SLOW FAST     how many times as long SLOW takes
     date, cpu, python, versions  of the run
+    run                          a link to it
 
 and on lines of their own: `table`, with workloads or without (all); `ahead`; `picture`, `scaling`;
 `engines`; `details`. A row with blanks in its name is quoted. With --check nothing is written: the
@@ -82,6 +83,8 @@ def filled(text, path, reading, saved):
         try:
             if what in IN_LINE:
                 return match[1] + IN_LINE[what](reading, *arguments) + match[4]
+            if what == "run":
+                return f"{match[1]}[saved run]({link(saved, path)}){match[4]}"
             if what in PICTURES:
                 made = picture(what, path, saved)
             else:
@@ -101,13 +104,16 @@ def filled(text, path, reading, saved):
 
 
 def picture(what, path, saved):
-    if not saved.is_relative_to(ROOT):
-        raise Mistake(
-            f"{saved} lies outside of {ROOT}, where the documents cannot show its pictures"
-        )
     image = saved.with_name(f"{saved.stem}{PICTURES[what]}.png")
+    return f"![{run_tables.CAPTIONS[what]}]({link(image, path)})"
+
+
+def link(file, path):
+    """From a document to a file of the repository."""
+    if not file.is_relative_to(ROOT):
+        raise Mistake(f"{file} lies outside of {ROOT}: save runs in bench/results")
     up = "../" * (len(path.relative_to(ROOT).parts) - 1)
-    return f"![{run_tables.CAPTIONS[what]}]({up}{image.relative_to(ROOT).as_posix()})"
+    return f"{up}{file.relative_to(ROOT).as_posix()}"
 
 
 def differences(text, made):
