@@ -39,7 +39,7 @@ ROWS = {
         "options": {"compiled": True},
         "left_out": {
             "lstm": "millions of lines of C",
-            "names": "240,000 lines of C for a length of name: gcc takes minutes",
+            "names": "240,000 lines of C for a length of name",
             "lennard_jones": "a million lines of C",
             "gmm_large": "millions of lines of C",
         },

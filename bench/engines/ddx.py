@@ -3,6 +3,8 @@ are bound to buffers.
 
 Samples are points of a batch. What all samples share, weights for one, is a symbol with a row of
 the buffer, filled anew before each call; what is of a sample and has no derivative is a parameter.
+Left out: names and lstm, hundreds of thousands of operations and more to compile; digits, 2,410
+weights for each sample of a batch; brusselator, whose Jacobian would be dense.
 """
 
 from itertools import pairwise
@@ -35,11 +37,6 @@ ROWS = {
         "not_quick": ("*",),
         "why": "Bound to arrays beforehand, a call looks at no argument and makes no result.",
     },
-}
-LEFT_OUT = {
-    "names": "compiles for minutes",
-    "lstm": "compiles for minutes",
-    "brusselator": "a dense Jacobian of 2,048 x 2,048",
 }
 
 
