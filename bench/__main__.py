@@ -131,24 +131,24 @@ def run(names, pairs, plan, args, console):
         def show(text):
             bar.update(task, description=text)
 
-        for name in names:
+        for done, name in enumerate(names):
+            bar.update(task, completed=done)
             start = monotonic()
             missing = registry.workload_missing(name)
             if missing:
                 console.print(f"left out: {missing}", style="yellow", markup=False)
-            else:
-                try:
-                    results = run_workload(name, pairs, plan, args.threads, show)
-                except Exception as error:  # one workload's; the others go on
-                    failed = f"{name} failed: {type(error).__name__}: {error}"
-                    console.print(failed, style="red", markup=False)
-                    saved.setdefault("failed", []).append(failed)
-                    results = []
-                saved["results"] += results
-                console.print(workload_table(name, results))
-                console.print(f"{monotonic() - start:.0f} s", style="dim")
-                write(saved, args.json)
-            bar.advance(task)
+                continue
+            try:
+                results = run_workload(name, pairs, plan, args.threads, show)
+            except Exception as error:  # one workload's; the others go on
+                failed = f"{name} failed: {type(error).__name__}: {error}"
+                console.print(failed, style="red", markup=False)
+                saved.setdefault("failed", []).append(failed)
+                continue
+            saved["results"] += results
+            console.print(workload_table(name, results))
+            console.print(f"{monotonic() - start:.0f} s", style="dim")
+            write(saved, args.json)
         if plan.mode == "full" and not args.no_abilities:
             saved["engines"] = abilities.measure(show)
     warn_if_uneven(saved["results"], console)
@@ -170,12 +170,6 @@ def write(saved, path):
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(saved, indent=1) + "\n")
-
-
-def result_path():
-    """Where --publish saves: the date, the processor and its cores."""
-    stem = f"{machine.today()}-{machine.short_cpu()}-{machine.cores()}core"
-    return reading.RESULTS / f"{stem}.json"
 
 
 def warn_if_uneven(results, console):
@@ -210,7 +204,7 @@ def main(arguments=None):
     if args.publish:
         if mode != "full" or args.workloads or args.engines or args.saved:
             parser.error("--publish takes everything, in full")
-        args.json = args.json or result_path()
+        args.json = args.json or reading.RESULTS / f"{machine.run_name()}.json"
         args.plot = args.json.with_suffix(".png")
     names = choose(args.workloads, registry.workloads(), "workload", parser)
     pairs = chosen_rows(args.engines, engines, parser)
@@ -237,7 +231,8 @@ def main(arguments=None):
         from . import publish
 
         publish.main([str(args.json)])
-    return 1 if any(r["status"] == "wrong" for r in saved["results"]) else 0
+    wrong = any(r["status"] == "wrong" for r in saved["results"])
+    return 1 if wrong or saved.get("failed") else 0
 
 
 if __name__ == "__main__":

@@ -44,18 +44,12 @@ def describe(threads, command):
     }
 
 
-def today():
-    return datetime.now(timezone.utc).date().isoformat()
-
-
-def cores():
-    return os.cpu_count()
-
-
-def short_cpu():
-    """A word for file names: epyc, xeon, apple-m2."""
+def run_name():
+    """Of a saved run: the date, a word for the processor (epyc, xeon, apple-m2) and its cores."""
+    today = datetime.now(timezone.utc).date().isoformat()
     words = re.sub(r"\(\w+\)|@.*|\b(cpu|processor|amd|intel|core)\b", "", cpu_model().lower())
-    return "-".join(re.findall(r"[a-z0-9]+", words)[:2]) or "cpu"
+    cpu = "-".join(re.findall(r"[a-z0-9]+", words)[:2]) or "cpu"
+    return f"{today}-{cpu}-{os.cpu_count()}core"
 
 
 def cpu_model():

@@ -55,6 +55,7 @@ class Child:
 
     def __init__(self, row, problem, data_file, threads):
         self.row = row
+        self.ended = False
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
         folder = os.path.dirname(data_file)  # gone afterwards, so that every set-up is a first one
         self.process = subprocess.Popen(
@@ -103,7 +104,8 @@ class Child:
 
     def kill(self):
         """With all that it started, where the system has process groups."""
-        if hasattr(os, "killpg"):
+        if hasattr(os, "killpg") and not self.ended:
+            self.ended = True
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
