@@ -24,7 +24,7 @@ BUILD = MF_CYTHON_DIR=build/$(1)/cython $(PYTHON) setup.py -q build --build-base
 IN = cd build/$(1)/lib && PYTHONPATH=$(CURDIR)/build/$(1)/lib:$(CURDIR)
 PYTEST = $(PYTHON) -m pytest -p no:cacheprovider -m 'not slow' $(PYTEST_ARGS)
 # What needs the package installed, or starts other programs, is not for these builds.
-ELSEWHERE = $(addprefix --ignore=$(CURDIR)/tests/package/,test_typing.py test_bench.py test_demo.py)
+ELSEWHERE = $(addprefix --ignore=$(CURDIR)/tests/package/,test_typing.py test_bench.py test_bench_figures.py test_demo.py)
 
 .PHONY: c-tests sanitize sanitize-build checks valgrind coverage fuzz
 

@@ -6,8 +6,9 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 
-from . import compare, machine, method, registry
+from . import abilities, compare, machine, method, reading, registry
 
 
 def parse(arguments):
@@ -17,12 +18,19 @@ def parse(arguments):
     add = parser.add_argument
     add("workloads", nargs="*", metavar="WORKLOAD", help="which workloads (default: all)")
     add("--engines", metavar="A,B,...", help="which engines or rows of them (default: all)")
-    add("--quick", action="store_true", help="under two minutes: fewer turns, smaller series")
+    add("--quick", action="store_true", help="fewer turns, smaller series, the slowest left out")
     add("--toy", action="store_true", help="the smallest sizes, to see that everything runs")
     add("--threads", type=int, default=1, metavar="N", help="for every engine alike (default: 1)")
     add("--json", metavar="FILE", type=Path, help="save all figures")
     add("--plot", metavar="FILE", type=Path, help="save a plot, and FILE-scaling beside it")
     add("--compare", metavar="OLD.json", type=Path, help="what got faster or slower since")
+    add(
+        "--publish",
+        action="store_true",
+        help="save under bench/results, by date and machine, draw the pictures and write the "
+        "figures into the documents",
+    )
+    add("--no-abilities", action="store_true", help="skip what each engine can do")
     add("--from", dest="saved", metavar="FILE.json", type=Path, help="show a saved run instead")
     add("--list", action="store_true", help="list workloads and engines, and what is missing")
     return parser, parser.parse_args(arguments)
@@ -106,29 +114,62 @@ def report_missing(engines, console):
 
 
 def run(names, pairs, plan, args, console):
-    """Measure and show the tables as they come; the run as it is saved."""
-    from .table import console as make_console
+    """Measure and show the tables as they come; the run as it is saved, after each workload too."""
     from .table import workload_table
 
     command = shlex.join(["python", "-m", "bench", *args.command])
     saved = {
-        "schema": 1,
+        "schema": 2,
         "mode": plan.mode,
         "machine": machine.describe(args.threads, command),
         "results": [],
     }
     console.print("\n".join(machine.header_lines(saved["machine"])), markup=False, style="dim")
-    with make_console(stderr=True).status("") as status:
-        for name in names:
+    with progress() as bar:
+        task = bar.add_task("", total=len(names))
+
+        def show(text):
+            bar.update(task, description=text)
+
+        for done, name in enumerate(names):
+            bar.update(task, completed=done)
+            start = monotonic()
             missing = registry.workload_missing(name)
             if missing:
                 console.print(f"left out: {missing}", style="yellow", markup=False)
                 continue
-            results = run_workload(name, pairs, plan, args.threads, status.update)
+            try:
+                results = run_workload(name, pairs, plan, args.threads, show)
+            except Exception as error:  # one workload's; the others go on
+                failed = f"{name} failed: {type(error).__name__}: {error}"
+                console.print(failed, style="red", markup=False)
+                saved.setdefault("failed", []).append(failed)
+                continue
             saved["results"] += results
             console.print(workload_table(name, results))
+            console.print(f"{monotonic() - start:.0f} s", style="dim")
+            write(saved, args.json)
+        if plan.mode == "full" and not args.no_abilities:
+            saved["engines"] = abilities.measure(show)
     warn_if_uneven(saved["results"], console)
     return saved
+
+
+def progress():
+    """How many workloads are done, and what runs now; on standard error, if that is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from .table import console as make_console
+
+    columns = (MofNCompleteColumn(), BarColumn(20), TimeElapsedColumn())
+    shown = TextColumn("{task.description}")
+    return Progress(*columns, shown, console=make_console(stderr=True), transient=True)
+
+
+def write(saved, path):
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(saved, indent=1) + "\n")
 
 
 def warn_if_uneven(results, console):
@@ -160,6 +201,11 @@ def main(arguments=None):
     console = make_console()
     engines = registry.engines()
     mode = "toy" if args.toy else "quick" if args.quick else "full"
+    if args.publish:
+        if mode != "full" or args.workloads or args.engines or args.saved:
+            parser.error("--publish takes everything, in full")
+        args.json = args.json or reading.RESULTS / f"{machine.run_name()}.json"
+        args.plot = args.json.with_suffix(".png")
     names = choose(args.workloads, registry.workloads(), "workload", parser)
     pairs = chosen_rows(args.engines, engines, parser)
     old = json.loads(args.compare.read_text()) if args.compare else None
@@ -173,9 +219,7 @@ def main(arguments=None):
         report_missing(engines, console)
         pairs = [(row, engine) for row, engine in pairs if not row.missing()]
         saved = run(names, pairs, method.PLANS[mode], args, console)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(saved, indent=1) + "\n")
+    write(saved, args.json)
     if args.plot:
         from . import plot
 
@@ -183,7 +227,12 @@ def main(arguments=None):
             console.print(f"plot: {path}", style="dim")
     if old:
         compare.report(old, saved, console)
-    return 1 if any(r["status"] == "wrong" for r in saved["results"]) else 0
+    if args.publish:
+        from . import publish
+
+        publish.main([str(args.json)])
+    wrong = any(r["status"] == "wrong" for r in saved["results"])
+    return 1 if wrong or saved.get("failed") else 0
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from . import custom_ops, derivative_budgets, styles
 from .engines.compiled import CASES
 from .registry import load_workload
 from .scalar import option_price
-from .table import short
+from .texts import short
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = (784, 128, 128, 1)

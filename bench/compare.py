@@ -68,7 +68,7 @@ def differences(old, new):
 def report(old, new, console):
     from rich.table import Table
 
-    from .table import time_text
+    from .texts import time_text
 
     console.print(f"\n[bold cyan]since {old['machine']['date']}[/], {old['machine']['commit']}")
     for line in differences(old, new):

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from datetime import datetime, timezone
 from importlib import metadata
@@ -41,6 +42,14 @@ def describe(threads, command):
         "load": load(),
         "versions": versions(),
     }
+
+
+def run_name():
+    """Of a saved run: the date, a word for the processor (epyc, xeon, apple-m2) and its cores."""
+    today = datetime.now(timezone.utc).date().isoformat()
+    words = re.sub(r"\(\w+\)|@.*|\b(cpu|processor|amd|intel|core)\b", "", cpu_model().lower())
+    cpu = "-".join(re.findall(r"[a-z0-9]+", words)[:2]) or "cpu"
+    return f"{today}-{cpu}-{os.cpu_count()}core"
 
 
 def cpu_model():

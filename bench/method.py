@@ -13,6 +13,7 @@ from .process import Child, Failure
 
 READY_LIMIT = 120.0
 CHECK_STEPS = 2
+SLOW = 2.0  # a turn of more seconds is the only one
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Plan:
 
 
 PLANS = {
-    "full": Plan("full", 15, 0.1, 6.0, 3, 240.0, 5.0),
+    "full": Plan("full", 11, 0.05, 0.6, 2, 45.0, 2.0),
     "quick": Plan("quick", 5, 0.02, 0.6, 1, 40.0, 0.5),
     "toy": Plan("toy", 2, 0.001, 0.01, 1, 60.0, 1.0),
 }
@@ -131,7 +132,8 @@ def warm_up(entries, plan, say):
                 seconds, cpu = entry.checked["step"], entry.checked["cpu"]
                 entry.turns.append({"phases": {"step": seconds}, "wall": seconds, "cpu": cpu})
         possible = int(plan.row_seconds / max(turn, 1e-9))
-        entry.planned = min(plan.rounds, max(plan.min_turns - len(entry.turns), possible))
+        least = plan.min_turns if turn < SLOW else 1
+        entry.planned = min(plan.rounds, max(least - len(entry.turns), possible))
 
 
 def take_turns(entries, plan, say):
@@ -182,6 +184,7 @@ def collate(problem, entry, votes):
         turns=len(totals),
         steps=entry.steps,
         share=share,
+        first=entry.checked["first_call"],
         setup=max(0.0, entry.checked["first"] - statistics.median(totals) * share),
         memory=entry.checked["memory"],
         cpu_per_wall=round(cpu, 2),

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pickle
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,14 +55,17 @@ class Child:
 
     def __init__(self, row, problem, data_file, threads):
         self.row = row
+        self.ended = False
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
+        folder = os.path.dirname(data_file)  # gone afterwards, so that every set-up is a first one
         self.process = subprocess.Popen(
             [sys.executable, "-c", START, str(ROOT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
-            cwd=os.path.dirname(data_file),  # compilers leave files behind when their user is ended
-            env=pinned_environment(threads),
+            cwd=folder,  # compilers leave files behind when their user is ended
+            env=pinned_environment(threads) | {"TORCHINDUCTOR_CACHE_DIR": folder},
+            start_new_session=True,  # so that compilers that it started end with it
         )
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
@@ -98,12 +102,20 @@ class Child:
         lines = self.stderr.read().decode(errors="replace").strip().splitlines()
         return f": {lines[-1]}"[:200] if lines else ""
 
+    def kill(self):
+        """With all that it started, where the system has process groups."""
+        if hasattr(os, "killpg") and not self.ended:
+            self.ended = True
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+
     def end(self):
         """Ends the process at once, asked or not."""
         self.selector.close()
         with contextlib.suppress(OSError):
             self.process.stdin.close()
-        self.process.kill()
+        self.kill()
         self.process.wait()
         self.process.stdout.close()
         self.stderr.close()

@@ -39,6 +39,8 @@ class Row:
     programs: tuple[str, ...] = ()
     install: str = ""
     control: bool = False
+    words: str = ""  # the name that readers know
+    why: str = ""  # what makes it faster than ours where it is, in one line
 
     def spared(self, workload, mode):
         """Why this row does not do a workload that it has, in this mode; empty if it does."""
@@ -102,6 +104,7 @@ def read_engine(name):
     for row_name, settings in found["ROWS"].items():
         settings = dict(settings)
         extra = tuple(settings.pop("requires", ()))
+        left_out = found.get("LEFT_OUT", {}) | settings.pop("left_out", {})
         rows.append(
             Row(
                 row_name,
@@ -109,7 +112,7 @@ def read_engine(name):
                 requires=requires + extra,
                 install=install,
                 control=found.get("CONTROL", False),
-                left_out=found.get("LEFT_OUT", {}),
+                left_out=left_out,
                 **settings,
             )
         )
@@ -158,7 +161,9 @@ def runs(row, engine, workload):
         return workload != "import"
     if workload == "import":
         return "import" in engine.workloads and row.name == engine.rows[0].name
-    return workload in engine.workloads and (not row.only or workload in row.only)
+    if workload not in engine.workloads:
+        return False
+    return not row.only or workload in row.only or workload in row.left_out
 
 
 def make_case(row, problem, data):

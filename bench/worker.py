@@ -94,6 +94,7 @@ class Worker:
         numbers = self.case.numbers(out)
         return {
             "first": first if self.case.has_setup else 0.0,
+            "first_call": first,
             "step": seconds,
             "cpu": cpu,
             "numbers": numbers,

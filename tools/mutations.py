@@ -111,8 +111,8 @@ TOPICS = {
     "runs.pxi": ["optim", "compile_deferred", "compile_calls"],
 }  # fmt: skip
 # About sources, other interpreters and documents: no number of the core's is tested there.
-ELSEWHERE = ["mutations", "sources", "typing", "bench", "demo", "package", "docs", "readme",
-             "examples", "notebooks", "distributed", "viz"]  # fmt: skip
+ELSEWHERE = ["mutations", "sources", "typing", "bench", "bench_figures", "demo", "package", "docs",
+             "readme", "examples", "notebooks", "distributed", "viz"]  # fmt: skip
 DESELECTED: list[str] = []
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from ..layers import flatten_layers
 from ..scalar_derivatives import oscillation
 from ..scalar_hand import FINGERS
+from ..workloads.ba import block_numbers
 from ._jax_base import JaxCase, Training, perceptron, rosenbrock
 
 
@@ -230,17 +231,5 @@ class BundleAdjustment(JaxCase):
         return self.run(*self.inputs)
 
     def numbers(self, out):
-        (by_camera, by_point, by_weight), last = (
-            [np.asarray(a) for a in out[0]],
-            np.asarray(out[1]),
-        )
-        data, probe = self.data, self.data["probe"]
-        cameras, points, weights = np.split(
-            probe, np.cumsum([data["cameras"].size, data["points"].size])
-        )
-        product = np.einsum("nij,nj->ni", by_camera, cameras.reshape(-1, 11)[data["camera_of"]])
-        product += np.einsum("nij,nj->ni", by_point, points.reshape(-1, 3)[data["point_of"]])
-        product += by_weight * weights[:, None]
-        product = np.column_stack([product, last * weights])
-        entries = sum(map(np.count_nonzero, (by_camera, by_point, by_weight, last)))
-        return {"entries": [entries], "product": product.ravel()}
+        blocks, last = [np.asarray(b) for b in out[0]], np.asarray(out[1])
+        return block_numbers(self.data, *blocks, last)

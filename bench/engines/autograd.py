@@ -12,7 +12,12 @@ from ..workloads.names import ADAM
 REQUIRES = ("autograd",)
 INSTALL = "pip install autograd"
 IMPORT = "import autograd, autograd.numpy"
-ROWS = {"autograd": {}}
+ROWS = {
+    "autograd": {
+        "words": "HIPS autograd",
+        "why": "NumPy over whole arrays: few operations, each in machine code.",
+    },
+}
 
 
 def tiny(a, b):

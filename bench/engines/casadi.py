@@ -10,53 +10,45 @@ from itertools import pairwise
 import casadi as ca
 import numpy as np
 
-from ..case import Case
 from ..layers import flatten_layers
 from ..scalar_derivatives import brusselator, lotka_volterra, oscillation
 from ..workloads.moons import learning_rate
 from ..workloads.names import ADAM
+from ._casadi_base import Call, CasadiCase, mapped_gradient, relu
+from ._casadi_objectives import (
+    BundleAdjustment,
+    Functions,
+    Gmm,
+    KMeans,
+    LennardJones,
+    Libor,
+    Lstm,
+    Options,
+)
 
 REQUIRES = ("casadi",)
 INSTALL = "pip install casadi"
 IMPORT = "import casadi"
 ROWS = {
-    "casadi": {},
+    "casadi": {
+        "words": "CasADi",
+        "why": "Bound to arrays beforehand, a call looks at no argument and makes no result.",
+    },
     "casadi (C)": {
+        "words": "CasADi, C by gcc",
         "options": {"compiled": True},
-        "only": (
-            "tiny",
-            "small",
-            "moons",
-            "digits",
-            "rosenbrock",
-            "black_scholes",
-            "rosenbrock_hessian",
-            "oscillator",
-        ),
-        "not_quick": ("digits",),
+        "left_out": {
+            "lstm": "millions of lines of C",
+            "names": "240,000 lines of C for a length of name",
+            "lennard_jones": "a million lines of C",
+            "gmm_large": "millions of lines of C",
+        },
+        "not_quick": ("digits", "mnist_size", "libor", "lotka_volterra", "brusselator"),
         "programs": ("gcc",),
+        "why": "Bound to arrays beforehand, a call of C looks at no argument and makes no result.",
     },
 }
-JIT = {"jit": True, "compiler": "shell", "jit_options": {"flags": ["-O2", "-march=native"]}}
-
-
-class Call:
-    """A Function bound to arrays: args are read and results written where they lie."""
-
-    def __init__(self, function, args):
-        self.buffer, self.run = function.buffer()
-        self.args = [np.asfortranarray(a, dtype=float) for a in args]
-        for i, a in enumerate(self.args):
-            self.buffer.set_arg(i, memoryview(a.reshape(-1, order="A")))
-        self.results = [np.zeros(function.size_out(i), order="F") for i in range(function.n_out())]
-        for i, r in enumerate(self.results):
-            self.buffer.set_res(i, memoryview(r.reshape(-1, order="A")))
-
-
-class CasadiCase(Case):
-    def __init__(self, data, compiled=False):
-        self.data = data
-        self.options = JIT if compiled else {}
+LEFT_OUT = {"lstm_large": "tens of millions of nodes"}
 
 
 def tiny(a, b):
@@ -77,10 +69,6 @@ def small(a, b):
     e = c - d
     f = e**2
     return f / 2.0 + 10.0 / f
-
-
-def relu(x):
-    return ca.if_else(x > 0, x, 0)
 
 
 class Tiny(CasadiCase):
@@ -161,13 +149,6 @@ def perceptron(layers, x):
             x = relu(x)
         x = w @ x + b
     return x
-
-
-def mapped_gradient(loss, parameters, sample, count, options):
-    """(parameters, samples) -> summed loss, summed gradient, from one sample's expressions."""
-    out = [loss, ca.gradient(loss, parameters)]
-    one = ca.Function("one", [parameters, sample], out, options)
-    return one.map("batch", "serial", count, [0], [0, 1], {})
 
 
 class Training(CasadiCase):
@@ -449,4 +430,15 @@ CASES = {
     "oscillator": Oscillator,
     "lotka_volterra": LotkaVolterra,
     "brusselator": Brusselator,
+    "options": Options,
+    "functions": Functions,
+    "lstm": Lstm,
+    "lstm_large": Lstm,
+    "gmm": Gmm,
+    "gmm_large": Gmm,
+    "libor": Libor,
+    "lennard_jones": LennardJones,
+    "kmeans": KMeans,
+    "ba": BundleAdjustment,
+    "ba_large": BundleAdjustment,
 }

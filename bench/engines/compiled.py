@@ -23,7 +23,7 @@ from ..workloads.names import ADAM
 REQUIRES = ("micrograd_fast",)
 INSTALL = "pip install -e ."
 IMPORT = "import micrograd_fast"
-ROWS = {"compiled": {}}
+ROWS = {"compiled": {"words": "ours, compiled"}}
 
 mg.set_num_threads(int(os.environ.get("BENCH_THREADS", "1")))
 

@@ -10,7 +10,7 @@ from ..case import Case
 REQUIRES = ()
 INSTALL = ""
 CONTROL = True
-ROWS = {"control": {}}
+ROWS = {"control": {"words": "control"}}
 
 
 class Control(Case):

@@ -23,8 +23,15 @@ REQUIRES = ("micrograd_fast",)
 INSTALL = "pip install -e ."
 IMPORT = "import micrograd_fast"
 ROWS = {
-    "eager": {},
+    "eager": {
+        "words": "ours, eager",
+        "left_out": {
+            "gmm_large": "105 million Values a step",
+            "ba_large": "the graphs of ba, seven times as many",
+        },
+    },
     "eager (micrograd's nn)": {
+        "words": "ours, eager, micrograd's own nn.py",
         "options": {"own_nn": False},
         "only": ("moons", "digits", "mnist_size"),
         "requires": ("micrograd",),

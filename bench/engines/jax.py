@@ -22,11 +22,23 @@ from ._jax_derivatives import (
     Oscillator,
     RosenbrockHessian,
 )
+from ._jax_loops import batches, documents, looped, scheduled
 
 REQUIRES = ("jax",)
 INSTALL = "pip install jax"
 IMPORT = "import jax, jax.numpy"
-ROWS = {"jax": {}}
+ROWS = {
+    "jax": {
+        "words": "JAX",
+        "why": "XLA fuses whole arrays into loops of machine code.",
+    },
+    "jax fori_loop": {
+        "words": "JAX, the whole training in `fori_loop`",
+        "options": {"loop": True},
+        "only": ("moons", "digits", "mnist_size", "names"),
+        "why": "Python is not asked between the steps: no loss to look at, no batch to hand over.",
+    },
+}
 
 
 def tiny(inputs):
@@ -388,10 +400,10 @@ class LennardJones(Lstm):
 CASES = {
     "tiny": Tiny,
     "small": Small,
-    "moons": Moons,
-    "digits": Digits,
-    "mnist_size": MnistSize,
-    "names": Names,
+    "moons": looped(Moons, scheduled),
+    "digits": looped(Digits, batches),
+    "mnist_size": looped(MnistSize, batches),
+    "names": looped(Names, documents),
     "rosenbrock": Rosenbrock,
     "black_scholes": BlackScholes,
     "lstm": Lstm,

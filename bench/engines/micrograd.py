@@ -17,8 +17,8 @@ REQUIRES = ("micrograd",)
 INSTALL = "pip install micrograd==0.1.0"
 IMPORT = "import micrograd.engine, micrograd.nn"
 ROWS = {
-    "micrograd": {"not_quick": ("digits",)},
-    "micrograd (gc off)": {"collector": False},
+    "micrograd": {"words": "micrograd", "not_quick": ("digits",)},
+    "micrograd (gc off)": {"words": "micrograd, gc off", "collector": False},
 }
 LEFT_OUT = {
     "mnist_size": "15 million Values: minutes and about 13 GB a step",

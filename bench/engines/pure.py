@@ -12,7 +12,7 @@ from ..scalar import Kit
 
 REQUIRES = ()
 INSTALL = ""
-ROWS = {"pure": {}}
+ROWS = {"pure": {"words": "plain Python, with slots"}}
 LEFT_OUT = {
     "mnist_size": "15 million Values: about a minute and 4 GB a step",
     "lstm_large": "7 million Values a step",

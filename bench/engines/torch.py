@@ -5,7 +5,6 @@ step, optimizer and all, in one torch.compile graph.
 """
 
 import math
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,56 +13,108 @@ import torch.nn.functional as F
 from torch.func import grad_and_value
 
 from .. import scalar
-from ..case import Case
 from ..layers import flatten_layers
 from ..scalar import Kit
 from ..scalar_mathematics import call_price
 from ..scalar_objectives import DELTA, MATURITIES, SWAP_RATES
 from ..workloads.moons import learning_rate
 from ..workloads.names import ADAM
+from ._torch_base import TorchCase, perceptron, rosenbrock
+from ._torch_derivatives import (
+    BundleAdjustment,
+    Functions,
+    KMeans,
+    LotkaVolterra,
+    MoonsHvp,
+    Oscillator,
+    RosenbrockHessian,
+)
 
 REQUIRES = ("torch",)
 INSTALL = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
 IMPORT = "import torch"
 ROWS = {
-    "torch": {},
+    "torch": {
+        "words": "PyTorch",
+        "why": "Its matrix products are MKL's, and a step is a few large operations.",
+    },
     "torch float32": {
+        "words": "PyTorch, float32",
         "options": {"dtype": "float32"},
         "rtol": 1e-2,
         "only": ("moons", "digits", "mnist_size", "names", "rosenbrock", "black_scholes"),
+        "why": "Half the digits: twice as many numbers in a register, half the memory to go over.",
     },
     "torch.compile": {
+        "words": "PyTorch, torch.compile",
         "options": {"compiled": True},
-        "only": ("moons", "digits", "mnist_size", "names", "rosenbrock", "black_scholes"),
+        "only": (
+            "tiny",
+            "small",
+            "moons",
+            "digits",
+            "mnist_size",
+            "names",
+            "rosenbrock",
+            "black_scholes",
+            "options",
+            "functions",
+            "gmm",
+            "lennard_jones",
+            "rosenbrock_hessian",
+            "oscillator",
+            "moons_hvp",
+            "kmeans",
+            "ba",
+        ),
+        "left_out": {
+            "libor": "unrolled, too long to compile",
+            "gmm_large": "the program of gmm",
+            "ba_large": "the program of ba",
+            "lstm": "unrolled, too long to compile",
+            "lotka_volterra": "unrolled, too long to compile",
+        },
         "not_quick": ("*",),
+        "why": "A C++ compiler makes one vectorised loop of the whole formula.",
     },
 }
 
-torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "1")))
+
+def tiny(a, b):
+    c = a + b
+    d = a * b + b**3
+    e = c - d
+    return e**2 / 2.0
 
 
-class TorchCase(Case):
-    def __init__(self, data, dtype="float64", compiled=False):
-        self.data = data
-        self.dtype = getattr(torch, dtype)
-        self.compiled = compiled
-
-    def tensor(self, array, requires_grad=False):
-        return torch.tensor(array, dtype=self.dtype, requires_grad=requires_grad)
+def small(a, b):
+    c = a + b
+    d = a * b + b**3
+    c = c + (c + 1)
+    c = c + (1 + c + (-a))
+    d = d + d * 2 + (b + a).relu()
+    d = d + 3 * d + (b - a).relu()
+    e = c - d
+    f = e**2
+    return f / 2.0 + 10.0 / f
 
 
 class Tiny(TorchCase):
+    function = staticmethod(tiny)
+    point = (-41.0, 2.0)
+
     def setup(self):
-        self.inputs = [self.tensor(v, requires_grad=True) for v in (-41.0, 2.0)]
+        self.inputs = [self.tensor(v, requires_grad=not self.compiled) for v in self.point]
+        if self.compiled:
+            self.step = torch.compile(self.whole_step, fullgraph=True)
 
     def step(self):
-        a, b = self.inputs
-        c = a + b
-        d = a * b + b**3
-        e = c - d
-        f = e**2
-        g = f / 2.0
+        g = self.function(*self.inputs)
         return g, torch.autograd.grad(g, self.inputs)
+
+    def whole_step(self):
+        grads, g = grad_and_value(self.function, argnums=(0, 1))(*self.inputs)
+        return g, grads
 
     def numbers(self, out):
         g, grads = out
@@ -71,31 +122,8 @@ class Tiny(TorchCase):
 
 
 class Small(Tiny):
-    def setup(self):
-        self.inputs = [self.tensor(v, requires_grad=True) for v in (-4.0, 2.0)]
-
-    def step(self):
-        a, b = self.inputs
-        c = a + b
-        d = a * b + b**3
-        c = c + (c + 1)
-        c = c + (1 + c + (-a))
-        d = d + d * 2 + (b + a).relu()
-        d = d + 3 * d + (b - a).relu()
-        e = c - d
-        f = e**2
-        g = f / 2.0
-        g = g + 10.0 / f
-        return g, torch.autograd.grad(g, self.inputs)
-
-
-def perceptron(parameters, x):
-    """parameters are W1, b1, W2, b2, ...; each W is (inputs, outputs)."""
-    for i in range(0, len(parameters), 2):
-        if i:
-            x = torch.relu(x)
-        x = torch.addmm(parameters[i + 1], x, parameters[i])
-    return x
+    function = staticmethod(small)
+    point = (-4.0, 2.0)
 
 
 def hinge_loss(parameters, X, y):
@@ -294,10 +322,6 @@ class Names(AdamCase):
         return {"loss": [loss.item()], "parameters": np.concatenate(arrays)}
 
 
-def rosenbrock(x):
-    return (100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2).sum()
-
-
 class Rosenbrock(TorchCase):
     def setup(self):
         self.x = self.tensor(self.data["x"], requires_grad=not self.compiled)
@@ -400,23 +424,36 @@ class Lstm(TorchCase):
     wanted, constant = ("parameters",), ("state", "sequence")
 
     def setup(self):
-        self.leaves = [self.tensor(self.data[n], requires_grad=True) for n in self.wanted]
+        traced = not self.compiled
+        self.leaves = [self.tensor(self.data[n], requires_grad=traced) for n in self.wanted]
         self.others = [self.tensor(self.data[n]) for n in self.constant]
+        if self.compiled:
+            argnums = tuple(range(len(self.leaves)))
+            self.derive = grad_and_value(self.objective, argnums=argnums)
+            self.step = torch.compile(self.whole_step, fullgraph=True)
 
     def step(self):
         value = self.objective(*self.leaves, *self.others)
         return value, torch.autograd.grad(value, self.leaves)
+
+    def whole_step(self):
+        grads, value = self.derive(*self.leaves, *self.others)
+        return value, grads
 
     def numbers(self, out):
         value, grads = out
         return {"value": [value.item()], "grad": np.concatenate([g.numpy().ravel() for g in grads])}
 
 
-def mixture_objective(logits, means, log_diagonals, below, points):
-    rows, columns = np.tril_indices(means.shape[1], -1)
-    order = np.lexsort((rows, columns))  # column by column
+def below_diagonal(components, dimension):
+    """The places in a stack of matrices, column by column."""
+    rows, columns = np.tril_indices(dimension, -1)
+    order = np.lexsort((rows, columns))
+    return [torch.arange(components)[:, None], *map(torch.tensor, (rows[order], columns[order]))]
+
+
+def mixture_objective(logits, means, log_diagonals, below, points, at):
     factors = torch.diag_embed(log_diagonals.exp())
-    at = [torch.arange(len(means))[:, None], *map(torch.tensor, (rows[order], columns[order]))]
     factors = factors.index_put(at, below)
     centered = points[:, None, :] - means
     scaled = torch.einsum("kij,nkj->nki", factors, centered)
@@ -427,8 +464,12 @@ def mixture_objective(logits, means, log_diagonals, below, points):
 
 
 class Gmm(Lstm):
-    objective = staticmethod(mixture_objective)
     wanted, constant = ("logits", "means", "log_diagonals", "below"), ("points",)
+
+    def setup(self):
+        at = below_diagonal(*self.data["means"].shape)
+        self.objective = lambda *inputs: mixture_objective(*inputs, at)
+        super().setup()
 
 
 def portfolio_value(rates, volatilities, z):
@@ -504,4 +545,12 @@ CASES = {
     "gmm_large": Gmm,
     "libor": Libor,
     "lennard_jones": LennardJones,
+    "rosenbrock_hessian": RosenbrockHessian,
+    "oscillator": Oscillator,
+    "lotka_volterra": LotkaVolterra,
+    "moons_hvp": MoonsHvp,
+    "functions": Functions,
+    "kmeans": KMeans,
+    "ba": BundleAdjustment,
+    "ba_large": BundleAdjustment,
 }

@@ -3,6 +3,7 @@
 import numpy as np
 
 TITLE = "ba: sparse Jacobian of 31,843 observations by 49 cameras, 7,776 points, and weights"
+WORDS = "bundle adjustment, 31,843 observations"
 UNIT = "Jacobian"
 FULL = {"cameras": 49, "points": 7776, "observations": 31843}
 TOY = {"cameras": 2, "points": 4, "observations": 7}
@@ -21,3 +22,16 @@ def make(cameras, points, observations):
         "point_of": rng.integers(0, points, observations),
         "probe": rng.normal(size=size),
     }
+
+
+def block_numbers(data, by_camera, by_point, by_weight, last):
+    """The entries of the sparse Jacobian that the blocks make, and its product with the probe."""
+    cameras, points, weights = np.split(
+        data["probe"], np.cumsum([data["cameras"].size, data["points"].size])
+    )
+    product = np.einsum("nij,nj->ni", by_camera, cameras.reshape(-1, 11)[data["camera_of"]])
+    product += np.einsum("nij,nj->ni", by_point, points.reshape(-1, 3)[data["point_of"]])
+    product += by_weight * weights[:, None]
+    product = np.column_stack([product, last * weights])
+    entries = sum(map(np.count_nonzero, (by_camera, by_point, by_weight, last)))
+    return {"entries": [entries], "product": product.ravel()}

@@ -3,6 +3,7 @@
 import numpy as np
 
 TITLE = "brusselator: sparse Jacobian of 2 x 32 x 32 equations, 2,048 x 2,048"
+WORDS = "sparse Jacobian of a reaction, 2,048 x 2,048"
 UNIT = "Jacobian"
 FULL = {"cells": 32}
 TOY = {"cells": 4}

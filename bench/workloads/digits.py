@@ -5,6 +5,7 @@ import random
 from ..layers import draw_layers, flatten_layers
 
 TITLE = "digits: training step of a 64-32-10 classifier (batch 64, Adam)"
+WORDS = "training step on digits (64-32-10 network, 64 samples, Adam)"
 UNIT = "step"
 REQUIRES = ("sklearn",)
 INSTALL = "pip install scikit-learn"

@@ -3,6 +3,7 @@
 import numpy as np
 
 TITLE = "functions: 20 functions of 1,000,000 samples, value and gradient"
+WORDS = "a formula of 20 functions, a million samples"
 UNIT = "batch"
 FULL = {"count": 1_000_000}
 TOY = {"count": 20}

@@ -3,6 +3,7 @@
 import numpy as np
 
 TITLE = "gmm: ADBench's mixture, 10 Gaussians of dimension 20, 10,000 points"
+WORDS = "mixture of 10 Gaussians, 10,000 points"
 UNIT = "gradient"
 FULL = {"dimension": 20, "components": 10, "count": 10_000}
 TOY = {"dimension": 3, "components": 2, "count": 4}

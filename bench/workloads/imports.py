@@ -9,6 +9,7 @@ from ..process import PATH, ROOT
 
 NAME = "import"
 TITLE = "import: time and memory of the bare import, in a fresh process"
+WORDS = "the import"
 UNIT = "import"
 FULL = TOY = {}
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 TITLE = "kmeans: gradient and diagonal Hessian by 10 centres of 1,000 points in 8 dimensions"
+WORDS = "Newton step of k-means, 1,000 points"
 UNIT = "step"
 FULL = {"clusters": 10, "n": 1000, "dimensions": 8}
 TOY = {"clusters": 3, "n": 7, "dimensions": 2}

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 TITLE = "lennard_jones: energy and forces of 200 atoms, every pair"
+WORDS = "forces between 200 atoms"
 UNIT = "gradient"
 FULL = {"atoms": 200}
 TOY = {"atoms": 5}

@@ -3,6 +3,7 @@
 import numpy as np
 
 TITLE = "libor: 15 swaptions over 1,000 paths of 80 rates, value and 160 Greeks"
+WORDS = "15 swaptions over 1,000 paths, 160 sensitivities"
 UNIT = "portfolio"
 FULL = {"paths": 1000, "rates": 80, "steps": 40}
 TOY = {"paths": 3, "rates": 8, "steps": 4}

@@ -3,6 +3,7 @@
 import numpy as np
 
 TITLE = "lotka_volterra: Jacobian of 200 RK4 steps of predators and prey by 4 parameters"
+WORDS = "Jacobian of an ODE's solution, 400 x 4"
 UNIT = "Jacobian"
 FULL = {"steps": 200}
 TOY = {"steps": 3}

@@ -3,6 +3,7 @@
 import numpy as np
 
 TITLE = "lstm: ADBench's network of 2 layers, 1,024 characters, loss and gradient"
+WORDS = "LSTM over 1,024 characters"
 UNIT = "gradient"
 FULL = {"layers": 2, "length": 1024, "bits": 14}
 TOY = {"layers": 1, "length": 4, "bits": 3}

@@ -7,6 +7,7 @@ import numpy as np
 from ..layers import draw_layers, flatten_layers, training_flops
 
 TITLE = "mnist_size: training step of a 784-128-128-10 classifier (batch 64, SGD, random data)"
+WORDS = "training step of a large network (784-128-128-10, 64 samples)"
 UNIT = "step"
 FULL = {"batch": 64, "inputs": 784, "hidden": 128}
 TOY = {"batch": 3, "inputs": 12, "hidden": 5}

@@ -10,6 +10,7 @@ import numpy as np
 from ..layers import draw_layers, flatten_layers, training_flops
 
 TITLE = "moons: full-batch training step of micrograd's demo (2-16-16-1, 100 samples, SGD)"
+WORDS = "training step of micrograd's demo (2-16-16-1 network, 100 samples)"
 UNIT = "step"
 FULL = {"samples": 100, "hidden": 16}
 TOY = {"samples": 10, "hidden": 3}

@@ -5,6 +5,7 @@ import numpy as np
 from . import moons
 
 TITLE = "moons_hvp: Hessian times vector of the moons loss, 337 parameters, 100 samples"
+WORDS = "Hessian times vector of micrograd's demo"
 UNIT = "product"
 FULL = moons.FULL
 TOY = moons.TOY

@@ -9,6 +9,7 @@ import random
 import numpy as np
 
 TITLE = "names: training step of a GPT on first names (1 layer, 16-dim, 4 heads, Adam, one name)"
+WORDS = "training step of a small GPT on one name, Adam"
 UNIT = "step"
 REQUIRES = ("names",)
 INSTALL = "pip install names"

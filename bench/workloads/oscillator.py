@@ -3,6 +3,7 @@
 import numpy as np
 
 TITLE = "oscillator: Jacobian of 200 residuals of a damped oscillation by 4 parameters"
+WORDS = "Jacobian of a curve fit, 200 x 4"
 UNIT = "Jacobian"
 FULL = {"n": 200}
 TOY = {"n": 7}

@@ -3,6 +3,7 @@
 import numpy as np
 
 TITLE = "rosenbrock: value and gradient of the 100-dimensional Rosenbrock function"
+WORDS = "Rosenbrock's function of 100 variables"
 UNIT = "call"
 FULL = {"dimensions": 100}
 TOY = {"dimensions": 5}

@@ -3,6 +3,8 @@
 import gc
 import importlib.util
 import json
+import os
+import pickle
 import sys
 import warnings
 from importlib import import_module
@@ -238,6 +240,42 @@ def test_the_whole_command_at_toy_size(tmp_path, capfd):
     assert "tiny: a graph of 7 operations" in shown
     assert main(["--from", str(out), "--compare", str(out)]) == 0
     assert "1.00" in capfd.readouterr().out
+
+
+def test_a_workload_that_fails_leaves_the_others(tmp_path, capfd, monkeypatch):
+    pytest.importorskip("rich")
+    command = import_module("bench.__main__")
+    plain = command.run_workload
+
+    def broken(name, *rest):
+        if name == "small":
+            raise MemoryError("no room")
+        return plain(name, *rest)
+
+    monkeypatch.setattr(command, "run_workload", broken)
+    out = tmp_path / "run.json"
+    arguments = ["--toy", "small", "tiny", "--engines", "eager,pure", "--json", str(out)]
+    assert main(arguments) == 1
+    saved = json.loads(out.read_text())
+    assert saved["failed"] == ["small failed: MemoryError: no room"]
+    assert {r["workload"] for r in saved["results"] if r["status"] == "ok"} == {"tiny"}
+    assert "small failed: MemoryError: no room" in capfd.readouterr().out
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups here")
+def test_what_an_engine_started_ends_with_it(tmp_path):
+    """A compiler that outlived its engine would slow the others down."""
+    process = import_module("bench.process")
+    data = tmp_path / "data.pickle"
+    data.write_bytes(pickle.dumps({}))
+    problem = registry.Problem("tiny", None, {})
+    child = process.Child(ROWS["pure"], problem, str(data), 1)
+    child.answer(60)
+    group = os.getpgid(child.process.pid)
+    assert group == child.process.pid != os.getpgid(0)
+    child.end()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(group, 0)
 
 
 def test_recursion_is_reported_as_such():
