@@ -8,9 +8,9 @@ that follows it:
     ```text title="Output"
 
 Where it holds times, which differ from run to run and from machine to machine, it is titled
-"Output on one machine", and numbers and the names of kernels are not compared. A block that only
-some machines can run stands in another language, such as sh. --check writes nothing and fails
-where a page does not show what its code prints; tests/package/test_docs.py does the same.
+"Output on one machine", and numbers and the names of kernels are not compared. --check writes
+nothing and fails where a page does not show what its code prints; tests/package/test_docs.py does
+the same.
 """
 
 import argparse
