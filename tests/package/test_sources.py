@@ -83,7 +83,7 @@ def test_what_is_one_for_the_process_is_listed():
     """docs/reference/source.md says what two interpreters, or none that take turns, would share."""
     text = (SRC.parent / "docs" / "reference" / "source.md").read_text("utf-8")
     section = text.partition("## What would stand in the way")[2].partition("\n## ")[0]
-    listed = set(re.findall(r"\(\.\./src/([\w/.]+)\)", section))
+    listed = set(re.findall(r"\(\.\./\.\./src/([\w/.]+)\)", section))
     found = {
         path.relative_to(SRC).as_posix()
         for suffix in (".h", ".pxi")
