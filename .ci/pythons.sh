@@ -56,18 +56,30 @@ run_python() {
   fi
 }
 
-# An environment with the sdist and its tests for each version, one after another.
+# What pip is to install on version $1: the sdist $2 with its tests. On the newest CPythons every extra
+# but bench and dev, with the newest NumPy; on the oldest the oldest NumPy that pyproject.toml admits.
+wanted_on() {
+  case $1 in
+    3.14 | 3.15) printf '%s\n' "$2[test,dask,docs,examples]" ;;
+    3.10) printf '%s\n' "$2[test]" 'numpy==1.23.*' ;;
+    *) printf '%s\n' "$2[test]" ;;
+  esac
+}
+
+# An environment with that for each version, one after another.
 prepare_pythons() {
-  local version python missing
+  local version python missing packages
   missing=$(missing_pythons)
   if [ -n "$missing" ]; then make_debian "$missing" || missing=; fi
   for version in $versions; do
     if python=$(find_python "$version"); then
       "$python" -m venv "$scratch/py$version"
-      run_python "$version" -m pip install -q "${sdist}[test]"
+      mapfile -t packages < <(wanted_on "$version" "$sdist")
+      run_python "$version" -m pip install -q "${packages[@]}"
     elif grep -qx -e "$version" <<<"$missing"; then
       chroot "$debian" "python$version" -m venv "/py$version"
-      run_python "$version" -m pip install -q "/$(basename "$sdist")[test]"
+      mapfile -t packages < <(wanted_on "$version" "/$(basename "$sdist")")
+      run_python "$version" -m pip install -q "${packages[@]}"
     fi
     [ ! -e "$scratch/stop" ] || return 1
   done
