@@ -270,7 +270,7 @@ def test_the_derivative_that_is_shown_is_the_one_of_the_op(op, rng):
         (lambda a, b: a * b, "b", ""),
         (lambda a, b: a + b, "1", ""),
         (lambda a, b: a**2, "2 * a", "2 * 3"),
-        (lambda a, b: a**-1, "-1 * a**(-2)", "-1 * 3**(-2)"),
+        (lambda a, b: a**-1, "-a**(-2)", "-3**(-2)"),
         (lambda a, b: a.tanh(), "1 - z**2", "1 - 0.9951**2"),
         (lambda a, b: a.sigmoid(), "z * (1 - z)", "0.9526 * (1 - 0.9526)"),
         (lambda a, b: a.relu(), "1 if z > 0 else 0", "1"),
@@ -422,7 +422,9 @@ def test_what_is_no_graph_is_refused():
     x = Value(1.0)
     with pytest.raises(TypeError, match="root must be a Value, not 'float'"):
         viz.backprop(1.0)
-    with pytest.raises(TypeError, match="optimizer must be one of micrograd_fast.optim, not 'str'"):
+    with pytest.raises(
+        TypeError, match=r"optimizer must be one of micrograd_fast\.optim, not 'str'"
+    ):
         viz.backprop(x, optimizer="adam")
     with pytest.raises(ValueError, match="give optimizer or lr, not both"):
         viz.backprop(x, optimizer=optim.SGD([x]), lr=0.1)
@@ -441,13 +443,15 @@ def test_what_is_no_graph_is_refused():
 
 
 def test_a_graph_that_is_too_large_is_refused_with_what_to_do():
-    with pytest.raises(ValueError, match=r"has 20,001 nodes, and max_nodes is 3,000: show the loss"):
+    with pytest.raises(
+        ValueError, match=r"has 20,001 nodes, and max_nodes is 3,000: show the loss"
+    ):
         viz.backprop(deep(10_000))
     x = Value(1.0)
     assert x.grad == 0.0
     model = nn.MLP(8, [8, 1])
     f = mg.compile(lambda row: model(row), batch=True)
-    with pytest.raises(ValueError, match="81 nodes|8[0-9] nodes, and max_nodes is 20"):
+    with pytest.raises(ValueError, match=r"has 8\d nodes, and max_nodes is 20"):
         viz.backprop(f(np.ones((1, 8))).sum(), max_nodes=20)
 
 
@@ -504,5 +508,3 @@ def test_a_notebook_shows_the_page_in_a_frame():
     assert html.unescape(source) == page.html()
     assert 'sandbox="allow-scripts"' in shown
     assert repr(page).startswith("<7 steps of v3.backward() through 3 nodes: .save('page.html')")
-
-

@@ -4,18 +4,21 @@ which box."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from micrograd_fast import spelling
 from micrograd_fast.viz.backprop_page.folds import Fold
 from micrograd_fast.viz.backprop_page.recording import Node, Recording
-from micrograd_fast.viz.backprop_page.story import shown
-from micrograd_fast.viz.layout import layout
+from micrograd_fast.viz.backprop_page.texts import shown
+from micrograd_fast.viz.layout import curve, layout
 
 __all__ = ["op_of", "views"]
 
 LETTER = 7.3  # pixels, of the page's monospaced font
 LINE = 17.0
+GAP = (58.0, 16.0)  # between layers there is room for a derivative on its line
+MARGIN = 14.0
 LONGEST_NAME = 22  # letters of a name in a box; the whole is beside the graph
 MOST_OUTSIDE = 8  # nodes next to a fold that are drawn one by one, on either side
 
@@ -65,7 +68,10 @@ def _outside(recording: Recording, fold: Fold) -> list[dict[str, Any]]:
         if k not in inside and any(x in inside for x in node.operands)
     ]
     found: list[dict[str, Any]] = []
-    for title, nodes in (("from", [x for x in used if x not in inside]), ("to", users)):
+    for title, nodes in (
+        ("comes from", [x for x in used if x not in inside]),
+        ("goes on to", users),
+    ):
         if len(nodes) <= MOST_OUTSIDE:
             found += [{"nodes": [k], "outside": True} for k in nodes]
         else:
@@ -87,8 +93,29 @@ def _laid_out(recording: Recording, items: Sequence[dict[str, Any]]) -> dict[str
         if a != b and not ("outside" in item and "outside" in items[a])
     }
     sizes = [_size(recording, item) for item in items]
-    drawn = layout(sizes, list(edges), direction="LR")
-    return {"items": items, **_placed(sizes, list(edges), drawn)}
+    picture = layout(sizes, list(edges), gap=GAP)
+    lines = zip(edges, picture.routes, strict=True)
+    return {
+        "items": items,
+        "size": [picture.width + 2 * MARGIN, picture.height + 2 * MARGIN],
+        "boxes": [
+            [x - w / 2 + MARGIN, y - h / 2 + MARGIN, w, h]
+            for (x, y), (w, h) in zip(picture.positions, sizes, strict=True)
+        ],
+        "lines": [
+            _line(a, b, [(x + MARGIN, y + MARGIN) for x, y in route]) for (a, b), route in lines
+        ],
+    }
+
+
+def _line(a: int, b: int, route: list[tuple[float, float]]) -> dict[str, Any]:
+    """d: its path; tip: where it ends; at: where there is room for a derivative on it."""
+    pieces = list(pairwise(route))
+    between_layers = [piece for piece in pieces if piece[1][0] - piece[0][0] >= 0.9 * GAP[0]]
+    (x, y), (u, v) = (between_layers or pieces)[0]
+    at = [round((x + u) / 2, 1), round((y + v) / 2, 1)]
+    tip = [round(z, 1) for z in route[-1]]
+    return {"from": a, "to": b, "d": curve(route), "tip": tip, "at": at}
 
 
 def _size(recording: Recording, item: dict[str, Any]) -> tuple[float, float]:
@@ -104,15 +131,3 @@ def _size(recording: Recording, item: dict[str, Any]) -> tuple[float, float]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "\u2026"
-
-
-def _placed(sizes, edges, drawn) -> dict[str, Any]:
-    positions, routes, width, height = drawn
-    return {
-        "size": [width, height],
-        "boxes": [[x, y, w, h] for (x, y), (w, h) in zip(positions, sizes, strict=True)],
-        "lines": [
-            {"from": a, "to": b, "points": [list(p) for p in points]}
-            for (a, b), points in zip(edges, routes, strict=True)
-        ],
-    }

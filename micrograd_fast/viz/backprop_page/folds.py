@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import TypeVar
 
-__all__ = ["Fold", "Graph", "folded"]
+__all__ = ["Fold", "Graph", "folded", "tags_of"]
+
+K = TypeVar("K")
 
 
 @dataclass
 class Graph:
-    """By node, operands before users: operands, names, kinds of op, and the layer and the neuron, or
-    other part of the model, that it belongs to, or None."""
+    """By node, operands before users: operands, names, kinds of op, and the tag, (layer, neuron) or
+    other part of the model that it belongs to, or None."""
 
     operands: Sequence[Sequence[int]]
     names: Sequence[str]
@@ -74,7 +77,7 @@ def _neurons(graph: Graph, items: list[Fold]) -> list[Fold]:
     for k in reversed(range(len(items))):
         if len(users[k]) == 1:
             (user,) = users[k]
-            if graph.kinds[k] == "number" or tags[k] is not None and tags[user] == tags[k]:
+            if graph.kinds[k] == "number" or (tags[k] and tags[user] == tags[k]):
                 owner[k] = owner[user]
     parts: dict[int, list[int]] = {}
     for k, head in enumerate(owner):
@@ -107,15 +110,14 @@ def _layers(graph: Graph, items: list[Fold]) -> list[Fold]:
     """Items of one layer that are equally far from the leaves as one."""
     found = []
 
-    def layer_of(item: Fold) -> object:
+    def layer_of(item: Fold) -> tuple[str, str]:
         kind = graph.kinds[item.head] if item.is_node and item.head is not None else ""
-        return None if item.tag is None else (item.tag[0], kind)
+        return ("", "") if item.tag is None else (item.tag[0], kind)
 
-    for key, group in _grouped(graph, items, layer_of):
-        if key is None or len(group) == 1:
+    for (layer, kind), group in _grouped(graph, items, layer_of):
+        if not layer or len(group) == 1:
             found += group
             continue
-        layer, kind = key  # type: ignore[misc]
         what = "parts" if not kind else "parameters" if kind == "leaf" else f"x {kind}"
         found.append(_bundle(group, f"{layer}: {len(group)} {what}"))
     return _in_order(graph, found)
@@ -128,10 +130,10 @@ def _bundle(items: list[Fold], title: str) -> Fold:
 
 
 def _grouped(
-    graph: Graph, items: list[Fold], key: Callable[[Fold], object]
-) -> Iterator[tuple[object, list[Fold]]]:
+    graph: Graph, items: list[Fold], key: Callable[[Fold], K]
+) -> Iterator[tuple[K, list[Fold]]]:
     """Items of one key and one level, with the key."""
-    groups: dict[tuple[object, int], list[Fold]] = {}
+    groups: dict[tuple[K, int], list[Fold]] = {}
     for item, level in zip(items, _levels(graph, items), strict=True):
         groups.setdefault((key(item), level), []).append(item)
     for (shared, _), group in groups.items():
@@ -222,12 +224,11 @@ def _bundles(graph: Graph, items: list[Fold]) -> list[Fold]:
     """Alike items that are equally far from the leaves as one."""
     found = []
 
-    def alike(item: Fold) -> object:
+    def alike(item: Fold) -> tuple[str, int]:
         kind = item.title if item.head is None else graph.kinds[item.head]
         return kind, len(item.nodes)
 
-    for key, group in _grouped(graph, items, alike):
-        kind, _ = key  # type: ignore[misc]
+    for (kind, _), group in _grouped(graph, items, alike):
         found += group if len(group) < 3 else [_bundle(group, f"{len(group)} x {kind}")]
     return _in_order(graph, found)
 

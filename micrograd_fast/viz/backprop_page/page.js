@@ -54,27 +54,9 @@
   let view = 0, now = 0, timer = null;
   let boxes = [], wires = [], canvas = null;
 
-  function path(points) {
-    if (points.length === 2) {
-      const [[x, y], [u, v]] = points, bend = Math.max(18, (u - x) / 2);
-      return `M${x} ${y}C${x + bend} ${y} ${u - bend} ${v} ${u} ${v}`;
-    }
-    let text = `M${points[0]}`;
-    for (let k = 1; k < points.length - 1; k++) {
-      const [x, y] = points[k], [u, v] = points[k + 1];
-      text += `Q${x} ${y} ${(x + u) / 2} ${(y + v) / 2}`;
-    }
-    return text + `L${points[points.length - 1]}`;
-  }
-
-  function middle(points) {
-    const k = Math.floor((points.length - 1) / 2), [x, y] = points[k], [u, v] = points[k + 1];
-    return [(x + u) / 2, (y + v) / 2];
-  }
-
   function drawWire(line) {
-    const [x, y] = line.points[line.points.length - 1];
-    const wire = make("g", { class: "wire" }, make("path", { d: path(line.points) }),
+    const [x, y] = line.tip;
+    const wire = make("g", { class: "wire" }, make("path", { d: line.d }),
       make("path", { class: "tip", d: `M${x} ${y}l-7 -4v8z` }));
     canvas.append(wire);
     return { line, wire };
@@ -195,7 +177,7 @@
     if (!isOn || step.phase !== "backward" || from.length > 1) return;
     const rows = step.rows.filter((row) => row.to === from[0]);
     const text = rows.map((row) => row.local ? `×${row.local[1]}` : `+${row.product[1]}`).join(" ");
-    const [x, y] = middle(line.points), width = text.length * 7.3 + 12;
+    const [x, y] = line.at, width = text.length * 7.3 + 12;
     canvas.append(make("g", { class: "chip", transform: `translate(${x} ${y})` },
       make("rect", { x: -width / 2, y: -10, width, height: 20, rx: 10 }),
       make("text", { y: 4 }, text)));

@@ -18,6 +18,7 @@ from micrograd_fast.viz.backprop_page import story, update
 from micrograd_fast.viz.backprop_page.drawing import op_of, views
 from micrograd_fast.viz.backprop_page.folds import Graph, folded, tags_of
 from micrograd_fast.viz.backprop_page.recording import Recording, record
+from micrograd_fast.viz.backprop_page.texts import shown
 from micrograd_fast.viz.dot import check_count
 
 __all__ = ["BackpropPage", "backprop"]
@@ -30,9 +31,9 @@ HEIGHT = 760  # pixels, in a notebook
 class BackpropPage:
     """What viz.backprop() returns: a notebook shows it, save() writes it as one HTML file.
 
-    data: all that the page shows, as a dict of lists, texts and numbers. `nodes` in topological order, the last is
-    the root; `steps` in the order of the slider, those of the phase "backward" with a row for each operand: `local`,
-    `grad`, `product`, `before` and `after`.
+    data: all that the page shows, as a dict of lists, texts and numbers. `nodes` in topological
+    order, the last is the root; `steps` in the order of the slider, those of the phase "backward"
+    with a row for each operand: `local`, `grad`, `product`, `before` and `after`.
     """
 
     def __init__(self, data: dict[str, Any]) -> None:
@@ -211,7 +212,9 @@ def _with_texts(thing: Any) -> Any:
     """Floats as [all their digits, as the page shows them]: one place says how numbers look, and
     nan and infinity, which JSON has not, are texts too."""
     if isinstance(thing, float):
-        return [repr(thing), story.shown(thing)]
+        return [repr(thing), shown(thing)]
     if isinstance(thing, dict):
-        return {k: v if k in ("boxes", "lines", "size") else _with_texts(v) for k, v in thing.items()}
+        return {
+            k: v if k in ("boxes", "lines", "size") else _with_texts(v) for k, v in thing.items()
+        }
     return [_with_texts(v) for v in thing] if isinstance(thing, (list, tuple)) else thing

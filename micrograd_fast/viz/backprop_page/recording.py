@@ -3,7 +3,7 @@ are put back afterwards, and each addition is taken down."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 
@@ -61,7 +61,7 @@ class Recording:
 
 
 def record(root: Value, most: int, accumulate: bool, too_large: Callable[[int], str]) -> Recording:
-    """backward() of root, watched. Every grad of the graph is as it was when this returns or raises.
+    """backward() of root, watched; each grad of the graph is put back, whatever happens.
 
     accumulate: begin with the gradients that are there, else with 0. Raises what backward() raises,
     and ValueError(too_large(n)) for a graph of n nodes, more than `most`.
@@ -119,7 +119,8 @@ class _Watch:
             self.grads[a.to] = a.after
 
     def by_the_table(self, node: Node, g: float) -> list[Addition] | None:
-        """Local derivatives times the gradient from above; None where the engine did another thing."""
+        """Local derivatives times the gradient from above; None where the engine did otherwise."""
+        local: Sequence[float] | None
         try:
             local = node.value._local_grads
         except AttributeError:  # they are in its step alone
@@ -175,4 +176,3 @@ def _ordered(nodes: list[Node], watch: _Watch) -> Recording:
         for a in turn.additions:
             a.to = place[a.to]
     return Recording([nodes[k] for k in order], watch.turns, [watch.before[k] for k in order])
-

@@ -10,41 +10,22 @@ from typing import Any
 from micrograd_fast import spelling
 from micrograd_fast.viz.backprop_page import symbols
 from micrograd_fast.viz.backprop_page.recording import Addition, Node, Recording, Turn
+from micrograd_fast.viz.backprop_page.texts import factor, printable, shown
 from micrograd_fast.viz.backprop_page.update import Update
 
-__all__ = ["formula_of", "give_names", "shown", "steps"]
+__all__ = ["formula_of", "give_names", "steps"]
 
 LONGEST = 44  # characters of a derivative with names in it; x, y and z are shorter
 MANY = 4  # operands that a sentence names one by one
-
-
-def shown(number: float) -> str:
-    """Up to four decimals; an exponent where these would say nothing."""
-    if number == 0.0:
-        return "0"
-    if 1e-3 <= abs(number) < 1e6:
-        return f"{number:.4f}".rstrip("0").rstrip(".")
-    return f"{number:.3e}" if number - number == 0.0 else str(number)  # inf and nan as they are
-
-
-def factor(number: float) -> str:
-    return f"({shown(number)})" if number < 0.0 else shown(number)
 
 
 def give_names(recording: Recording, known: Mapping[int, str]) -> None:
     """Each node's name: its label, the parameter's name by id(), a number's digits, or v and its
     place in the order."""
     for k, node in enumerate(recording.nodes, 1):
-        label = "" if node.value.label is None else _printable(str(node.value.label))
-        name = label or _printable(known.get(id(node.value), ""))
+        label = "" if node.value.label is None else printable(str(node.value.label))
+        name = label or printable(known.get(id(node.value), ""))
         node.name = name or (shown(node.data) if node.kind == "number" else f"v{k}")
-
-
-def _printable(text: str) -> str:
-    """In one line; control characters as the pictures that Unicode has of them, what is no text as
-    a question mark."""
-    text = "".join(chr(0x2400 + ord(c)) if c < " " else c for c in " ".join(text.split()))
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def formula_of(node: Node, operands: list[str]) -> str:
@@ -57,7 +38,7 @@ def formula_of(node: Node, operands: list[str]) -> str:
     if len(operands) > MANY:
         operands = [*operands[: MANY - 1], f"... {len(operands) - MANY + 1} more"]
     if kind in ("custom", "call"):
-        return f"{_printable(node.called or node.value._op) or kind}({', '.join(operands)})"
+        return f"{printable(node.called or node.value._op) or kind}({', '.join(operands)})"
     symbol = spelling.symbol(kind)
     if symbol.isidentifier() or len(operands) != 2:
         return f"{symbol}({', '.join(operands)})"
@@ -94,8 +75,8 @@ def _start(recording: Recording) -> dict[str, Any]:
     root = recording.nodes[-1]
     n = len(recording.nodes)
     say = (
-        f"{root.name} is made of {n} node{'s' * (n != 1)}. In this order every node comes after its "
-        "operands: forward goes through the list from the top, backward from the bottom."
+        f"{root.name} is made of {n} node{'s' * (n != 1)}. In this order every node comes after "
+        "its operands: forward goes through the list from the top, backward from the bottom."
     )
     if any(recording.before):
         say += " Some gradients are not 0: backward adds to them."
@@ -164,9 +145,7 @@ def _row(recording: Recording, turn: Turn, k: int, addition: Addition) -> dict[s
     }
 
 
-def _derivative(
-    recording: Recording, node: Node, k: int, addition: Addition
-) -> tuple[str, str]:
+def _derivative(recording: Recording, node: Node, k: int, addition: Addition) -> tuple[str, str]:
     """Of operand k: the formula with names, and with numbers where that says more."""
     if addition.local is None:
         what = "of the compiled function" if node.called else "of its own _backward()"

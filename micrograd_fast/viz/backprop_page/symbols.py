@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ast
 import re
-from functools import lru_cache
+from functools import cache
 
 from micrograd_fast import _core, rules
 from micrograd_fast.engine import Value, no_grad
+from micrograd_fast.viz.backprop_page.texts import shown
 
 TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
 if TYPE_CHECKING:
@@ -39,13 +40,10 @@ def formula(op: _core.Op, k: int, x: float, y: float, z: float) -> ast.expr | No
     return simplified(tree, {"x": x, "y": y, "z": z})
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(name: str, k: int) -> ast.expr | None:
     op = OPS[name]
-    if name in TEXTBOOK:
-        texts = [TEXTBOOK[name][k]]
-    else:
-        texts = [_of_c(op.partials[k]), op.rules[k]]
+    texts = [TEXTBOOK[name][k]] if name in TEXTBOOK else [_of_c(op.partials[k]), op.rules[k]]
     for text in texts:
         try:
             tree = ast.parse(text, mode="eval").body
@@ -126,6 +124,9 @@ def _is_flat(name: str) -> bool:
 
 
 def _number(node: ast.AST) -> float | None:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        number = _number(node.operand)
+        return None if number is None else -number
     return node.value if isinstance(node, ast.Constant) else None  # type: ignore[return-value]
 
 
@@ -190,11 +191,16 @@ def _product(node: ast.BinOp, x: float | None, y: float | None) -> ast.expr:
         return ast.Constant(0.0)
     if x == 1.0 or y == 1.0:
         return node.right if x == 1.0 else node.left
+    if x == -1.0:
+        return ast.UnaryOp(ast.USub(), node.right)
     other = node.right
-    if isinstance(other, ast.BinOp) and isinstance(other.op, ast.Div):
-        if _number(other.left) == 1.0:  # a * (1 / b)
-            return ast.BinOp(node.left, ast.Div(), other.right)
+    if isinstance(other, ast.BinOp) and isinstance(other.op, ast.Div) and _is_1(other.left):
+        return ast.BinOp(node.left, ast.Div(), other.right)  # of a * (1 / b)
     return node
+
+
+def _is_1(node: ast.expr) -> bool:
+    return _number(node) == 1.0
 
 
 def _copy(tree: ast.expr) -> ast.expr:
@@ -264,12 +270,10 @@ def written(tree: ast.expr, names: Mapping[str, str] | None = None) -> str:
 
 
 class _Plain(ast.NodeTransformer):
-    """Numbers in four digits, whole ones without a point."""
+    """Numbers as the page shows them."""
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        number: Any = node.value
-        short = float(f"{number:.4g}")
-        return ast.Constant(int(short) if short.is_integer() and abs(short) < 1e15 else short)
+        return ast.Name(shown(float(node.value)))  # type: ignore[arg-type]
 
 
 def _counted(tree: ast.expr) -> ast.expr:

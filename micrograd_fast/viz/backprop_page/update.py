@@ -38,9 +38,7 @@ def of_optimizer(optimizer: Optimizer, grads: Mapping[int, float]) -> Update:
     for p, q in zip(params, twin.params, strict=True):
         q.grad = grads.get(id(p), p.grad)
     twin.step()
-    new = {
-        id(p): q.data for p, q in zip(params, twin.params, strict=True) if id(p) in grads
-    }
+    new = {id(p): q.data for p, q in zip(params, twin.params, strict=True) if id(p) in grads}
     return Update(_name(optimizer), _rule(optimizer), new)
 
 
