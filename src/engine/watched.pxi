@@ -8,10 +8,10 @@ from engine.store cimport mf_order, mf_owner
 
 
 def watched_nodes(Value root not None, int64_t most) -> tuple:
-    """(how many nodes are under root and root, what is known of each, operands first): Value, name
-    of the op, the compiled function whose result it is or None, Values that its step passes gradient
-    on to beside its operands, and whether it is a number of which no Value was there. With more than
-    `most` nodes nothing is known of any.
+    """(how many nodes there are, root and those under it; what is known of each, operands first):
+    Value, name of the op, the compiled function whose result it is or None, Values that its step
+    passes gradient on to beside its operands, and whether it is a number of which no Value was
+    there. With more than `most` nodes nothing is known of any.
 
     The name is that in the op table, or leaf, custom, call, largest, smallest."""
     cdef mf_order order = [NULL, 0, 0, False]

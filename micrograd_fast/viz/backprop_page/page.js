@@ -24,6 +24,7 @@
   const cut = (text, most) => text.length <= most ? text : text.slice(0, most - 1) + "…";
   const phaseOf = (step) => PHASES.findIndex((phase) => phase[2].includes(step.phase));
   const number = ([digits, text]) => make("span", { title: digits, class: "number" }, text);
+  const factor = (pair) => pair[1].startsWith("-") ? ["(", number(pair), ")"] : [number(pair)];
 
   // ---- what is known at a step ----
 
@@ -213,7 +214,7 @@
       cell("local derivative", ...local),
       cell("x gradient from above", number(row.grad)),
       cell("= product", number(row.product)),
-      cell("sum so far", ...(isFirst ? [sum] : [number(row.before), " + ", number(row.product), " = ", sum])));
+      cell("sum so far", ...(isFirst ? [sum] : [number(row.before), " + ", ...factor(row.product), " = ", sum])));
   }
 
   function optimizerRow(row) {
