@@ -17,7 +17,7 @@ __all__ = ["op_of", "views"]
 
 LETTER = 7.3  # pixels, of the page's monospaced font
 LINE = 17.0
-GAP = (58.0, 16.0)  # between layers there is room for a derivative on its line
+GAP = (64.0, 16.0)  # between layers there is room for a derivative on its line
 MARGIN = 14.0
 LONGEST_NAME = 22  # letters of a name in a box; the whole is beside the graph
 MOST_OUTSIDE = 8  # nodes next to a fold that are drawn one by one, on either side

@@ -228,7 +228,7 @@
     at("lead").textContent = step.lead || step.say;
     const isUpdate = step.phase === "optimizer";
     const heads = isUpdate ? ["parameter", "data", "grad", "would become"]
-      : ["to", "local derivative", "× gradient from above", "= product", "sum so far"];
+      : ["to", "local derivative", "× gradient from above", "=\u00a0product", "sum so far"];
     at("table").replaceChildren(...(!step.rows || !step.rows.length ? [] : [make("table", {},
       make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)))),
       make("tbody", {}, ...step.rows.map(isUpdate ? optimizerRow : backwardRow)))]));

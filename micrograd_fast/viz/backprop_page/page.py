@@ -178,13 +178,12 @@ def _data(
 
 def _node(recording: Recording, k: int) -> dict[str, Any]:
     node = recording.nodes[k]
-    names = [recording.nodes[x].name for x in node.operands]
     return {
         "name": node.name,
         "kind": node.kind,
         "parameter": node.is_parameter,
         "op": op_of(node),
-        "formula": "" if node.is_leaf else story.formula_of(node, names),
+        "formula": "" if node.is_leaf else story.formula_of(node, story.names(recording, node)),
         "operands": node.operands,
         "data": node.data,
         "grad": node.grad,

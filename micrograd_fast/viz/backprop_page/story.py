@@ -13,7 +13,7 @@ from micrograd_fast.viz.backprop_page.recording import Addition, Node, Recording
 from micrograd_fast.viz.backprop_page.texts import factor, printable, shown
 from micrograd_fast.viz.backprop_page.update import Update
 
-__all__ = ["formula_of", "give_names", "steps"]
+__all__ = ["formula_of", "give_names", "names", "steps"]
 
 LONGEST = 44  # characters of a derivative with names in it; x, y and z are shorter
 MANY = 4  # operands that a sentence names one by one
@@ -45,8 +45,10 @@ def formula_of(node: Node, operands: list[str]) -> str:
     return f"{operands[0]} {symbol} {operands[1]}"
 
 
-def _names(recording: Recording, node: Node) -> list[str]:
-    return [recording.nodes[k].name for k in node.operands]
+def names(recording: Recording, node: Node) -> list[str]:
+    """Of the operands; a negative number in parentheses, as in a formula."""
+    operands = (recording.nodes[k] for k in node.operands)
+    return [factor(x.data) if x.kind == "number" else x.name for x in operands]
 
 
 # ---- steps ----
@@ -90,7 +92,7 @@ def _forward(recording: Recording, k: int) -> dict[str, Any]:
         if node.kind == "number":
             return _step("forward", k, node.name, f"The number {node.name}.")
         return _step("forward", k, node.name, f"{node.name} {what}: {shown(node.data)}.")
-    formula = formula_of(node, _names(recording, node))
+    formula = formula_of(node, names(recording, node))
     numbers = formula_of(node, [factor(recording.nodes[j].data) for j in node.operands])
     title = f"{node.name} = {formula}"
     return _step("forward", k, title, f"{title} = {numbers} = {shown(node.data)}.")
@@ -111,9 +113,9 @@ def _seed(recording: Recording) -> dict[str, Any]:
 def _backward(recording: Recording, turn: Turn) -> dict[str, Any]:
     node = recording.nodes[turn.node]
     rows = [_row(recording, turn, k, a) for k, a in enumerate(turn.additions)]
-    formula = formula_of(node, _names(recording, node))
+    formula = formula_of(node, names(recording, node))
     lead = f"{node.name} = {formula} has the gradient {shown(turn.grad)}."
-    say = " ".join([lead, *(_spoken(row) for row in rows[:MANY])])
+    say = " ".join([lead, *(_spoken(row, recording.nodes[row["to"]]) for row in rows[:MANY])])
     if len(rows) > MANY:
         say += f" And so on to {len(rows) - MANY} more."
     return _step(
@@ -161,8 +163,8 @@ def _derivative(recording: Recording, node: Node, k: int, addition: Addition) ->
     tree = symbols.formula(op, k, *point.values())
     if tree is None:
         return op.partials[k], ""
-    names = dict(zip("xy", _names(recording, node), strict=False)) | {"z": node.name}
-    text = symbols.written(tree, names)
+    known = dict(zip("xy", names(recording, node), strict=False)) | {"z": node.name}
+    text = symbols.written(tree, known)
     if len(text) > LONGEST:
         text = symbols.written(tree)
     numbers = symbols.written(symbols.in_numbers(tree, point))
@@ -177,13 +179,14 @@ def _exponent(node: Node) -> float:
         return math.nan
 
 
-def _spoken(row: Mapping[str, Any]) -> str:
+def _spoken(row: Mapping[str, Any], to: Node) -> str:
+    name = f"the number {to.name}" if to.kind == "number" else to.name
     if row["local"] is None:
-        share = f"Its step adds {shown(row['product'])} to {row['name']}"
+        share = f"Its step adds {shown(row['product'])} to {name}"
     else:
         symbol = "" if row["symbols"] == shown(row["local"]) else f"{row['symbols']} = "
         share = (
-            f"To {row['name']} goes the local derivative, {symbol}{shown(row['local'])}, times "
+            f"To {name} goes the local derivative, {symbol}{shown(row['local'])}, times "
             f"{shown(row['grad'])}: {shown(row['product'])}"
         )
     if row["before"] == 0.0:
