@@ -215,7 +215,7 @@ def test_a_compiled_call_passes_gradient_on_to_what_it_read():
     loss = f(rows).mean() + 0.1 * sum(p * p for p in model.parameters())
     page = viz.backprop(loss, params=model, lr=0.1)
     loss.backward()
-    shown = {n["name"]: n["grad"] for n in page.data["nodes"]}
+    shown = {n["parameter"]: n["grad"] for n in page.data["nodes"]}
     for name, p in model.named_parameters():
         assert bits(shown[name]) == bits(p.grad)
     rows = [row for _, row in backward_rows(page) if row["local"] is None]
@@ -338,7 +338,8 @@ def test_what_the_optimizer_would_do_is_what_it_does(make):
         loss.backward()
         optimizer.step()
         rows = page.data["steps"][-1]["rows"]
-        shown = {row["name"]: row["new"] for row in rows}
+        nodes = page.data["nodes"]
+        shown = {nodes[row["to"]]["parameter"]: row["new"] for row in rows}
         names = dict(model.named_parameters())
         assert {n: bits(x) for n, x in shown.items()} == {n: bits(names[n].data) for n in shown}
         assert len(shown) == len(params)
@@ -408,9 +409,11 @@ def test_layers_are_folded_by_the_names_of_the_parameters():
     loss.label = "loss"
     data = viz.backprop(loss, params=model).data
     titles = [i.get("title") for i in data["views"][0]["items"]]
-    assert {"layers.0: 8 parts", "layers.1: 8 parts", "layers.2.neurons.0"} <= set(titles)
+    assert {"layers.0: 8 parts", "layers.1: 8 parts", "layers.2[0]"} <= set(titles)
     assert len(titles) < 12
-    assert any(i.get("title") == "layers.1.neurons.7" for i in data["views"][2]["items"])
+    assert any(i.get("title") == "layers.1[7]" for i in data["views"][2]["items"])
+    names = {n["parameter"]: n["name"] for n in data["nodes"]}
+    assert names["layers.1.neurons.3.w.4"] == "layers.1[3].w[4]"
     small = nn.MLP(2, [1])
     assert len(viz.backprop(small([1.0, 2.0]), params=small).data["views"]) == 1
 

@@ -163,10 +163,10 @@ def test_folds_open_by_a_click_and_by_enter_and_close_by_escape(opened, folded):
     fold = tab.get_by_role("button", name="Open layers.1: 6 parts")
     assert tab.locator("#graph .box").count() < 12
     fold.click()
-    assert tab.get_by_role("button", name="Open layers.1.neurons.5").is_visible()
-    tab.get_by_role("button", name="Open layers.1.neurons.0").focus()
+    assert tab.get_by_role("button", name="Open layers.1[5]").is_visible()
+    tab.get_by_role("button", name="Open layers.1[0]").focus()
     tab.keyboard.press("Enter")
-    assert tab.locator("#way [aria-current]").inner_text() == "layers.1.neurons.0"
+    assert tab.locator("#way [aria-current]").inner_text() == "layers.1[0]"
     assert tab.locator("#graph .box", has_text="relu").count() >= 1
     tab.keyboard.press("Escape")
     tab.keyboard.press("Escape")
@@ -176,7 +176,7 @@ def test_folds_open_by_a_click_and_by_enter_and_close_by_escape(opened, folded):
     tab.locator("#follow").check()
     tab.get_by_role("button", name="Forward").click()
     tab.keyboard.press("ArrowRight")
-    assert tab.locator("#way [aria-current]").inner_text() == "layers.0.neurons.0"
+    assert tab.locator("#way [aria-current]").inner_text() == "layers.0[0]"
     assert tab.locator(".box.current:not(.fold)").count() == 1
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeVar
 
+from micrograd_fast.viz.backprop_page.texts import short_path
+
 __all__ = ["Fold", "Graph", "folded", "tags_of"]
 
 K = TypeVar("K")
@@ -103,7 +105,7 @@ def _with_room(graph: Graph, items: list[Fold], most: int) -> list[Fold]:
 
 def _title(graph: Graph, head: int) -> str:
     tag = graph.tags[head]
-    return graph.names[head] if tag is None else tag[1]
+    return graph.names[head] if tag is None else short_path(tag[1])
 
 
 def _layers(graph: Graph, items: list[Fold]) -> list[Fold]:

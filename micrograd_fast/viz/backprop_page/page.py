@@ -113,8 +113,6 @@ def backprop(
     check_count("max_shown", max_shown, 4)
     named = _named(params, optimizer)
     recording = record(root, max_nodes, accumulate, lambda n: _too_large(n, max_nodes))
-    for node in recording.nodes:
-        node.is_parameter = node.is_leaf and id(node.value) in named
     story.give_names(recording, named)
     step = _update(recording, optimizer, lr, named)
     return BackpropPage(_data(recording, step, named, max_shown))
@@ -181,7 +179,7 @@ def _node(recording: Recording, k: int) -> dict[str, Any]:
     return {
         "name": node.name,
         "kind": node.kind,
-        "parameter": node.is_parameter,
+        "parameter": node.parameter,
         "op": op_of(node),
         "formula": "" if node.is_leaf else story.formula_of(node, story.names(recording, node)),
         "operands": node.operands,

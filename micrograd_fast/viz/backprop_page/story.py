@@ -10,7 +10,7 @@ from typing import Any
 from micrograd_fast import spelling
 from micrograd_fast.viz.backprop_page import symbols
 from micrograd_fast.viz.backprop_page.recording import Addition, Node, Recording, Turn
-from micrograd_fast.viz.backprop_page.texts import factor, printable, shown
+from micrograd_fast.viz.backprop_page.texts import factor, printable, short_path, shown
 from micrograd_fast.viz.backprop_page.update import Update
 
 __all__ = ["formula_of", "give_names", "names", "steps"]
@@ -24,7 +24,8 @@ def give_names(recording: Recording, known: Mapping[int, str]) -> None:
     place in the order."""
     for k, node in enumerate(recording.nodes, 1):
         label = "" if node.value.label is None else printable(str(node.value.label))
-        name = label or printable(known.get(id(node.value), ""))
+        node.parameter = printable(known.get(id(node.value), "")) if node.is_leaf else ""
+        name = label or short_path(node.parameter)
         node.name = name or (shown(node.data) if node.kind == "number" else f"v{k}")
 
 
@@ -88,7 +89,7 @@ def _start(recording: Recording) -> dict[str, Any]:
 def _forward(recording: Recording, k: int) -> dict[str, Any]:
     node = recording.nodes[k]
     if node.is_leaf:
-        what = "is a parameter" if node.is_parameter else "is given"
+        what = "is a parameter" if node.parameter else "is given"
         if node.kind == "number":
             return _step("forward", k, node.name, f"The number {node.name}.")
         return _step("forward", k, node.name, f"{node.name} {what}: {shown(node.data)}.")
