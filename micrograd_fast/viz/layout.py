@@ -19,7 +19,7 @@ from math import isfinite
 
 SWEEPS = 24  # over all layers, while the crossings become fewer
 PATIENCE = 4  # sweeps that may gain nothing
-MAX_SWAPPED = 10_000  # nodes and dummies whose neighbours are also tried the other way round
+MAX_SWAPPED = 3_000  # nodes and dummies whose neighbours are also tried the other way round
 STRAIGHT = 8.0  # how much more a long edge's middle counts than an end
 STEEP = 0.15  # of the largest step across that a gap between layers is wide at least
 WIDEST = 4.0  # gaps

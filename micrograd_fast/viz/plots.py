@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from micrograd_fast.engine import Value, no_grad
-from micrograd_fast.viz.dot import check_count
+from micrograd_fast.viz.picture import check_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
