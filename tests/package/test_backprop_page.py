@@ -70,7 +70,7 @@ def folded():
     model = nn.MLP(2, [6, 6, 1])
     loss = (1 - model([Value(1.0, label="x0"), Value(-0.5, label="x1")])).relu()
     loss.label = "loss"
-    return viz.backprop(loss, params=model, optimizer=optim.Adam(model.parameters()))
+    return viz.backprop(loss, names=model, optimizer=optim.Adam(model.parameters()))
 
 
 def said(tab):
@@ -250,7 +250,7 @@ def test_no_text_of_a_program_becomes_markup_or_runs(opened):
     x = Value(1.0, label=HOSTILE)
     y = Value(2.0, (x,), HOSTILE)
     y.label = HOSTILE
-    tab = opened(viz.backprop(y + 1.0, params={HOSTILE: x}, lr=0.1))
+    tab = opened(viz.backprop(y + 1.0, names={HOSTILE: x}, lr=0.1))
     for _ in range(8):
         tab.keyboard.press("ArrowRight")
     assert tab.evaluate("window.hit") is None

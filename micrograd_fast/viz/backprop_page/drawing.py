@@ -10,7 +10,7 @@ from typing import Any
 from micrograd_fast import spelling
 from micrograd_fast.viz.backprop_page.folds import Fold
 from micrograd_fast.viz.backprop_page.recording import Node, Recording
-from micrograd_fast.viz.backprop_page.texts import shown
+from micrograd_fast.viz.backprop_page.texts import printable, shown
 from micrograd_fast.viz.layout import curve, layout
 
 __all__ = ["op_of", "views"]
@@ -28,7 +28,7 @@ def op_of(node: Node) -> str:
     if node.is_leaf:
         return ""
     if node.kind in ("custom", "call"):
-        return node.called or node.value._op or node.kind
+        return printable(node.called or node.value._op) or node.kind
     return node.value._op if node.kind == "pow" else spelling.symbol(node.kind)
 
 

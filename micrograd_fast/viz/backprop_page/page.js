@@ -77,7 +77,7 @@
   function drawNode(parts, item, width) {
     const node = nodes[item.nodes[0]], box = parts.box;
     box.classList.add("node");
-    box.classList.toggle("parameter", node.parameter !== "");
+    box.classList.toggle("parameter", node.path !== "");
     box.setAttribute("role", "img");
     parts.label = make("title");
     parts.data = make("tspan");
@@ -161,7 +161,7 @@
       const k = item.nodes[0], node = nodes[k], known = isComputed(k, now);
       parts.data.textContent = known ? node.data[1] : "";
       parts.grad.textContent = isOver ? grads[k][1] : "";
-      const text = `${node.parameter || node.name}${node.formula && " = " + node.formula}` +
+      const text = `${node.path || node.name}${node.formula && " = " + node.formula}` +
         (known ? `, data ${node.data[0]}` : "") + (isOver ? `, grad ${grads[k][0]}` : "");
       parts.label.textContent = text;
       box.setAttribute("aria-label", text);

@@ -4,14 +4,16 @@ what an optimizer would do. Plain data, so that a page and a test read the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from micrograd_fast import spelling
+from micrograd_fast.engine import Value
 from micrograd_fast.viz.backprop_page import symbols
 from micrograd_fast.viz.backprop_page.recording import Addition, Node, Recording, Turn
 from micrograd_fast.viz.backprop_page.texts import factor, printable, short_path, shown
 from micrograd_fast.viz.backprop_page.update import Update
+from micrograd_fast.viz.named import Names, own_label
 
 __all__ = ["formula_of", "give_names", "names", "steps"]
 
@@ -19,13 +21,17 @@ LONGEST = 44  # characters of a derivative with names in it; x, y and z are shor
 MANY = 4  # operands that a sentence names one by one
 
 
-def give_names(recording: Recording, known: Mapping[int, str]) -> None:
-    """Each node's name: its label, the parameter's name by id(), a number's digits, or v and its
-    place in the order."""
+def give_names(recording: Recording, known: Names, params: Sequence[Value]) -> None:
+    """Each node's name: its label, that in the model, its place in params, a number's digits, or v
+    and its place in the order."""
+    places = {id(p): k for k, p in enumerate(params)}
     for k, node in enumerate(recording.nodes, 1):
-        label = "" if node.value.label is None else printable(str(node.value.label))
-        node.parameter = printable(known.get(id(node.value), "")) if node.is_leaf else ""
-        name = label or short_path(node.parameter)
+        number = places.get(id(node.value))
+        node.is_parameter = number is not None
+        node.path = printable(known.names.get(node.value, ""))
+        name = printable(own_label(node.value)) or short_path(node.path)
+        if not name and number is not None:
+            name = f"params[{number}]"
         node.name = name or (shown(node.data) if node.kind == "number" else f"v{k}")
 
 
@@ -89,7 +95,7 @@ def _start(recording: Recording) -> dict[str, Any]:
 def _forward(recording: Recording, k: int) -> dict[str, Any]:
     node = recording.nodes[k]
     if node.is_leaf:
-        what = "is a parameter" if node.parameter else "is given"
+        what = "is a parameter" if node.is_parameter else "is given"
         if node.kind == "number":
             return _step("forward", k, node.name, f"The number {node.name}.")
         return _step("forward", k, node.name, f"{node.name} {what}: {shown(node.data)}.")
