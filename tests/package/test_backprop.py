@@ -166,12 +166,15 @@ def test_accumulate_begins_with_the_gradients_that_are_there():
     x = Value(3.0, label="x")
     root = (x * x).exp()
     root.backward()
+    once = x.grad
     page = viz.backprop(root, accumulate=True)
     assert "added to" in page.data["steps"][-2]["say"]
     assert [n["before"] for n in page.data["nodes"]] != [0.0, 0.0, 0.0]
     root.backward()
     assert page.data["nodes"][0]["grad"] == x.grad
-    assert viz.backprop(root).data["nodes"][0]["grad"] != x.grad
+    afresh = viz.backprop(root).data
+    assert afresh["nodes"][0]["grad"] == once != x.grad
+    assert all(row["local"] for step in afresh["steps"] for row in step.get("rows", ()))
 
 
 # ---- nodes beside the op table ----
