@@ -415,6 +415,10 @@ def test_layers_are_folded_by_the_names_of_the_parameters():
     assert {"layers.0: 8 parts", "layers.1: 8 parts", "layers.2[0]"} <= set(titles)
     assert len(titles) < 12
     assert any(i.get("title") == "layers.1[7]" for i in data["views"][2]["items"])
+    squares = sum((model([a, 0.5]) - 1.0) ** 2 for a in (1.0, 2.0, 3.0))
+    data = viz.backprop(squares, names=model).data
+    last = next(i for i in data["views"][0]["items"] if i.get("title") == "layers.2: 3 parts")
+    assert not any(data["nodes"][k]["op"] == "**2" for k in last["nodes"])  # they are of no layer
     names = {n["path"]: n["name"] for n in data["nodes"]}
     assert names["layers.1.neurons.3.w.4"] == "layers.1[3].w[4]"
     small = nn.MLP(2, [1])
@@ -515,4 +519,4 @@ def test_a_notebook_shows_the_page_in_a_frame():
     source = re.search(r'srcdoc="([^"]*)"', shown)[1]
     assert html.unescape(source) == page.html()
     assert 'sandbox="allow-scripts"' in shown
-    assert repr(page).startswith("<7 steps of v3.backward() through 3 nodes: .save('page.html')")
+    assert repr(page).startswith("<7 steps of backward() through 3 nodes: .save('page.html')")

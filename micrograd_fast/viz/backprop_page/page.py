@@ -20,7 +20,7 @@ from micrograd_fast.viz.backprop_page.drawing import op_of, views
 from micrograd_fast.viz.backprop_page.folds import Graph, folded, tags_of
 from micrograd_fast.viz.backprop_page.recording import Recording, record
 from micrograd_fast.viz.backprop_page.texts import shown
-from micrograd_fast.viz.named import Names
+from micrograd_fast.viz.named import Names, own_label
 from micrograd_fast.viz.picture import check_count
 
 __all__ = ["BackpropPage", "backprop"]
@@ -170,9 +170,10 @@ def _data(
         for k, n in enumerate(nodes)
         if n.kind == "leaf" and n.value in known.parts
     }
-    graph = Graph(operands, [n.name for n in nodes], kinds, tags_of(operands, kinds, own))
+    zeros = {k for k, n in enumerate(nodes) if n.kind == "number" and n.data == 0.0}
+    graph = Graph(operands, [n.name for n in nodes], kinds, tags_of(operands, kinds, own, zeros))
     return {
-        "title": f"{nodes[-1].name}.backward()",
+        "title": f"{nodes[-1].name}.backward()" if own_label(nodes[-1].value) else "backward()",
         "nodes": [_node(recording, k) for k in range(len(nodes))],
         "steps": story.steps(recording, step),
         "views": views(recording, folded(graph, max_shown)),
