@@ -47,7 +47,7 @@ class no_grad(Mode):
 
 
 def _repr_svg_(self: Value) -> str | None:
-    """What a notebook shows for a Value: its graph, drawn, where it is small and Graphviz there."""
+    """What a notebook shows for a Value: its graph, drawn, where it is small."""
     from micrograd_fast import viz
 
     return viz.svg(self)

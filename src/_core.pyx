@@ -31,6 +31,7 @@ include "engine/operators.pxi"    # what every operator does: operands in, one n
 include "engine/conditions.pxi"   # comparisons in a trace
 include "engine/build.pxi"        # many nodes in one call: affine, sum, dot
 include "engine/extremes.pxi"     # the largest of many Values, the smallest, as one node
+include "engine/watched.pxi"      # backward() step by step, for who wants to see it
 include "engine/idmap.pxi"        # a number for each of some nodes
 include "engine/derivatives.pxi"  # derivatives as graphs, by the rules of the op table
 include "engine/jacobian_rows.pxi"  # all derivatives that are not 0 at once

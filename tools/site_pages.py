@@ -3,6 +3,8 @@
 - `<!-- include FILE -->` or `<!-- include FILE: HEADING -->` in a page stands for that file, or for
   the section under that heading.
 - `<!-- api MODULE -->` stands for the reference of that module (site_reference.py).
+- `![...](...)<!-- live NAME -->`: in place of the picture, the page that NAME.save() writes, after
+  the code up to there has run.
 - A notebook that a page links to is a page too, with its output.
 - A link to any other file outside docs/ leads to a copy of it in the site.
 """
@@ -18,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 COPIES = "files"  # where the site keeps files from outside docs/
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)#\s]+)((?:#[^)]*)?\))")
 INCLUDE = re.compile(r"^<!-- include ([\w./-]+)(?:: (.+?))? -->$", re.M)
+LIVE = re.compile(r"^!\[([^\]]*)\]\([^)]*\)<!-- live (\w+) -->$", re.M)
+CODE = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 API = re.compile(r"^<!-- api ([\w.]+) -->$", re.M)
 
 # Output of cells in a box of its own, as on the other pages.
@@ -47,6 +51,7 @@ def write_pages(target):
         place.parent.mkdir(parents=True, exist_ok=True)
         if source.suffix == ".md":
             text, linked = page(source)
+            text = alive(text, place)
         elif source.suffix == ".ipynb":
             text, linked = notebook(source, place)
         else:
@@ -87,6 +92,21 @@ def page(source):
         text = INCLUDE.sub(included, text)
         text = API.sub(lambda match: reference(match[1], shown), text)
     return text, linked
+
+
+def alive(text, place):
+    """A page whose pictures of pages are these pages; writes them beside it."""
+
+    def shown(match):
+        made = {}
+        for code in CODE.findall(text[: match.start()]):
+            exec(code, made)
+        name = f"{place.stem}_{match[2]}.html"
+        made[match[2]].save(place.with_name(name))
+        # From the page's own folder: the site has a folder for each page.
+        return f'<iframe src="../{name}" title="{match[1]}" class="live"></iframe>'
+
+    return LIVE.sub(shown, text)
 
 
 def notebook(source, place):

@@ -1,74 +1,45 @@
-"""Graphviz's language, and Graphviz itself: what pictures of graphs and of programs share."""
+"""Pictures in Graphviz's language, and Graphviz itself, where it is installed."""
 
 from __future__ import annotations
 
-import operator
 import shutil
 import subprocess
+from typing import TYPE_CHECKING
 
-from micrograd_fast import _types as t
+from micrograd_fast.viz.picture import Box, Picture, printable
 
-DIRECTIONS = ("LR", "TB")
+if TYPE_CHECKING:
+    from graphviz import Digraph
+
 SECONDS = 20  # that Graphviz may take for a picture that nobody asked for
 
-
-def check_count(name: str, count: int, least: int) -> None:
-    """Raises TypeError or ValueError, with the argument's name, for what is no such number."""
-    try:
-        number = operator.index(count)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {type(count).__name__!r}") from None
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, not {number}")
+COLOURS = {"input": "#cfe8ff", "captured": "#ffe7b8", "take": "#ead9ff", "dot": "#d8f0d0"}
+POSITIVE, NEGATIVE = (0x6B, 0xAE, 0xF5), (0xF5, 0xA2, 0x5D)
 
 
-def check_direction(rankdir: str) -> None:
-    if rankdir not in DIRECTIONS:
-        raise ValueError(f"rankdir must be one of {DIRECTIONS}, not {rankdir!r}")
+def document(picture: Picture) -> str:
+    lines = [f"graph [rankdir={picture.rankdir}]", *_statements(picture)]
+    return "\n".join(["digraph {", *("\t" + line for line in lines), "}", ""])
 
 
-def plain(text: str) -> str:
-    """Text as a label shows it: a backslash is a backslash, an ampersand starts no entity."""
-    return _printable(text).replace("\\", "\\\\")
+def is_installed() -> bool:
+    """Whether the program is: the package alone draws nothing."""
+    return shutil.which("dot") is not None
 
 
-def in_record(text: str) -> str:
-    """Text as a field of a record shows it, where some characters draw lines."""
-    return "".join("\\" + c if c in "\\{}|<> " else c for c in _printable(text))
-
-
-def _printable(text: str) -> str:
-    """Control characters as the pictures that Unicode has of them, what is no text as '?'."""
-    text = "".join(chr(0x2400 + ord(c)) if c < " " and c != "\n" else c for c in text)
-    return text.replace("&", "&amp;").encode("utf-8", "replace").decode("utf-8")
-
-
-def node(name: str, label: str, **attributes: str) -> str:
-    """A node statement; the label is escaped already, but for quotes and line ends."""
-    quoted = label.replace('"', '\\"').replace("\n", "\\n")
-    more = "".join(f" {key}={value}" for key, value in attributes.items())
-    return f'{name} [label="{quoted}"{more}]'
-
-
-def document(lines: list[str], rankdir: str) -> str:
-    check_direction(rankdir)
-    return "\n".join(["digraph {", f"\tgraph [rankdir={rankdir}]", *_indented(lines), "}", ""])
-
-
-def digraph(lines: list[str], format: str, rankdir: str) -> t.Digraph:
-    check_direction(rankdir)
+def digraph(picture: Picture, format: str) -> Digraph:
     try:
         from graphviz import Digraph
     except ImportError as error:
         raise ImportError(
-            "drawing needs the package graphviz: pip install 'micrograd-fast[viz]'; "
-            "to_dot() and program_to_dot() give the text for Graphviz without it",
+            f"the format {format!r} needs the package graphviz: pip install 'micrograd-fast[viz]'; "
+            "format='svg' is drawn without it",
             name="graphviz",
         ) from error
     return Digraph(
         format=format,
-        graph_attr={"rankdir": rankdir},
-        body=[line + "\n" for line in _indented(lines)],
+        graph_attr={"rankdir": picture.rankdir},
+        body=[f"\t{line}\n" for line in _statements(picture)],
     )
 
 
@@ -91,5 +62,65 @@ def rendered(text: str) -> str | None:
     return done.stdout
 
 
-def _indented(lines: list[str]) -> list[str]:
-    return ["\t" + line for line in lines]
+def _statements(picture: Picture) -> list[str]:
+    lines: list[str] = []
+    for box in picture.boxes:
+        lines += _record(box) if box.kind in ("value", "fold") else [_instruction(box)]
+    for a, b in picture.edges:
+        to = picture.boxes[b]
+        into = f"op_{to.name}" if to.op else to.name
+        lines.append(f"{picture.boxes[a].name} -> {into}")
+    return lines
+
+
+def _record(box: Box) -> list[str]:
+    fields = [f"{what} {_in_record(text)}" for what, text in box.rows]
+    if box.heading:
+        fields.insert(0, _in_record(box.heading))
+    attributes = {"shape": "record"}
+    if box.tint:
+        attributes |= {"style": "filled", "fillcolor": f'"{_tinted(box.tint)}"'}
+    lines = [_node(box.name, "{ " + " | ".join(fields) + " }", **attributes)]
+    if box.op:
+        lines.append(_node(f"op_{box.name}", _plain(box.op)))
+        lines.append(f"op_{box.name} -> {box.name}")
+    if box.cut:
+        lines.append(_node(f"cut_{box.name}", "...", shape="plaintext"))
+        lines.append(f"cut_{box.name} -> {'op_' if box.op else ''}{box.name} [style=dashed]")
+    return lines
+
+
+def _instruction(box: Box) -> str:
+    attributes = {"shape": "box", "style": '"rounded,filled"'}
+    attributes["fillcolor"] = f'"{COLOURS.get(box.kind, "white")}"'
+    if box.result:
+        attributes["peripheries"] = "2"
+    text = "\n".join([box.heading, *(row[1] for row in box.rows)])
+    return _node(box.name, _plain(text), **attributes)
+
+
+def _tinted(tint: float) -> str:
+    """White, the more coloured the stronger."""
+    target = POSITIVE if tint > 0.0 else NEGATIVE
+    return "#" + "".join(f"{round(255 + (c - 255) * abs(tint)):02x}" for c in target)
+
+
+def _plain(text: str) -> str:
+    """Text as a label shows it: a backslash is a backslash, an ampersand starts no entity."""
+    return _escaped(text).replace("\\", "\\\\")
+
+
+def _in_record(text: str) -> str:
+    """Text as a field of a record shows it, where some characters draw lines."""
+    return "".join("\\" + c if c in "\\{}|<> " else c for c in _escaped(text))
+
+
+def _escaped(text: str) -> str:
+    return printable(text).replace("&", "&amp;")
+
+
+def _node(name: str, label: str, **attributes: str) -> str:
+    """A node statement; the label is escaped already, but for quotes and line ends."""
+    quoted = label.replace('"', '\\"').replace("\n", "\\n")
+    more = "".join(f" {key}={value}" for key, value in attributes.items())
+    return f'{name} [label="{quoted}"{more}]'

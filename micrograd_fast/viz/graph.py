@@ -6,12 +6,22 @@ walk is iterative, so a graph of any depth can be measured, and drawn where it i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
-from micrograd_fast import _types as t
 from micrograd_fast.engine import Value
+from micrograd_fast.nn import Module
 from micrograd_fast.viz import dot as dot_language
+from micrograd_fast.viz import fold as folding
+from micrograd_fast.viz.drawing import Drawing, drawing
+from micrograd_fast.viz.named import Names, own_label
+from micrograd_fast.viz.picture import Box, Picture, check_count
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
 
 MAX_NODES = 500  # Graphviz takes about a second for these
 MAX_SHOWN = 100  # of pictures that a notebook shows unasked
@@ -36,17 +46,26 @@ def trace(root: Value) -> tuple[set[Value], set[tuple[Value, Value]]]:
 
 
 def to_dot(
-    root: Value, *, rankdir: str = "LR", max_nodes: int = MAX_NODES, depth: int | None = None
+    root: Value,
+    *,
+    rankdir: str = "LR",
+    max_nodes: int = MAX_NODES,
+    depth: int | None = None,
+    names: Module | Mapping[str, Any] | None = None,
+    fold: bool = False,
+    colours: bool = True,
 ) -> str:
     """root's graph in Graphviz's language; nothing needs to be installed.
 
     rankdir: "LR" draws from left to right, "TB" from top to bottom. depth: draw only what is at
-    most so many ops from root; "..." stands for the rest.
+    most so many ops from root; "..." stands for the rest. names: a Module, whose parameters are
+    called as in named_parameters(), or a dict of Values, or lists of them, by name. fold: draw
+    equal expressions as one box, so that a network is a box a layer. colours: blue for gradients
+    above 0, orange below, the stronger the larger.
 
     Raises ValueError, with the size, where more than max_nodes would be drawn.
     """
-    lines = _body(root, max_nodes, depth)
-    return dot_language.document(lines, rankdir)
+    return dot_language.document(_picture(root, rankdir, max_nodes, depth, names, fold, colours))
 
 
 def draw_dot(
@@ -56,40 +75,61 @@ def draw_dot(
     *,
     max_nodes: int = MAX_NODES,
     depth: int | None = None,
-) -> t.Digraph:
-    """root's graph as a graphviz.Digraph: a notebook shows it, `.render("name")` writes a file.
+    names: Module | Mapping[str, Any] | None = None,
+    fold: bool = False,
+    colours: bool = True,
+    graphviz: bool | None = None,
+) -> Digraph | Drawing:
+    """root's graph as a picture that a notebook shows; `.render("name")` writes a file.
 
-    The options are those of to_dot(); format is any of Graphviz's: "svg", "png", "pdf", ...
+    graphviz: True draws with Graphviz, a graphviz.Digraph; False without it, a Drawing, which is
+    SVG; None uses Graphviz where the program and the package are installed. The other options are
+    those of to_dot(); format is any of Graphviz's: "svg", "png", "pdf", ...
 
     Raises ValueError, with the size, where more than max_nodes would be drawn, and ImportError
-    where the package graphviz is missing.
+    where the package graphviz is missing and another format than "svg" is wanted.
     """
-    return dot_language.digraph(_body(root, max_nodes, depth), format, rankdir)
+    picture = _picture(root, rankdir, max_nodes, depth, names, fold, colours)
+    return drawing(picture, format, graphviz)
 
 
 def svg(root: Value) -> str | None:
     """What a notebook shows for root: a picture, or None, which makes it show the text.
 
-    None for a leaf, for more than 100 nodes, and where Graphviz is not installed.
+    None for a leaf and for more than 100 nodes.
     """
     if not root._prev or len(_walk(root, MAX_SHOWN + 1, None).nodes) > MAX_SHOWN:
         return None
-    return dot_language.rendered(to_dot(root))
+    picture = _picture(root, "LR", MAX_SHOWN, None, None, False, True)
+    return dot_language.rendered(dot_language.document(picture)) or Drawing(picture).svg
 
 
-def _body(root: Value, max_nodes: int, depth: int | None) -> list[str]:
+def _picture(
+    root: Value,
+    rankdir: str,
+    max_nodes: int,
+    depth: int | None,
+    names: Module | Mapping[str, Any] | None,
+    fold: bool,
+    colours: bool,
+) -> Picture:
     if not isinstance(root, Value):
         raise TypeError(
             f"root must be a Value, not {type(root).__name__!r}; "
             "draw_program(f.program(...)) draws a compiled function"
         )
-    dot_language.check_count("max_nodes", max_nodes, 1)
+    check_count("max_nodes", max_nodes, 1)
+    known = Names(names)
+    if fold:
+        if depth is not None:
+            raise ValueError("depth and fold=True exclude each other: a fold has no single depth")
+        return _folded_picture(root, rankdir, max_nodes, known, colours)
     if depth is not None:
-        dot_language.check_count("depth", depth, 0)
+        check_count("depth", depth, 0)
     part = _walk(root, max_nodes + 1, depth)
     if len(part.nodes) > max_nodes:
         raise ValueError(_too_large(root, part, max_nodes, depth))
-    return list(_lines(part))
+    return _whole_picture(part, rankdir, known, colours)
 
 
 def _walk(root: Value, limit: int | None, depth: int | None) -> _Part:
@@ -101,7 +141,7 @@ def _walk(root: Value, limit: int | None, depth: int | None) -> _Part:
         following: list[Value] = []
         for node in level:
             # A set's order changes from run to run; pictures should not.
-            children = sorted(node._prev, key=lambda v: (_label(v), v._op, v.data, v.grad))
+            children = sorted(node._prev, key=lambda v: (own_label(v), v._op, v.data, v.grad))
             if depth is not None and distance >= depth:
                 if children:
                     cut.add(node)
@@ -119,41 +159,88 @@ def _walk(root: Value, limit: int | None, depth: int | None) -> _Part:
 
 
 def _too_large(root: Value, part: _Part, max_nodes: int, depth: int | None) -> str:
-    size = len(_walk(root, MAX_COUNTED + 1, depth).nodes)
-    shown = f"{size:,}" if size <= MAX_COUNTED else f"more than {MAX_COUNTED:,}"
+    count = len(_walk(root, MAX_COUNTED + 1, depth).nodes)
+    size = f"{count:,}" if count <= MAX_COUNTED else f"more than {MAX_COUNTED:,}"
     what = "the graph has" if depth is None else f"to depth {depth} the graph has"
     return (
-        f"{what} {shown} nodes, and max_nodes is {max_nodes:,}: draw what is near the root "
-        f"with depth={part.depth}, draw from an inner node, or set max_nodes higher"
+        f"{what} {size} nodes, and max_nodes is {max_nodes:,}: draw equal parts as one box with "
+        f"fold=True, draw what is near the root with depth={part.depth}, draw from an inner node, "
+        "or set max_nodes higher"
     )
 
 
-def _lines(part: _Part) -> Iterator[str]:
-    """The statements of the picture, numbered in the order of the walk."""
+def _whole_picture(part: _Part, rankdir: str, names: Names, colours: bool) -> Picture:
+    """A box a node, numbered in the order of the walk."""
     number = {node: k for k, node in enumerate(part.nodes)}
-    for node, k in number.items():
-        fields = [f"data {_shown(node.data)}", f"grad {_shown(node.grad)}"]
-        if _label(node):
-            fields.insert(0, dot_language.in_record(_label(node)))
-        yield dot_language.node(f"n{k}", "{ " + " | ".join(fields) + " }", shape="record")
-        if not node._op:
-            continue
-        yield dot_language.node(f"op{k}", dot_language.plain(node._op))
-        yield f"op{k} -> n{k}"
-        if node in part.cut:
-            yield dot_language.node(f"cut{k}", "...", shape="plaintext")
-            yield f"cut{k} -> op{k} [style=dashed]"
-    for node, operands in part.operands.items():
-        for x in operands:
-            yield f"n{number[x]} -> {'op' if node._op else 'n'}{number[node]}"
+    tints = _tints([node.grad for node in part.nodes], colours)
+    boxes = [
+        Box(
+            f"n{k}",
+            names.of(node),
+            (("data", shown(node.data)), ("grad", shown(node.grad))),
+            node._op,
+            node in part.cut,
+            tints[k],
+            tip=f"data {node.data!r}\ngrad {node.grad!r}",
+        )
+        for node, k in number.items()
+    ]
+    edges = [(number[x], number[n]) for n, operands in part.operands.items() for x in operands]
+    root = part.nodes[0]
+    what = f"{names.of(root)} = {shown(root.data)}" if names.of(root) else shown(root.data)
+    ops = Counter(node._op for node in part.nodes if node._op)
+    words = f"{len(boxes):,} values"
+    words += f", made by {folding.ops_text(ops)}" if ops else ""
+    return Picture(boxes, edges, f"The graph of {what}", f"{words}.", rankdir)
 
 
-def _label(node: Value) -> str:
-    """Labels are anything that a program hangs on a node; None is none."""
-    return "" if node.label is None else str(node.label)
+def _folded_picture(
+    root: Value, rankdir: str, max_nodes: int, names: Names, colours: bool
+) -> Picture:
+    operands = folding.in_order(root, MAX_COUNTED)
+    if operands is None:
+        raise ValueError(
+            f"the graph has more than {MAX_COUNTED:,} nodes, too many to fold: "
+            "draw what is near the root with depth=, or from an inner node"
+        )
+    folds = folding.folded(root, operands, names)
+    if len(folds) > max_nodes:
+        raise ValueError(
+            f"folded, the graph has {len(folds):,} boxes, and max_nodes is {max_nodes:,}: "
+            "draw what is near the root with depth=, or set max_nodes higher"
+        )
+    strongest = [max((v.grad for v in f.members), key=abs) for f in folds]
+    tints = _tints(strongest, colours)
+    boxes = []
+    for k, f in enumerate(folds):
+        rows = (
+            []
+            if f.is_leaf
+            else [("each" if len(f.members) > 1 else "ops", folding.ops_text(f.ops))]
+        )
+        rows.append(("data", folding.span((v.data for v in f.members), shown)))
+        rows.append(("grad", folding.span((v.grad for v in f.members), shown)))
+        title = folding.heading(f, names)
+        tip = f"{f.nodes:,} nodes of the graph"
+        boxes.append(Box(f"n{k}", title, tuple(rows), "", False, tints[k], "fold", tip=tip))
+    edges = [(x, k) for k, f in enumerate(folds) for x in sorted(f.operands)]
+    words = f"{len(operands):,} nodes in {len(boxes):,} boxes: what is equal is drawn once."
+    return Picture(boxes, edges, f"The graph of {shown(root.data)}, folded", words, rankdir)
 
 
-def _shown(number: float) -> str:
+def _tints(grads: list[float], colours: bool) -> list[float]:
+    """By sign and size beside the largest; the root's 1 is often a hundred times the others."""
+    largest = max((abs(g) for g in grads if isfinite(g)), default=0.0)
+    if not colours or not largest:
+        return [0.0] * len(grads)
+    tints = []
+    for g in grads:
+        strength = min(abs(g) / largest, 1.0) ** 0.5 if g == g else 0.0
+        tints.append(0.0 if not strength else max(strength, 0.12) * (1.0 if g > 0.0 else -1.0))
+    return tints
+
+
+def shown(number: float) -> str:
     """Four decimals, as micrograd's notebook; an exponent where these would say nothing."""
     if number == 0.0 or 1e-4 <= abs(number) < 1e6 or number != number:
         return f"{number:.4f}"

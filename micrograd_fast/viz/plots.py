@@ -8,7 +8,7 @@ from typing import Any
 
 from micrograd_fast import _types as t
 from micrograd_fast.engine import Value, no_grad
-from micrograd_fast.viz.dot import check_count
+from micrograd_fast.viz.picture import check_count
 
 
 def decision_boundary(

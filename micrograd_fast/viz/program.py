@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from micrograd_fast import _core
-from micrograd_fast import _types as t
 from micrograd_fast.viz import dot as dot_language
+from micrograd_fast.viz.drawing import Drawing, drawing
+from micrograd_fast.viz.picture import Box, Picture, check_count
+
+if TYPE_CHECKING:
+    from graphviz import Digraph
 
 MAX_INSTRUCTIONS = 300
-
-_COLOURS = {"input": "#cfe8ff", "captured": "#ffe7b8", "take": "#ead9ff", "dot": "#d8f0d0"}
 
 
 def program_to_dot(
@@ -24,7 +26,7 @@ def program_to_dot(
     Raises ValueError where the program is empty, or has more than max_instructions, or where no
     more than its text is given.
     """
-    return dot_language.document(_body(program, max_instructions), rankdir)
+    return dot_language.document(_picture(program, rankdir, max_instructions))
 
 
 def draw_program(
@@ -33,17 +35,20 @@ def draw_program(
     rankdir: str = "LR",
     *,
     max_instructions: int = MAX_INSTRUCTIONS,
-) -> t.Digraph:
-    """The graph of program_to_dot() as a graphviz.Digraph: a notebook shows it, its render() writes
-    a file.
+    graphviz: bool | None = None,
+) -> Digraph | Drawing:
+    """The graph of program_to_dot() as a picture: a notebook shows it, its render() writes a file.
 
-    Raises what program_to_dot() does, and ImportError where the package graphviz is missing.
+    graphviz: as in draw_dot().
+
+    Raises what program_to_dot() does, and ImportError where the package graphviz is missing and
+    another format than "svg" is wanted.
     """
-    return dot_language.digraph(_body(program, max_instructions), format, rankdir)
+    return drawing(_picture(program, rankdir, max_instructions), format, graphviz)
 
 
-def _body(program: Any, limit: int) -> list[str]:
-    dot_language.check_count("max_instructions", limit, 1)
+def _picture(program: Any, rankdir: str, limit: int) -> Picture:
+    check_count("max_instructions", limit, 1)
     instructions = program.instructions() if hasattr(program, "instructions") else []
     if not instructions:
         if isinstance(program, (str, _core.Program)):
@@ -60,19 +65,16 @@ def _body(program: Any, limit: int) -> list[str]:
             f"{limit:,}: draw a program of a smaller shape, or set max_instructions higher"
         )
     results = set(program.outputs)
-    lines = []
-    for value, instruction in enumerate(instructions):
-        lines.append(_box(value, instruction, value in results))
-        lines += [f"v{x} -> v{value}" for x in dict.fromkeys(instruction.operands)]
-    return lines
+    boxes = [box(value, made, value in results) for value, made in enumerate(instructions)]
+    edges = [
+        (x, value) for value, made in enumerate(instructions) for x in dict.fromkeys(made.operands)
+    ]
+    words = f"{len(boxes):,} instructions, {len(results):,} of them results."
+    return Picture(boxes, edges, "A compiled program", words, rankdir)
 
 
-def _box(value: int, instruction: _core.Instruction, result: bool) -> str:
+def box(value: int, instruction: _core.Instruction, result: bool) -> Box:
     """An instruction: its op, with its position where it has one (input 0), and its value."""
     op, _, position, number = instruction
     name = repr(number) if op == "number" else op if position is None else f"{op} {position}"
-    attributes = {"shape": "box", "style": '"rounded,filled"'}
-    attributes["fillcolor"] = f'"{_COLOURS.get(op, "white")}"'
-    if result:
-        attributes["peripheries"] = "2"
-    return dot_language.node(f"v{value}", dot_language.plain(f"{name}\nv{value}"), **attributes)
+    return Box(f"v{value}", name, (("", f"v{value}"),), kind=op, result=result)

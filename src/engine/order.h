@@ -187,4 +187,24 @@ static int32_t mf_backward(mf_store *s, int32_t root, mf_order *order) {
     return failed;
 }
 
+/* Fills an order with the nodes that mf_backward would step through from the last to the first, for
+ * who wants to see each step; 0 when memory has run out. */
+static int mf_order_as_backward(mf_store *s, mf_order *o, int32_t root) {
+    if (s->nodes[root].flags & MF_F_ASCENDING) {
+        const uint16_t epoch = mf_new_epoch(s);
+        const int32_t lowest = mf_mark_descending(s, root, epoch);
+        if (lowest >= 0) {
+            o->n = 0;
+            o->has_hooks = 0;
+            for (int32_t id = lowest; id <= root; id++) {
+                if (s->nodes[id].mark != epoch) continue;
+                if (o->n + 1 > o->cap && !mf_order_grow(s, o, 0)) return 0;
+                o->ids[o->n++] = id;
+            }
+            return 1;
+        }
+    }
+    return mf_order_fill(s, o, root, MF_WALK_RESULTS);
+}
+
 #endif

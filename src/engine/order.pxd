@@ -15,4 +15,5 @@ cdef extern from "engine/order.h" nogil:
     bint mf_order_fill(mf_store *s, mf_order *order, int32_t root, int what)
     void mf_order_free(mf_order *order)
     void mf_order_return(mf_store *s, mf_order *order)
+    bint mf_order_as_backward(mf_store *s, mf_order *order, int32_t root)
     int32_t mf_backward(mf_store *s, int32_t root, mf_order *order)

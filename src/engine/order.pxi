@@ -3,7 +3,7 @@
 
 from libc.math cimport isfinite
 
-from base.eval cimport MF_CALL, MF_LEAF, MF_OK
+from base.eval cimport MF_CALL, MF_LEAF, MF_LINK, MF_OK
 from engine.modes cimport mf_anomaly_here, mf_n_modes
 from engine.node cimport MF_F_HOOK
 from engine.node_backward cimport mf_node_backward
@@ -96,10 +96,11 @@ cdef int backward_from(int32_t root) except -1:
     return 0
 
 
-cdef int steps_of_walk(int32_t root, mf_order *order) except -1:
-    """Backward over a graph with hooks."""
+cdef int steps_of_walk(int32_t root, mf_order *order, seen=None) except -1:
+    """Backward over a graph with hooks, or one that is watched."""
     global walks
     cdef Walk walk = Walk()
+    walk.seen = seen
     walk.below, walks = walks, walk
     try:
         run_steps(root, order, walk)
@@ -156,6 +157,8 @@ cdef int run_steps(int32_t root, mf_order *order, Walk walk) except -1:
         id = order.ids[k]
         if late is None or id not in late:
             local_backward(id, walk)
+            if walk.seen is not None and store.nodes[id].op != MF_LINK:
+                walk.seen(value_of(id))
         if n_leaf_steps != n_before and not has_leaves:
             if not mf_order_fill(&store, order, root, MF_WALK_ALL):
                 raise MemoryError("no room to order the graph")
@@ -165,4 +168,6 @@ cdef int run_steps(int32_t root, mf_order *order, Walk walk) except -1:
         k -= 1
     for late_id in late or ():
         local_backward(<int32_t>late_id, walk)
+        if walk.seen is not None:
+            walk.seen(value_of(<int32_t>late_id))
     return 0

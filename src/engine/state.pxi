@@ -55,6 +55,7 @@ cdef class Walk:
     cdef object first   # its Seeds
     cdef dict others    # Call -> Seeds, or None
     cdef Walk below     # the next one among those that are under way
+    cdef object seen    # called with each node after its step, see watched.pxi; or None
 
 
 @cython.internal

@@ -156,7 +156,9 @@ def test_draw_dot_is_the_same_picture_as_a_digraph(neuron):
 def test_without_the_package_graphviz_the_cure_is_named(monkeypatch, neuron):
     monkeypatch.setitem(sys.modules, "graphviz", None)
     with pytest.raises(ImportError, match=r"pip install 'micrograd-fast\[viz\]'"):
-        viz.draw_dot(neuron)
+        viz.draw_dot(neuron, format="png")
+    with pytest.raises(ImportError, match=r"pip install 'micrograd-fast\[viz\]'"):
+        viz.draw_dot(neuron, graphviz=True)
 
 
 @needs_dot
@@ -175,18 +177,20 @@ def test_a_notebook_shows_small_graphs_as_pictures_and_the_rest_as_text(neuron):
     assert deep(100)._repr_svg_() is None
 
 
-def test_without_graphviz_a_notebook_shows_text(monkeypatch, neuron, tmp_path):
+def test_without_graphviz_a_notebook_shows_a_picture_of_our_own(monkeypatch, neuron, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert neuron._repr_svg_() is None
+    assert 'class="mg"' in neuron._repr_svg_()
+    assert Value(1.0)._repr_svg_() is None
+    assert deep(100)._repr_svg_() is None
 
 
-def test_where_graphviz_fails_a_notebook_shows_text(monkeypatch, neuron):
+def test_where_graphviz_fails_a_notebook_shows_a_picture_of_our_own(monkeypatch, neuron):
     def fail(*_, **__):
         raise subprocess.CalledProcessError(1, "dot")
 
     monkeypatch.setattr(shutil, "which", lambda name: name)
     monkeypatch.setattr(subprocess, "run", fail)
-    assert neuron._repr_svg_() is None
+    assert 'class="mg"' in neuron._repr_svg_()
 
 
 def test_a_compiled_program_is_drawn_instruction_by_instruction():
