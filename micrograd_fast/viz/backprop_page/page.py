@@ -19,7 +19,7 @@ from micrograd_fast.viz.backprop_page.drawing import op_of, views
 from micrograd_fast.viz.backprop_page.folds import Graph, folded, tags_of
 from micrograd_fast.viz.backprop_page.recording import Recording, record
 from micrograd_fast.viz.backprop_page.texts import shown
-from micrograd_fast.viz.dot import check_count
+from micrograd_fast.viz.picture import check_count
 
 __all__ = ["BackpropPage", "backprop"]
 
