@@ -202,6 +202,8 @@ def _words(step: _core.PlanStep, given: list[str]) -> str:
         text = "One after the other: each needs the result of the one before"
     elif step.kind == "extreme":
         text = "One of the values: the largest or the smallest"
+    elif step.kind == "detach":
+        text = "The same number, through which no gradient goes"
     elif count == 1:
         text = "One op on one number"
     else:
