@@ -3,6 +3,8 @@
 - `<!-- include FILE -->` or `<!-- include FILE: HEADING -->` in a page stands for that file, or for
   the section under that heading.
 - A link to a file outside docs/ leads to a copy of it in the site.
+- `![...](...)<!-- live NAME -->`: in place of the picture the site shows what a notebook would show
+  for NAME, after the code of the page up to there.
 - `<!-- api MODULE -->` stands for the reference of that module, from its docstrings; the signatures
   of Value come from the stub.
 - Pages of OPTIONAL are in the navigation where they exist.
@@ -23,6 +25,8 @@ NOT_IN_NAV = InclusionLevel.NOT_IN_NAV
 MADE_BY_OTHERS = ("Batch", "CompiledFunction")  # no user calls these constructors
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)#\s]+)((?:#[^)]*)?\))")
 INCLUDE = re.compile(r"^<!-- include ([\w./-]+)(?:: (.+?))? -->$", re.M)
+LIVE = re.compile(r"^!\[[^\]]*\]\([^)]*\)<!-- live (\w+) -->$", re.M)
+CODE = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 API = re.compile(r"^<!-- api ([\w.]+) -->$", re.M)
 
 
@@ -50,7 +54,25 @@ def on_files(files, config):
 
 def on_page_markdown(markdown, page, config, files):
     shown = {}
+    page.live = [alive(markdown[: match.start()], match[1]) for match in LIVE.finditer(markdown)]
+    places = iter(range(len(page.live)))
+    markdown = LIVE.sub(lambda match: f'<div data-live="{next(places)}"></div>', markdown)
     return API.sub(lambda match: reference(match[1], shown), page_text(page.file, markdown))
+
+
+def on_page_content(content, page, config, files):
+    """What is alive comes last: Markdown would read it as text."""
+    for k, shown in enumerate(page.live):
+        content = content.replace(f'<div data-live="{k}"></div>', shown)
+    return content
+
+
+def alive(markdown, name):
+    """What a notebook shows for that name after the code so far."""
+    made = {}
+    for code in CODE.findall(markdown):
+        exec(code, made)
+    return made[name]._repr_html_()
 
 
 def page_text(file, markdown):

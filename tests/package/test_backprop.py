@@ -166,12 +166,15 @@ def test_accumulate_begins_with_the_gradients_that_are_there():
     x = Value(3.0, label="x")
     root = (x * x).exp()
     root.backward()
+    once = x.grad
     page = viz.backprop(root, accumulate=True)
     assert "added to" in page.data["steps"][-2]["say"]
     assert [n["before"] for n in page.data["nodes"]] != [0.0, 0.0, 0.0]
     root.backward()
     assert page.data["nodes"][0]["grad"] == x.grad
-    assert viz.backprop(root).data["nodes"][0]["grad"] != x.grad
+    afresh = viz.backprop(root).data
+    assert afresh["nodes"][0]["grad"] == once != x.grad
+    assert all(row["local"] for step in afresh["steps"] for row in step.get("rows", ()))
 
 
 # ---- nodes beside the op table ----
@@ -213,9 +216,9 @@ def test_a_compiled_call_passes_gradient_on_to_what_it_read():
     f = mg.compile(lambda x: (1 - model(x)).relu(), batch=True)
     rows = np.array([[1.0, 2.0], [0.5, -1.0]])
     loss = f(rows).mean() + 0.1 * sum(p * p for p in model.parameters())
-    page = viz.backprop(loss, params=model, lr=0.1)
+    page = viz.backprop(loss, names=model, lr=0.1)
     loss.backward()
-    shown = {n["name"]: n["grad"] for n in page.data["nodes"]}
+    shown = {n["path"]: n["grad"] for n in page.data["nodes"]}
     for name, p in model.named_parameters():
         assert bits(shown[name]) == bits(p.grad)
     rows = [row for _, row in backward_rows(page) if row["local"] is None]
@@ -334,11 +337,12 @@ def test_what_the_optimizer_would_do_is_what_it_does(make):
     for _ in range(3):
         loss = (model([1.0, -0.5]) - 2.0) ** 2
         optimizer.zero_grad()
-        page = viz.backprop(loss, optimizer=optimizer, params=model)
+        page = viz.backprop(loss, optimizer=optimizer, names=model)
         loss.backward()
         optimizer.step()
         rows = page.data["steps"][-1]["rows"]
-        shown = {row["name"]: row["new"] for row in rows}
+        nodes = page.data["nodes"]
+        shown = {nodes[row["to"]]["path"]: row["new"] for row in rows}
         names = dict(model.named_parameters())
         assert {n: bits(x) for n, x in shown.items()} == {n: bits(names[n].data) for n in shown}
         assert len(shown) == len(params)
@@ -348,8 +352,8 @@ def test_with_lr_every_leaf_or_every_parameter_would_go_down():
     a, b = Value(2.0, label="a"), Value(-3.0, label="b")
     rows = viz.backprop(a * b + 1.0, lr=0.1).data["steps"][-1]["rows"]
     assert [(r["name"], r["new"]) for r in rows] == [("a", 2.0 - 0.1 * -3.0), ("b", -3.0 - 0.1 * 2)]
-    rows = viz.backprop(a * b + 1.0, lr=0.1, params={"weight": b}).data["steps"][-1]["rows"]
-    assert [r["name"] for r in rows] == ["b"]  # its label
+    rows = viz.backprop(a * b + 1.0, lr=0.1, params=[b]).data["steps"][-1]["rows"]
+    assert [r["name"] for r in rows] == ["b"]
 
 
 # ---- folded ----
@@ -406,13 +410,15 @@ def test_layers_are_folded_by_the_names_of_the_parameters():
     model = nn.MLP(2, [8, 8, 1])
     loss = (1 - model([Value(1.0, label="x0"), 0.5])).relu()
     loss.label = "loss"
-    data = viz.backprop(loss, params=model).data
+    data = viz.backprop(loss, names=model).data
     titles = [i.get("title") for i in data["views"][0]["items"]]
-    assert {"layers.0: 8 parts", "layers.1: 8 parts", "layers.2.neurons.0"} <= set(titles)
+    assert {"layers.0: 8 parts", "layers.1: 8 parts", "layers.2[0]"} <= set(titles)
     assert len(titles) < 12
-    assert any(i.get("title") == "layers.1.neurons.7" for i in data["views"][2]["items"])
+    assert any(i.get("title") == "layers.1[7]" for i in data["views"][2]["items"])
+    names = {n["path"]: n["name"] for n in data["nodes"]}
+    assert names["layers.1.neurons.3.w.4"] == "layers.1[3].w[4]"
     small = nn.MLP(2, [1])
-    assert len(viz.backprop(small([1.0, 2.0]), params=small).data["views"]) == 1
+    assert len(viz.backprop(small([1.0, 2.0]), names=small).data["views"]) == 1
 
 
 # ---- what is refused ----
@@ -432,10 +438,12 @@ def test_what_is_no_graph_is_refused():
         viz.backprop(x, lr="fast")
     with pytest.raises(ValueError, match="lr must be in"):
         viz.backprop(x, lr=-1.0)
-    with pytest.raises(TypeError, match="params must be a Module, a dict or a list of Values"):
+    with pytest.raises(TypeError, match="params must be a list of Values or a Module, not 'int'"):
         viz.backprop(x, params=3)
     with pytest.raises(TypeError, match=r"params must hold Values, params\[0\] is 'float'"):
         viz.backprop(x, params=[1.0])
+    with pytest.raises(TypeError, match="names must be a Module"):
+        viz.backprop(x, names=[x])
     with pytest.raises(ValueError, match="max_shown must be at least 4, not 1"):
         viz.backprop(x, max_shown=1)
     with pytest.raises(TypeError, match="max_nodes must be a whole number, not 'float'"):
@@ -478,7 +486,7 @@ def test_no_text_of_a_program_becomes_markup():
     x = Value(1.0, label=HOSTILE)
     y = Value(2.0, (x,), HOSTILE)
     y.label = HOSTILE
-    page = viz.backprop(y, params={HOSTILE: x}, lr=0.1)
+    page = viz.backprop(y, names={HOSTILE: x}, lr=0.1)
     text = page.html()
     assert "<img" not in text
     assert text.count("<script") == text.count("</script>") == 2

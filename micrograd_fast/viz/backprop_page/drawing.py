@@ -10,14 +10,14 @@ from typing import Any
 from micrograd_fast import spelling
 from micrograd_fast.viz.backprop_page.folds import Fold
 from micrograd_fast.viz.backprop_page.recording import Node, Recording
-from micrograd_fast.viz.backprop_page.texts import shown
+from micrograd_fast.viz.backprop_page.texts import printable, shown
 from micrograd_fast.viz.layout import curve, layout
 
 __all__ = ["op_of", "views"]
 
 LETTER = 7.3  # pixels, of the page's monospaced font
 LINE = 17.0
-GAP = (58.0, 16.0)  # between layers there is room for a derivative on its line
+GAP = (64.0, 16.0)  # between layers there is room for a derivative on its line
 MARGIN = 14.0
 LONGEST_NAME = 22  # letters of a name in a box; the whole is beside the graph
 MOST_OUTSIDE = 8  # nodes next to a fold that are drawn one by one, on either side
@@ -28,7 +28,7 @@ def op_of(node: Node) -> str:
     if node.is_leaf:
         return ""
     if node.kind in ("custom", "call"):
-        return node.called or node.value._op or node.kind
+        return printable(node.called or node.value._op) or node.kind
     return node.value._op if node.kind == "pow" else spelling.symbol(node.kind)
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeVar
 
+from micrograd_fast.viz.backprop_page.texts import short_path
+
 __all__ = ["Fold", "Graph", "folded", "tags_of"]
 
 K = TypeVar("K")
@@ -103,7 +105,7 @@ def _with_room(graph: Graph, items: list[Fold], most: int) -> list[Fold]:
 
 def _title(graph: Graph, head: int) -> str:
     tag = graph.tags[head]
-    return graph.names[head] if tag is None else tag[1]
+    return graph.names[head] if tag is None else short_path(tag[1])
 
 
 def _layers(graph: Graph, items: list[Fold]) -> list[Fold]:
@@ -295,28 +297,19 @@ def _levels(graph: Graph, items: list[Fold]) -> list[int]:
 
 
 def tags_of(
-    operands: Sequence[Sequence[int]], kinds: Sequence[str], names: Mapping[int, str]
+    operands: Sequence[Sequence[int]],
+    kinds: Sequence[str],
+    own: Mapping[int, tuple[str, str]],
 ) -> list[tuple[str, str] | None]:
-    """The layer and the neuron of each node, from the parameters' names: of a parameter its own, of
-    a product that of the parameter in it, of a sum or of a function of one that of what goes in."""
+    """The tag of each node, where `own` has those of the parameters: of a product that of the
+    parameter in it, of a sum or of a function of one that of what goes in."""
     tags: list[tuple[str, str] | None] = []
     for k, (used, kind) in enumerate(zip(operands, kinds, strict=True)):
-        tag = _tag_of_name(names[k]) if k in names else None
+        tag = own.get(k)
         if used:
             inside = {tags[x] for x in used if kinds[x] != "number"}
             if kind == "mul":
-                inside = {tags[x] for x in used if x in names} or {None}
+                inside = {own[x] for x in used if x in own} or {None}
             tag = inside.pop() if len(inside) == 1 else None
         tags.append(tag)
     return tags
-
-
-def _tag_of_name(name: str) -> tuple[str, str] | None:
-    """layers.0.neurons.3.w.1: of the layer layers.0, of the neuron layers.0.neurons.3."""
-    words = name.split(".")
-    numbers = [k for k, word in enumerate(words) if word.isdecimal()]
-    if not numbers:
-        return None
-    layer = ".".join(words[: numbers[0] + 1])
-    last = numbers[1] if len(numbers) > 1 and "neurons" in words else numbers[0]
-    return layer, ".".join(words[: last + 1])

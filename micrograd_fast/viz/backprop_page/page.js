@@ -77,7 +77,7 @@
   function drawNode(parts, item, width) {
     const node = nodes[item.nodes[0]], box = parts.box;
     box.classList.add("node");
-    box.classList.toggle("parameter", node.parameter);
+    box.classList.toggle("parameter", node.path !== "");
     box.setAttribute("role", "img");
     parts.label = make("title");
     parts.data = make("tspan");
@@ -161,7 +161,7 @@
       const k = item.nodes[0], node = nodes[k], known = isComputed(k, now);
       parts.data.textContent = known ? node.data[1] : "";
       parts.grad.textContent = isOver ? grads[k][1] : "";
-      const text = `${node.name}${node.formula && " = " + node.formula}` +
+      const text = `${node.path || node.name}${node.formula && " = " + node.formula}` +
         (known ? `, data ${node.data[0]}` : "") + (isOver ? `, grad ${grads[k][0]}` : "");
       parts.label.textContent = text;
       box.setAttribute("aria-label", text);
@@ -212,7 +212,7 @@
     return make("tr", {},
       cell("to", row.name),
       cell("local derivative", ...local),
-      cell("x gradient from above", number(row.grad)),
+      cell("× gradient from above", number(row.grad)),
       cell("= product", number(row.product)),
       cell("sum so far", ...(isFirst ? [sum] : [number(row.before), " + ", ...factor(row.product), " = ", sum])));
   }
@@ -228,7 +228,7 @@
     at("lead").textContent = step.lead || step.say;
     const isUpdate = step.phase === "optimizer";
     const heads = isUpdate ? ["parameter", "data", "grad", "would become"]
-      : ["to", "local derivative", "× gradient from above", "= product", "sum so far"];
+      : ["to", "local derivative", "× gradient from above", "=\u00a0product", "sum so far"];
     at("table").replaceChildren(...(!step.rows || !step.rows.length ? [] : [make("table", {},
       make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { scope: "col" }, text)))),
       make("tbody", {}, ...step.rows.map(isUpdate ? optimizerRow : backwardRow)))]));

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import json
-import os
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from micrograd_fast.engine import Value
+from micrograd_fast.nn import Module
 from micrograd_fast.optim.optimizer import Optimizer
 from micrograd_fast.viz.backprop_page import story, update
 from micrograd_fast.viz.backprop_page.drawing import op_of, views
 from micrograd_fast.viz.backprop_page.folds import Graph, folded, tags_of
 from micrograd_fast.viz.backprop_page.recording import Recording, record
 from micrograd_fast.viz.backprop_page.texts import shown
+from micrograd_fast.viz.named import Names
+from micrograd_fast.viz.page import Page, as_json
 from micrograd_fast.viz.picture import check_count
 
 __all__ = ["BackpropPage", "backprop"]
 
 MAX_NODES = 3000  # the page is about a kilobyte a node
 MAX_SHOWN = 40  # of a graph at once
-HEIGHT = 760  # pixels, in a notebook
 
 
-class BackpropPage:
+class BackpropPage(Page):
     """What viz.backprop() returns: a notebook shows it, save() writes it as one HTML file.
 
     data: all that the page shows, as a dict of lists, texts and numbers. `nodes` in topological
@@ -36,43 +31,16 @@ class BackpropPage:
     with a row for each operand: `local`, `grad`, `product`, `before` and `after`.
     """
 
+    folder = "micrograd_fast.viz.backprop_page"
+
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
+        super().__init__(data["title"], {"DATA": as_json(_with_texts(data))})
 
     def __repr__(self) -> str:
         return (
             f"<{len(self.data['steps'])} steps of {self.data['title']} through "
             f"{len(self.data['nodes'])} nodes: .save('page.html') writes the page>"
-        )
-
-    def html(self) -> str:
-        """The page: one document that needs no network and no other file."""
-        folder = files("micrograd_fast.viz.backprop_page")
-        text, style, script = (
-            (folder / name).read_text("utf-8") for name in ("page.html", "page.css", "page.js")
-        )
-        parts = {
-            "TITLE": html.escape(self.data["title"]),
-            "STYLE": style,
-            "STYLE_HASH": _hash(style),
-            "DATA": _as_json(self.data),
-            "SCRIPT": script,
-            "SCRIPT_HASH": _hash(script),
-        }
-        # Between the marks of the template alone: what is put in is not looked at again.
-        pieces = text.split("%%")
-        return "".join(parts[p] if k % 2 else p for k, p in enumerate(pieces))
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the page as one HTML file, which replaces one that is there."""
-        Path(path).write_text(self.html(), "utf-8", newline="\n")
-
-    def _repr_html_(self) -> str:
-        """In a frame of its own: neither its styles nor its keys reach the notebook."""
-        return (
-            f'<iframe title="{html.escape(self.data["title"])}" sandbox="allow-scripts" '
-            f'style="width: 100%; height: {HEIGHT}px; border: 0" '
-            f'srcdoc="{html.escape(self.html())}"></iframe>'
         )
 
 
@@ -81,7 +49,8 @@ def backprop(
     *,
     optimizer: Optimizer | None = None,
     lr: float | None = None,
-    params: Any = None,
+    params: Module | Iterable[Value] | None = None,
+    names: Module | Mapping[str, Any] | None = None,
     accumulate: bool = False,
     max_nodes: int = MAX_NODES,
     max_shown: int = MAX_SHOWN,
@@ -93,11 +62,12 @@ def backprop(
     is computed on copies. A custom `_backward` is called once, as backward() would.
 
     optimizer: one of micrograd_fast.optim; the last step shows what its step() would make of each
-    parameter. lr: the same for `p.data -= lr * p.grad`. params: the parameters, which give names
-    and layers to the page: a Module, a dict of Values by name, or a list; by default those of the
-    optimizer, or with lr all leaves. accumulate: begin with the gradients that are there, as
-    backward() does; by default with 0, as after zero_grad(). max_shown: the graph is folded where
-    it has more nodes, by layer where the parameters' names tell, else by expression.
+    parameter. lr: the same for `p.data -= lr * p.grad`. params: which Values these are, a list or a
+    Module; by default those of the optimizer or of names, or with lr all leaves. names: a Module,
+    whose parameters are called as in named_parameters(), or a dict of Values, or lists of them, by
+    name. accumulate: begin with the gradients that are there, as backward() does; by default with
+    0, as after zero_grad(). max_shown: the graph is folded where it has more nodes, by layer where
+    names tell, else by expression.
 
     Raises ValueError, with the size, for a graph of more than max_nodes nodes; TypeError or
     ValueError for other arguments; and what root.backward() raises.
@@ -111,13 +81,12 @@ def backprop(
         raise ValueError("give optimizer or lr, not both: lr is for p.data -= lr * p.grad")
     check_count("max_nodes", max_nodes, 1)
     check_count("max_shown", max_shown, 4)
-    named = _named(params, optimizer)
+    known = Names(names)
+    stepped = _parameters(params, optimizer, names)
     recording = record(root, max_nodes, accumulate, lambda n: _too_large(n, max_nodes))
-    for node in recording.nodes:
-        node.is_parameter = node.is_leaf and id(node.value) in named
-    story.give_names(recording, named)
-    step = _update(recording, optimizer, lr, named)
-    return BackpropPage(_data(recording, step, named, max_shown))
+    story.give_names(recording, known, stepped)
+    step = _update(recording, optimizer, lr, stepped)
+    return BackpropPage(_data(recording, step, known, max_shown))
 
 
 def _too_large(n: int, max_nodes: int) -> str:
@@ -127,47 +96,47 @@ def _too_large(n: int, max_nodes: int) -> str:
     )
 
 
-def _named(params: Any, optimizer: Optimizer | None) -> dict[int, str]:
-    """Names of the parameters by id(). Raises TypeError for what has none."""
+def _parameters(params: Any, optimizer: Optimizer | None, names: Any) -> list[Value]:
+    """What is stepped; empty for all leaves. Raises TypeError for what are no Values."""
     if params is None:
-        params = [] if optimizer is None else optimizer.params
-    if hasattr(params, "named_parameters"):
-        pairs = list(params.named_parameters())
-    elif isinstance(params, Mapping):
-        pairs = list(params.items())
-    else:
-        if hasattr(params, "parameters"):  # micrograd's own Module has no names
-            params = params.parameters()
-        if isinstance(params, Value) or not isinstance(params, Iterable):
-            kind = type(params).__name__
-            raise TypeError(f"params must be a Module, a dict or a list of Values, not {kind!r}")
-        pairs = [(f"params[{k}]", p) for k, p in enumerate(params)]
-    for name, p in pairs:
+        if optimizer is not None:
+            return optimizer.params
+        params = names if isinstance(names, Module) else []
+    if hasattr(params, "parameters"):
+        params = params.parameters()
+    if isinstance(params, (Value, Mapping)) or not isinstance(params, Iterable):
+        kind = type(params).__name__
+        raise TypeError(f"params must be a list of Values or a Module, not {kind!r}")
+    found = list(params)
+    for k, p in enumerate(found):
         if not isinstance(p, Value):
-            raise TypeError(f"params must hold Values, {name} is {type(p).__name__!r}")
-    return {id(p): str(name) for name, p in pairs}
+            raise TypeError(f"params must hold Values, params[{k}] is {type(p).__name__!r}")
+    return found
 
 
 def _update(
-    recording: Recording, optimizer: Optimizer | None, lr: float | None, named: Mapping[int, str]
+    recording: Recording, optimizer: Optimizer | None, lr: float | None, stepped: list[Value]
 ) -> update.Update | None:
-    grads = {id(node.value): node.grad for node in recording.nodes if node.kind == "leaf"}
+    leaves = [node for node in recording.nodes if node.kind == "leaf"]
+    grads = {id(node.value): node.grad for node in leaves}
     if optimizer is not None:
         return update.of_optimizer(optimizer, grads)
     if lr is None:
         return None
-    leaves = (node.value for node in recording.nodes if node.kind == "leaf")
-    return update.of_rate(lr, [p for p in leaves if not named or id(p) in named], grads)
+    return update.of_rate(lr, stepped or [node.value for node in leaves], grads)
 
 
 def _data(
-    recording: Recording, step: update.Update | None, named: Mapping[int, str], max_shown: int
+    recording: Recording, step: update.Update | None, known: Names, max_shown: int
 ) -> dict[str, Any]:
     nodes = recording.nodes
     operands, kinds = [n.operands for n in nodes], [n.kind for n in nodes]
-    known = {k: named[id(n.value)] for k, n in enumerate(nodes) if id(n.value) in named}
-    tags = tags_of(operands, kinds, known)
-    graph = Graph(operands, [n.name for n in nodes], kinds, tags)
+    own = {
+        k: (known.parts[n.value], known.units[n.value])
+        for k, n in enumerate(nodes)
+        if n.kind == "leaf" and n.value in known.parts
+    }
+    graph = Graph(operands, [n.name for n in nodes], kinds, tags_of(operands, kinds, own))
     return {
         "title": f"{nodes[-1].name}.backward()",
         "nodes": [_node(recording, k) for k in range(len(nodes))],
@@ -178,34 +147,17 @@ def _data(
 
 def _node(recording: Recording, k: int) -> dict[str, Any]:
     node = recording.nodes[k]
-    names = [recording.nodes[x].name for x in node.operands]
     return {
         "name": node.name,
         "kind": node.kind,
-        "parameter": node.is_parameter,
+        "path": node.path,
         "op": op_of(node),
-        "formula": "" if node.is_leaf else story.formula_of(node, names),
+        "formula": "" if node.is_leaf else story.formula_of(node, story.names(recording, node)),
         "operands": node.operands,
         "data": node.data,
         "grad": node.grad,
         "before": recording.before[k],
     }
-
-
-def _hash(text: str) -> str:
-    """By which the page's policy knows its own script and style, and runs no other."""
-    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode()
-
-
-# ---- JSON within HTML ----
-
-
-def _as_json(data: Any) -> str:
-    """JSON with nothing in it that ends a script element; numbers as [digits, text]."""
-    text = json.dumps(_with_texts(data), ensure_ascii=True, allow_nan=False)
-    for c in "<>&":
-        text = text.replace(c, f"\\u{ord(c):04x}")
-    return text
 
 
 def _with_texts(thing: Any) -> Any:

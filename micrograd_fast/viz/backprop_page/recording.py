@@ -22,6 +22,7 @@ class Node:
     operands: list[int]  # places in Recording.nodes, in the op's order
     called: str | None = None  # the compiled function that it is a result of
     name: str = ""
+    path: str = ""  # its name in the model
     is_parameter: bool = False
     data: float = 0.0
     grad: float = 0.0  # after backward()

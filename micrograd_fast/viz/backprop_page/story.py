@@ -4,27 +4,34 @@ what an optimizer would do. Plain data, so that a page and a test read the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from micrograd_fast import spelling
+from micrograd_fast.engine import Value
 from micrograd_fast.viz.backprop_page import symbols
 from micrograd_fast.viz.backprop_page.recording import Addition, Node, Recording, Turn
-from micrograd_fast.viz.backprop_page.texts import factor, printable, shown
+from micrograd_fast.viz.backprop_page.texts import factor, printable, short_path, shown
 from micrograd_fast.viz.backprop_page.update import Update
+from micrograd_fast.viz.named import Names, own_label
 
-__all__ = ["formula_of", "give_names", "steps"]
+__all__ = ["formula_of", "give_names", "names", "steps"]
 
 LONGEST = 44  # characters of a derivative with names in it; x, y and z are shorter
 MANY = 4  # operands that a sentence names one by one
 
 
-def give_names(recording: Recording, known: Mapping[int, str]) -> None:
-    """Each node's name: its label, the parameter's name by id(), a number's digits, or v and its
-    place in the order."""
+def give_names(recording: Recording, known: Names, params: Sequence[Value]) -> None:
+    """Each node's name: its label, that in the model, its place in params, a number's digits, or v
+    and its place in the order."""
+    places = {id(p): k for k, p in enumerate(params)}
     for k, node in enumerate(recording.nodes, 1):
-        label = "" if node.value.label is None else printable(str(node.value.label))
-        name = label or printable(known.get(id(node.value), ""))
+        number = places.get(id(node.value))
+        node.is_parameter = number is not None
+        node.path = printable(known.names.get(node.value, ""))
+        name = printable(own_label(node.value)) or short_path(node.path)
+        if not name and number is not None:
+            name = f"params[{number}]"
         node.name = name or (shown(node.data) if node.kind == "number" else f"v{k}")
 
 
@@ -45,8 +52,10 @@ def formula_of(node: Node, operands: list[str]) -> str:
     return f"{operands[0]} {symbol} {operands[1]}"
 
 
-def _names(recording: Recording, node: Node) -> list[str]:
-    return [recording.nodes[k].name for k in node.operands]
+def names(recording: Recording, node: Node) -> list[str]:
+    """Of the operands; a negative number in parentheses, as in a formula."""
+    operands = (recording.nodes[k] for k in node.operands)
+    return [factor(x.data) if x.kind == "number" else x.name for x in operands]
 
 
 # ---- steps ----
@@ -90,7 +99,7 @@ def _forward(recording: Recording, k: int) -> dict[str, Any]:
         if node.kind == "number":
             return _step("forward", k, node.name, f"The number {node.name}.")
         return _step("forward", k, node.name, f"{node.name} {what}: {shown(node.data)}.")
-    formula = formula_of(node, _names(recording, node))
+    formula = formula_of(node, names(recording, node))
     numbers = formula_of(node, [factor(recording.nodes[j].data) for j in node.operands])
     title = f"{node.name} = {formula}"
     return _step("forward", k, title, f"{title} = {numbers} = {shown(node.data)}.")
@@ -111,9 +120,9 @@ def _seed(recording: Recording) -> dict[str, Any]:
 def _backward(recording: Recording, turn: Turn) -> dict[str, Any]:
     node = recording.nodes[turn.node]
     rows = [_row(recording, turn, k, a) for k, a in enumerate(turn.additions)]
-    formula = formula_of(node, _names(recording, node))
+    formula = formula_of(node, names(recording, node))
     lead = f"{node.name} = {formula} has the gradient {shown(turn.grad)}."
-    say = " ".join([lead, *(_spoken(row) for row in rows[:MANY])])
+    say = " ".join([lead, *(_spoken(row, recording.nodes[row["to"]]) for row in rows[:MANY])])
     if len(rows) > MANY:
         say += f" And so on to {len(rows) - MANY} more."
     return _step(
@@ -161,8 +170,8 @@ def _derivative(recording: Recording, node: Node, k: int, addition: Addition) ->
     tree = symbols.formula(op, k, *point.values())
     if tree is None:
         return op.partials[k], ""
-    names = dict(zip("xy", _names(recording, node), strict=False)) | {"z": node.name}
-    text = symbols.written(tree, names)
+    known = dict(zip("xy", names(recording, node), strict=False)) | {"z": node.name}
+    text = symbols.written(tree, known)
     if len(text) > LONGEST:
         text = symbols.written(tree)
     numbers = symbols.written(symbols.in_numbers(tree, point))
@@ -177,13 +186,14 @@ def _exponent(node: Node) -> float:
         return math.nan
 
 
-def _spoken(row: Mapping[str, Any]) -> str:
+def _spoken(row: Mapping[str, Any], to: Node) -> str:
+    name = f"the number {to.name}" if to.kind == "number" else to.name
     if row["local"] is None:
-        share = f"Its step adds {shown(row['product'])} to {row['name']}"
+        share = f"Its step adds {shown(row['product'])} to {name}"
     else:
         symbol = "" if row["symbols"] == shown(row["local"]) else f"{row['symbols']} = "
         share = (
-            f"To {row['name']} goes the local derivative, {symbol}{shown(row['local'])}, times "
+            f"To {name} goes the local derivative, {symbol}{shown(row['local'])}, times "
             f"{shown(row['grad'])}: {shown(row['product'])}"
         )
     if row["before"] == 0.0:

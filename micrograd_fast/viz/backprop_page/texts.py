@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["factor", "printable", "shown"]
+import re
+
+__all__ = ["factor", "printable", "short_path", "shown"]
 
 
 def shown(number: float) -> str:
@@ -17,6 +19,12 @@ def shown(number: float) -> str:
 def factor(number: float) -> str:
     """A number as an operand, which takes parentheses where it is negative."""
     return f"({shown(number)})" if number < 0.0 else shown(number)
+
+
+def short_path(name: str) -> str:
+    """A parameter's name with less in it: layers.0.neurons.3.w.1 is layers.0[3].w[1]."""
+    name = re.sub(r"\.neurons\.(\d+)", r"[\1]", name)
+    return re.sub(r"(?<=[A-Za-z_])\.(\d+)$", r"[\1]", name)
 
 
 def printable(text: str) -> str:
