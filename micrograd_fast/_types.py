@@ -6,11 +6,16 @@ Annotations are texts until something reads them; a name of this module is looke
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from graphviz import Digraph as Digraph
+    from matplotlib.animation import FuncAnimation as FuncAnimation
     from matplotlib.axes import Axes as Axes
 
     from micrograd_fast.typed import *  # noqa: F403
 else:
-    EXTRAS = {"Axes": "matplotlib.axes", "Digraph": "graphviz"}
+    EXTRAS = {
+        "Axes": "matplotlib.axes",
+        "Digraph": "graphviz",
+        "FuncAnimation": "matplotlib.animation",
+    }
 
     def __getattr__(name):
         if name.startswith("__"):

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
 
+from micrograd_fast import _types as t
 from micrograd_fast.viz.picture import Box, Picture, printable
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 SECONDS = 20  # that Graphviz may take for a picture that nobody asked for
 
@@ -27,7 +24,7 @@ def is_installed() -> bool:
     return shutil.which("dot") is not None
 
 
-def digraph(picture: Picture, format: str) -> Digraph:
+def digraph(picture: Picture, format: str) -> t.Digraph:
     try:
         from graphviz import Digraph
     except ImportError as error:

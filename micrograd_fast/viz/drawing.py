@@ -5,14 +5,11 @@ from __future__ import annotations
 import importlib.util
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from micrograd_fast import _types as t
 from micrograd_fast.viz import dot
 from micrograd_fast.viz.picture import Picture
 from micrograd_fast.viz.svg import document
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 
 class Drawing:
@@ -50,7 +47,7 @@ class Drawing:
         return f'<Drawing of {boxes} boxes and {edges} edges: .render("name") writes name.svg>'
 
 
-def drawing(picture: Picture, format: str, graphviz: bool | None) -> Digraph | Drawing:
+def drawing(picture: Picture, format: str, graphviz: bool | None) -> t.Digraph | Drawing:
     """Drawn by Graphviz (True), without it (False), or as it is installed (None).
 
     Raises ImportError where the package graphviz is needed and missing, ValueError where another

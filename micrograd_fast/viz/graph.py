@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from micrograd_fast import _types as t
 from micrograd_fast.engine import Value
 from micrograd_fast.nn import Module
 from micrograd_fast.viz import dot as dot_language
@@ -19,9 +20,6 @@ from micrograd_fast.viz import fold as folding
 from micrograd_fast.viz.drawing import Drawing, drawing
 from micrograd_fast.viz.named import Names, own_label
 from micrograd_fast.viz.picture import Box, Picture, check_count
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 MAX_NODES = 500  # Graphviz takes about a second for these
 MAX_SHOWN = 100  # of pictures that a notebook shows unasked
@@ -79,7 +77,7 @@ def draw_dot(
     fold: bool = False,
     colours: bool = True,
     graphviz: bool | None = None,
-) -> Digraph | Drawing:
+) -> t.Digraph | Drawing:
     """root's graph as a picture that a notebook shows; `.render("name")` writes a file.
 
     graphviz: True draws with Graphviz, a graphviz.Digraph; False without it, a Drawing, which is

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from micrograd_fast import _core
+from micrograd_fast import _types as t
 from micrograd_fast.viz import dot as dot_language
 from micrograd_fast.viz.drawing import Drawing, drawing
 from micrograd_fast.viz.picture import Box, Picture, check_count
-
-if TYPE_CHECKING:
-    from graphviz import Digraph
 
 MAX_INSTRUCTIONS = 300
 
@@ -36,7 +34,7 @@ def draw_program(
     *,
     max_instructions: int = MAX_INSTRUCTIONS,
     graphviz: bool | None = None,
-) -> Digraph | Drawing:
+) -> t.Digraph | Drawing:
     """The graph of program_to_dot() as a picture: a notebook shows it, its render() writes a file.
 
     graphviz: as in draw_dot().

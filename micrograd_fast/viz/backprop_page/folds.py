@@ -310,6 +310,7 @@ def tags_of(
     for k, (used, kind) in enumerate(zip(operands, kinds, strict=True)):
         tag = own.get(k)
         if used:
+            inside: set[tuple[str, str] | None]
             inside = {tags[x] for x in used if x not in zeros} if kind != "pow" else {None}
             if kind == "mul":
                 inside = {own[x] for x in used if x in own} or {None}

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from micrograd_fast import _core, rules
 from micrograd_fast.engine import Value, no_grad
 from micrograd_fast.viz.backprop_page.texts import shown
-
-TYPE_CHECKING = False  # typing's own constant costs an import of 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
 
 __all__ = ["evaluated", "formula", "in_numbers", "simplified", "written"]
 
