@@ -54,13 +54,14 @@ def overview(reading, *workloads):
 def overview_row(reading, workload):
     eager, compiled = (reading.find(workload, row) for row in ("eager", "compiled"))
     ours, best = reading.ours(workload), reading.best(workload)
+    nobody = "none does it" if ours else "-"
     return [
         workload_words(workload),
         start(reading, workload),
         cell(eager, eager is ours),
         cell(compiled, compiled is ours),
         time_text(first(compiled)) if compiled else "-",
-        f"{reading.words(best['row'])}: {about(best)}" if best else "none was found",
+        f"{reading.words(best['row'])}: {about(best)}" if best else nobody,
         time_text(first(best)) if best else "-",
         leader(reading, ours, best) if best else "-",
     ]
