@@ -219,7 +219,7 @@
 
   function optimizerRow(row) {
     return make("tr", {}, cell("parameter", row.name), cell("data", number(row.data)),
-      cell("grad", number(row.grad)), cell("would become", make("b", {}, number(row.new))));
+      cell("grad", number(row.grad)), cell("would become", row.how && `${row.how} = `, make("b", {}, number(row.new))));
   }
 
   function showCard(step) {
