@@ -77,7 +77,7 @@
   function drawNode(parts, item, width) {
     const node = nodes[item.nodes[0]], box = parts.box;
     box.classList.add("node");
-    box.classList.toggle("parameter", node.path !== "");
+    box.classList.toggle("parameter", node.parameter);
     box.setAttribute("role", "img");
     parts.label = make("title");
     parts.data = make("tspan");
