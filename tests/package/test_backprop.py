@@ -201,6 +201,24 @@ def test_a_step_of_the_users_in_place_of_an_ops_is_what_is_shown():
     assert (row["product"], row["local"]) == (0.5, None)
 
 
+def test_what_a_step_does_elsewhere_in_the_graph_is_seen():
+    x, y = Value(2.0, label="x"), Value(5.0, label="y")
+    z = x * 3.0
+
+    def step():
+        z._local_backward()
+        y.grad += 0.25
+
+    z._backward = step
+    rows = {row["name"]: row for _, row in backward_rows(viz.backprop(z + y))}
+    assert (rows["y"]["product"], rows["y"]["before"]) == (0.25, 1.0)
+    w = Value(1.0, label="w")
+    w._backward = lambda: setattr(y, "grad", y.grad + 2.0 * w.grad)
+    page = viz.backprop(w * 3.0 + y)
+    assert [n["grad"] for n in page.data["nodes"] if n["name"] in "wy"] == [3.0, 7.0]
+    assert "What its step adds is seen" in page.data["steps"][-2]["lead"]
+
+
 def test_local_gradients_as_microgpt_gives_them():
     x, y = Value(2.0, label="x"), Value(5.0, label="y")
     z = Value(10.0, (x, y), (5.0, 2.0))
@@ -352,6 +370,7 @@ def test_with_lr_every_leaf_or_every_parameter_would_go_down():
     a, b = Value(2.0, label="a"), Value(-3.0, label="b")
     rows = viz.backprop(a * b + 1.0, lr=0.1).data["steps"][-1]["rows"]
     assert [(r["name"], r["new"]) for r in rows] == [("a", 2.0 - 0.1 * -3.0), ("b", -3.0 - 0.1 * 2)]
+    assert [r["how"] for r in rows] == ["2 - 0.1 * (-3)", "-3 - 0.1 * 2"]
     rows = viz.backprop(a * b + 1.0, lr=0.1, params=[b]).data["steps"][-1]["rows"]
     assert [r["name"] for r in rows] == ["b"]
 

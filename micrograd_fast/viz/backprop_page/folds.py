@@ -310,10 +310,9 @@ def tags_of(
     for k, (used, kind) in enumerate(zip(operands, kinds, strict=True)):
         tag = own.get(k)
         if used:
-            inside: set[tuple[str, str] | None]
-            inside = {tags[x] for x in used if x not in zeros} if kind != "pow" else {None}
+            inside = {tags[x] for x in used if x not in zeros}
             if kind == "mul":
-                inside = {own[x] for x in used if x in own} or {None}
-            tag = inside.pop() if len(inside) == 1 else None
+                inside = {own[x] for x in used if x in own}
+            tag = inside.pop() if len(inside) == 1 and kind != "pow" else None
         tags.append(tag)
     return tags

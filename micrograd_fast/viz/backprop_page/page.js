@@ -77,7 +77,7 @@
   function drawNode(parts, item, width) {
     const node = nodes[item.nodes[0]], box = parts.box;
     box.classList.add("node");
-    box.classList.toggle("parameter", node.path !== "");
+    box.classList.toggle("parameter", node.parameter);
     box.setAttribute("role", "img");
     parts.label = make("title");
     parts.data = make("tspan");
@@ -219,7 +219,7 @@
 
   function optimizerRow(row) {
     return make("tr", {}, cell("parameter", row.name), cell("data", number(row.data)),
-      cell("grad", number(row.grad)), cell("would become", make("b", {}, number(row.new))));
+      cell("grad", number(row.grad)), cell("would become", row.how && `${row.how} = `, make("b", {}, number(row.new))));
   }
 
   function showCard(step) {

@@ -152,6 +152,7 @@ def _node(recording: Recording, k: int) -> dict[str, Any]:
         "name": node.name,
         "kind": node.kind,
         "path": node.path,
+        "parameter": node.is_parameter,
         "op": op_of(node),
         "formula": "" if node.is_leaf else story.formula_of(node, story.names(recording, node)),
         "operands": node.operands,
