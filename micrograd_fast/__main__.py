@@ -95,7 +95,14 @@ def run_program(parser: argparse.ArgumentParser, args: argparse.Namespace) -> in
 
     from micrograd_fast import runner
 
-    return runner.run(words[0], words[1:], module=module, local=args.local)
+    return runner.run(
+        words[0],
+        words[1:],
+        module=module,
+        local=args.local,
+        swap=args.swap_value,
+        if_possible=args.if_possible,
+    )
 
 
 def run_info() -> int:
@@ -179,6 +186,16 @@ def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--local",
         action="store_true",
         help="keep a micrograd that stands in the program's own folder",
+    )
+    run.add_argument(
+        "--swap-value",
+        action="store_true",
+        help="replace a Value class that the program defines itself, where both agree",
+    )
+    run.add_argument(
+        "--if-possible",
+        action="store_true",
+        help="with --swap-value: run the program as it is where its class cannot be replaced",
     )
     run.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="a module, as python -m")
     run.add_argument("program", nargs=argparse.REMAINDER, help="a script and its arguments")

@@ -18,6 +18,7 @@ from types import CodeType, ModuleType, TracebackType
 
 FAILED = 1
 NOT_FOUND = 2
+REFUSED = 2
 INTERRUPTED = 130
 
 
@@ -25,11 +26,25 @@ class _NotFoundError(Exception):
     """There is no such program; the text says what was looked for."""
 
 
-def run(target: str, args: list[str], *, module: bool, local: bool = False) -> int:
+class _RefusedError(Exception):
+    """The program's own Value is not replaced; the text says why."""
+
+
+def run(
+    target: str,
+    args: list[str],
+    *,
+    module: bool,
+    local: bool = False,
+    swap: bool = False,
+    if_possible: bool = False,
+) -> int:
     """Run the script at the path `target`, or the module of that name; the exit code.
 
-    local: a micrograd in the program's own folder is not replaced. SystemExit passes through. Any
-    other exception of the program is shown as Python shows it.
+    local: a micrograd in the program's own folder is not replaced. swap: a Value that the program
+    defines itself is; where that cannot be, the program is not run (2), or with `if_possible`
+    runs as it is. SystemExit passes through. Any other exception of the program is shown as
+    Python shows it.
     """
     main = ModuleType("__main__")
     vars(main)["__builtins__"] = builtins
@@ -39,9 +54,14 @@ def run(target: str, args: list[str], *, module: bool, local: bool = False) -> i
     atexit.register(_die_if, interrupted)
     try:
         code = (_module_code if module else _script_code)(main, target, args, local)
+        if swap:
+            code = _swapped(main, code, if_possible)
         exec(code, vars(main))
     except SystemExit:
         raise
+    except _RefusedError as error:
+        print(f"micrograd-fast: {error}", file=sys.stderr)
+        return REFUSED
     except _NotFoundError as error:
         print(f"micrograd-fast: {error}", file=sys.stderr)
         return FAILED if module else NOT_FOUND
@@ -110,6 +130,27 @@ def _code_of(main: ModuleType, spec: importlib.machinery.ModuleSpec, path: str) 
         __spec__=spec,
     )
     return code  # type: ignore[no-any-return]
+
+
+def _swapped(main: ModuleType, code: CodeType, if_possible: bool) -> CodeType:
+    """The program's code with its own Value replaced. Raises _RefusedError."""
+    from micrograd_fast import own_class, swap
+
+    path, loader = code.co_filename, vars(main)["__loader__"]
+    try:
+        return swap.code_of(loader.get_data(vars(main)["__file__"]), path, _tell)
+    except own_class.Refused as error:
+        where = path if error.line is None else f"{path}, line {error.line}"
+        text = f"the program's own Value is not replaced: {where}: {error}"
+        if not if_possible:
+            hint = "it was not run; --if-possible runs it as it is"
+            raise _RefusedError(f"{text} ({hint})") from None
+        _tell(f"{text}; it runs as it is")
+        return code
+
+
+def _tell(text: str) -> None:
+    print(f"micrograd-fast: {text}", file=sys.stderr)
 
 
 def _enter(folder: str, local: bool) -> None:
