@@ -38,6 +38,8 @@ examples:
   micrograd-fast run train.py --epochs 3
   micrograd-fast run -m pytest tests
   python -m micrograd_fast run train.py
+  micrograd-fast run --swap-value microgpt.py            its own Value class is replaced
+  micrograd-fast run --swap-value --compare microgpt.py  both ways: times and outputs
 """
 
 
@@ -92,6 +94,13 @@ def run_program(parser: argparse.ArgumentParser, args: argparse.Namespace) -> in
     words = args.module if module else args.program
     if not words:
         parser.error("a script is needed, or -m and a module")
+
+    if args.compare:
+        if not args.swap_value or args.if_possible:
+            parser.error("--compare goes with --swap-value, and without --if-possible")
+        from micrograd_fast.swap_value import side_by_side
+
+        return side_by_side.compare(["-m", *words] if module else words, local=args.local)
 
     from micrograd_fast import runner
 
@@ -175,8 +184,9 @@ def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     run = commands.add_parser(
         "run",
         help="run a program that imports micrograd, unchanged",
-        usage="%(prog)s [-h] [--local] SCRIPT [ARGUMENT ...]\n"
-        "       %(prog)s [-h] [--local] -m MODULE [ARGUMENT ...]",
+        usage="%(prog)s [-h] [--local] [--swap-value [--if-possible | --compare]] "
+        "SCRIPT [ARGUMENT ...]\n"
+        "       %(prog)s [...] -m MODULE [ARGUMENT ...]",
         description="Run a script or a module as Python does, with micrograd, micrograd.engine and "
         "micrograd.nn resolved to micrograd_fast.",
         epilog=RUN_EXAMPLES,
@@ -196,6 +206,11 @@ def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--if-possible",
         action="store_true",
         help="with --swap-value: run the program as it is where its class cannot be replaced",
+    )
+    run.add_argument(
+        "--compare",
+        action="store_true",
+        help="with --swap-value: run the program both ways, compare time and output",
     )
     run.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="a module, as python -m")
     run.add_argument("program", nargs=argparse.REMAINDER, help="a script and its arguments")

@@ -134,12 +134,13 @@ def _code_of(main: ModuleType, spec: importlib.machinery.ModuleSpec, path: str) 
 
 def _swapped(main: ModuleType, code: CodeType, if_possible: bool) -> CodeType:
     """The program's code with its own Value replaced. Raises _RefusedError."""
-    from micrograd_fast import own_class, swap
+    from micrograd_fast.swap_value.own_class import Refused
+    from micrograd_fast.swap_value.replace import code_of
 
     path, loader = code.co_filename, vars(main)["__loader__"]
     try:
-        return swap.code_of(loader.get_data(vars(main)["__file__"]), path, _tell)
-    except own_class.Refused as error:
+        return code_of(loader.get_data(vars(main)["__file__"]), path, _tell)
+    except Refused as error:
         where = path if error.line is None else f"{path}, line {error.line}"
         text = f"the program's own Value is not replaced: {where}: {error}"
         if not if_possible:

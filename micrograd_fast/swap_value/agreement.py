@@ -5,7 +5,7 @@ what else the program looks at. The first difference raises Refused. What differ
 last digits, an error where the other goes on) is told in the notes of the Report.
 
 Two numbers agree where they differ by at most TOLERANCE of the larger of 1 and their size: other
-ways to write the same formula differ by some 1e-15, another formula by more, were it log(x + 1e-12).
+ways to write one formula differ by some 1e-15, another formula by more, be it log(x + 1e-12).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from micrograd_fast._core import OPS
 from micrograd_fast.engine import Value
-from micrograd_fast.own_class import OURS, OwnClass, Refused
+from micrograd_fast.swap_value.own_class import OURS, OwnClass, Refused
 
 TOLERANCE = 1e-12
 UNARY = {op.name: (op.lo, op.hi) for op in OPS if op.kind == "unary"}
@@ -154,22 +154,24 @@ class _Both:
         if isinstance(theirs.error, ABSENT) and not theirs.backward:
             return False
         ours = outcome(self.ours, f, numbers)
-        where = "with " + ", ".join(f"{n} = {x!r}" for n, x in zip("ab", numbers))
+        where = "with " + ", ".join(f"{n} = {x!r}" for n, x in zip("ab", numbers, strict=False))
         if theirs.error or ours.error:
             text = f"{text} {where} gives {theirs.shown()} there and {ours.shown()} here"
             raise Refused(text, self.own.line(method))
         if not close(theirs.numbers[0], ours.numbers[0]):
             text = f"{text} {where} is {theirs.numbers[0]!r} there and {ours.numbers[0]!r} here"
             raise Refused(text, self.own.line(method))
-        for name, mine, other in zip(("", "a", "b"), ours.numbers[1:], theirs.numbers[1:]):
+        for name, mine, other in zip(
+            ("", "a", "b"), ours.numbers[1:], theirs.numbers[1:], strict=True
+        ):
             if not close(other, mine):
                 why = f"the gradient of {name or 'the result'} of {text} {where} is {other!r} there"
                 why += f" and {mine!r} here"
-                if shared and (line := assigned_gradient(self.own)):
+                if shared and (line := assigned_gradient(self.own, method)):
                     why += ": its backward sets .grad where a node that is used twice needs +="
                     raise Refused(why, line)
                 raise Refused(why, self.own.line(method))
-        for mine, other in zip(ours.numbers, theirs.numbers):
+        for mine, other in zip(ours.numbers, theirs.numbers, strict=True):
             size = max(1.0, abs(mine))
             self.report.largest = max(self.report.largest, abs(mine - other) / size)
         self.report.count += 1
@@ -198,12 +200,11 @@ def close(a: Any, b: float) -> bool:
         return False
 
 
-def assigned_gradient(own: OwnClass) -> int | None:
+def assigned_gradient(own: OwnClass, method: str) -> int | None:
     """The line where an op's backward writes `x.grad =`, which forgets what was added before."""
-    for name, method in own.dropped():
-        if name in ("__init__", "backward"):
-            continue
-        for node in ast.walk(method):
+    ops = [node for name, node in own.dropped() if name not in ("__init__", "backward")]
+    for op in (*own.methods.get(method, ()), *ops):
+        for node in ast.walk(op):
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     if isinstance(target, ast.Attribute) and target.attr == "grad":
@@ -250,7 +251,8 @@ def _check_named(both: _Both, callable_: set[str]) -> None:
                 f = _method(name)
                 if not both.compare(name, f"a.{name}()", f, (x, 1.0)):
                     raise Refused(f"{name}() takes something else than here", both.own.line(name))
-                both.compare(name, f"c = a.{name}(); c * c + c * a", _used_twice(name), (x, 1.0))
+                text = f"c = a.{name}(); c * c + c * a"
+                both.compare(name, text, _used_twice(name), (x, 1.0), shared=True)
         elif name in BINARY:
             for x in _spread(*BINARY[name]):
                 both.compare(name, f"a.{name}(b)", _method(name), (x, 0.9 * x + 0.1))
@@ -315,7 +317,7 @@ def _check_backward(both: _Both) -> None:
             shown = f"{[*map(float, theirs)]} there and {ours} here"
             raise Refused(f"{text} leaves the gradients {shown}", both.own.line("backward"))
         both.report.count += 1
-    if both.theirs(1.0).backward() is not None:  # type: ignore[attr-defined]
+    if both.theirs(1.0).backward() is not None:
         raise Refused("its backward() returns something", both.own.line("backward"))
 
 
@@ -369,10 +371,9 @@ def _check_looked_at(both: _Both) -> None:
     c: Any = a * b
     for name, kind in (("_prev", set), ("_children", tuple), ("_local_grads", tuple)):
         there = getattr(c, name, None)
-        if name in looked_at and hasattr(c, name):
-            if type(there) is not kind:
-                text = f".{name} is a {type(there).__name__} there and a {kind.__name__} here"
-                raise Refused(f"{text}; line {looked_at[name]} uses it", both.own.node.lineno)
+        if name in looked_at and hasattr(c, name) and type(there) is not kind:
+            text = f".{name} is a {type(there).__name__} there and a {kind.__name__} here"
+            raise Refused(f"{text}; line {looked_at[name]} uses it", both.own.node.lineno)
     if "_prev" in looked_at and getattr(c, "_prev", {a, b}) != {a, b}:
         raise Refused("._prev does not hold the operands", both.own.node.lineno)
     if "_children" in looked_at and getattr(c, "_children", (a, b)) != (a, b):
@@ -457,8 +458,7 @@ def _first(one: Outcome, other: Outcome) -> str:
     """The first number of one that the other does not have."""
     names = ("", "the gradient of the result ", "the gradient ", "the gradient of b ")
     if not other.error:
-        for name, x, y in zip(names, one.numbers, other.numbers):
+        for name, x, y in zip(names, one.numbers, other.numbers, strict=True):
             if not close(x, y):
                 return f"{name}{x!r}"
     return repr(one.numbers[0])
-

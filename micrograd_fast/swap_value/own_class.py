@@ -20,11 +20,16 @@ ATTRIBUTES = frozenset(
 )
 # A class with one of these does what no replacement can be held to.
 ODD = frozenset(
-    "__new__ __getattr__ __getattribute__ __setattr__ __delattr__ __del__ __init_subclass__ __index__"
-    " __class_getitem__ __reduce__ __reduce_ex__ __getstate__ __setstate__ __deepcopy__ __copy__"
-    " __array_ufunc__ __array_function__ __array__ __set_name__ __get__".split()
+    f"__{name}__"
+    for name in (
+        *("new", "getattr", "getattribute", "setattr", "delattr", "del", "init_subclass"),
+        *("index", "class_getitem", "set_name", "get", "array", "array_ufunc", "array_function"),
+        *("reduce", "reduce_ex", "getstate", "setstate", "deepcopy", "copy"),
+    )
 )
-ARRAYS = frozenset("zeros_like ones_like asarray shape reshape ndim broadcast_to matmul".split())
+ARRAYS = frozenset(
+    {"zeros_like", "ones_like", "asarray", "shape", "reshape", "ndim", "broadcast_to", "matmul"}
+)
 LOOKED_UP = frozenset({"getattr", "hasattr", "setattr", "delattr", "attrgetter", "methodcaller"})
 ROLES = {
     "data": "data",
@@ -217,12 +222,12 @@ def _names_attributes(root: ast.AST) -> Iterator[tuple[str, int]]:
 
 
 def _refuse_what_is_lacking(own: OwnClass) -> None:
-    """What goes away must not be missed: attributes that it sets, state, ops that it tells apart."""
-    for name, node in own.state.items():
+    """What goes away must not be missed: attributes that it sets, state, ops told apart."""
+    for name, stated in own.state.items():
         used = [n for n in ast.walk(own.node) if isinstance(n, ast.Attribute) and n.attr == name]
         if used or name in own.mentions:
             line = used[0].lineno if used else own.mentions[name]
-            raise Refused(f"{name} of line {node.lineno} is state of the class", line)
+            raise Refused(f"{name} of line {stated.lineno} is state of the class", line)
     for _, method in own.dropped():
         for node in ast.walk(method):
             if isinstance(node, ast.Global):
@@ -262,6 +267,9 @@ def _read_constructor(own: OwnClass) -> None:
             raise Refused("its __init__ does more than set attributes", statement.lineno)
         for attribute, value in targets:
             name = _passed_on(value)
+            if attribute == "data" and not name:  # np.float64(data), data or 0.0
+                used = [n.id for n in ast.walk(value) if isinstance(n, ast.Name) and n.id in names]
+                name = used[0] if used else None
             if name and attribute in ROLES:
                 roles.setdefault(name, ROLES[attribute])
     own.parameters = [(name, roles.get(name)) for name in names]
@@ -310,7 +318,11 @@ def _refuse_bindings(own: OwnClass, tree: ast.Module) -> None:
     replaced = {name for name in own.methods if name not in own.kept} - {"__init__"}
     for node in ast.walk(tree):
         line = getattr(node, "lineno", None)
-        if isinstance(node, ast.Name) and node.id == own.name and not isinstance(node.ctx, ast.Load):
+        if (
+            isinstance(node, ast.Name)
+            and node.id == own.name
+            and not isinstance(node.ctx, ast.Load)
+        ):
             raise Refused(f"the name {own.name} is given to something else", line)
         if isinstance(node, ast.alias) and (node.asname or node.name) == own.name:
             raise Refused(f"{own.name} is imported as well", line)

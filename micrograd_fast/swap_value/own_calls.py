@@ -1,11 +1,11 @@
-"""Calls of a program's own Value, `Value(2.0, 'x')`, written as micrograd_fast's Value takes them."""
+"""Calls of a program's own Value, `Value(2.0, 'x')`, written as ours takes them."""
 
 from __future__ import annotations
 
 import ast
 
 from micrograd_fast._core import OPS
-from micrograd_fast.own_class import OURS, PLACES, WORDS, OwnClass, Refused
+from micrograd_fast.swap_value.own_class import OURS, PLACES, WORDS, OwnClass, Refused
 
 BINARY = frozenset(op.name for op in OPS if op.kind == "binary")
 
@@ -50,7 +50,8 @@ class _Calls(ast.NodeVisitor):
     def refuse_arguments(self, call: ast.Call) -> None:
         """`v.relu(0.1)` of a class whose relu takes a slope."""
         name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-        if name in OURS and name in self.own.methods and name not in self.own.kept:
+        replaced = name in OURS and name in self.own.methods and name not in self.own.kept
+        if replaced and not name.startswith("__"):
             takes = 1 if name in BINARY else 0
             given = len(call.args) + len(call.keywords)
             if given > takes and _parameters(self.own.methods[name][-1]) > 1 + takes:

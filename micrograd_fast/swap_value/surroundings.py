@@ -11,17 +11,26 @@ import builtins
 import symtable
 from collections.abc import Iterator
 
-from micrograd_fast.own_class import OwnClass, Refused
+from micrograd_fast.swap_value.own_class import OwnClass, Refused
 
 # Modules of functions that compute and do nothing else.
 PURE = frozenset(
-    "__future__ cmath collections dataclasses functools itertools math numbers numpy operator scipy"
-    " typing".split()
+    {
+        "__future__",
+        "cmath",
+        "collections",
+        "dataclasses",
+        "functools",
+        "itertools",
+        "math",
+        "numbers",
+    }
+    | {"numpy", "operator", "scipy", "typing"}
 )
 # Builtins with effects: an op that prints prints no more when it is replaced.
 EFFECTS = frozenset(
-    "print input open exec eval compile globals locals vars setattr delattr breakpoint exit quit"
-    " help __import__ memoryview".split()
+    {"print", "input", "open", "exec", "eval", "compile", "globals", "locals", "vars", "setattr"}
+    | {"delattr", "breakpoint", "exit", "quit", "help", "__import__"}
 )
 
 
@@ -69,10 +78,12 @@ class _Scope:
     def class_names(self) -> set[str]:
         """What the class statement itself reads: defaults, decorators, annotations."""
         names = _globals_of(self.table(self.own.node), deep=False)
+        parts: list[ast.AST | None] = [*self.own.node.decorator_list]
         for node in ast.walk(self.own.node):
             if isinstance(node, ast.FunctionDef):
-                for part in (*node.decorator_list, node.args, node.returns):
-                    names |= {n.id for n in ast.walk(part) if isinstance(n, ast.Name)} if part else set()
+                parts += [*node.decorator_list, node.args, node.returns]
+        for part in parts:
+            names |= {n.id for n in ast.walk(part) if isinstance(n, ast.Name)} if part else set()
         return {name for name in names if name in self.bindings or self.stars} - {self.own.name}
 
     def names_in(self, node: ast.stmt) -> set[str]:
@@ -111,12 +122,12 @@ class _Scope:
                 raise Refused(f"it calls {name}", _line_of(name, user))
             return set()
         if not all(n.module in PURE for n in self.stars) or not self.stars:
-            raise Refused(f"it uses {name}, which the program does not define", _line_of(name, user))
+            raise Refused(
+                f"it uses {name}, which the program does not define", _line_of(name, user)
+            )
         return set(self.stars)
 
-    def statement(
-        self, name: str, bound: ast.stmt, user: ast.stmt, body: bool
-    ) -> set[ast.stmt]:
+    def statement(self, name: str, bound: ast.stmt, user: ast.stmt, body: bool) -> set[ast.stmt]:
         if isinstance(bound, ast.Import | ast.ImportFrom):
             module = bound.module if isinstance(bound, ast.ImportFrom) else bound.names[0].name
             if body and (module or ".").partition(".")[0] not in PURE:
@@ -128,10 +139,10 @@ class _Scope:
             for decorator in bound.decorator_list:
                 inner |= {n.id for n in ast.walk(decorator) if isinstance(n, ast.Name)}
             return {bound} | self.statements_for(inner, bound)
-        if isinstance(bound, ast.Assign | ast.AnnAssign) and bound.value is not None:
-            if _is_formula(bound.value):
-                inner = {n.id for n in ast.walk(bound.value) if isinstance(n, ast.Name)}
-                return {bound} | self.statements_for(inner, bound)
+        value = bound.value if isinstance(bound, ast.Assign | ast.AnnAssign) else None
+        if value is not None and _is_formula(value):
+            inner = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+            return {bound} | self.statements_for(inner, bound)
         raise Refused(
             f"it uses {name} of line {bound.lineno}, which is no constant, function or import",
             _line_of(name, user),
@@ -185,8 +196,7 @@ def _is_formula(value: ast.expr) -> bool:
         ast.expr_context,
     )
     return all(
-        isinstance(n, allowed)
-        and (not isinstance(n, ast.Call) or _is_mathematics(n.func))
+        isinstance(n, allowed) and (not isinstance(n, ast.Call) or _is_mathematics(n.func))
         for n in ast.walk(value)
     )
 

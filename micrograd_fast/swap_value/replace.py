@@ -1,7 +1,7 @@
 """A program's own Value replaced by micrograd_fast's: what `micrograd-fast run --swap-value` does.
 
-`code_of` reads the program (own_class.py), runs its class statement alone with what that needs
-(surroundings.py), compares it with ours (agreement.py), and gives the program's code with another
+`code_of` reads the program (`own_class`), runs its class statement alone with what that needs
+(`surroundings`), compares it with ours (`agreement`), and gives the program's code with another
 class statement in its place: one whose methods, those that stay, are put on our class. Nothing else
 of the program runs for it. File name and line numbers are the program's.
 """
@@ -14,11 +14,11 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from micrograd_fast import agreement
 from micrograd_fast.engine import Value
-from micrograd_fast.own_calls import fit_calls
-from micrograd_fast.own_class import OwnClass, Refused, read
-from micrograd_fast.surroundings import alone
+from micrograd_fast.swap_value import agreement
+from micrograd_fast.swap_value.own_calls import fit_calls
+from micrograd_fast.swap_value.own_class import OwnClass, Refused, read
+from micrograd_fast.swap_value.surroundings import alone
 
 _ABSENT = object()
 
@@ -60,15 +60,15 @@ def adopt(*names: str) -> Callable[[type], type[Value]]:
 
 
 def _stand_in(own: OwnClass) -> ast.ClassDef:
-    """The class statement with what stays, decorated by `adopt`; it needs no name of the program."""
+    """The class statement with what stays, decorated by `adopt`."""
     members = own.staying()
     names = sorted({*own.kept, *(n for n in own.constants if n in own.mentions)})
     decorator = ast.parse(
-        f"__import__('micrograd_fast.swap', fromlist=['adopt']).adopt(*{names!r})", mode="eval"
+        f"__import__('micrograd_fast.swap_value.replace', fromlist=['adopt']).adopt(*{names!r})",
+        mode="eval",
     ).body
     node = ast.ClassDef(own.name, [], [], members or [ast.Pass()], [decorator])
-    if hasattr(own.node, "type_params"):  # since 3.12
-        node.type_params = []
+    vars(node).setdefault("type_params", [])  # since 3.12
     for inner in (node, *ast.walk(decorator)):
         ast.copy_location(inner, own.node)
     return ast.fix_missing_locations(node)

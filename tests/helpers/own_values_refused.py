@@ -1,0 +1,311 @@
+"""Programs whose own Value looks like ours and is not.
+
+REFUSED: by name, a program, a piece of the line that the refusal names, and a piece of its text.
+"""
+
+from own_values import HEAD, LECTURE, MICROGPT, changed, program, with_method
+
+SIGMOID = """
+    def sigmoid(self):
+        s = {formula}
+        out = Value(s, (self,), "sigmoid")
+
+        def _backward():
+            self.grad += {slope} * out.grad
+
+        out._backward = _backward
+        return out
+"""
+
+
+def sigmoid(formula, slope="s * (1 - s)"):
+    return program(with_method(LECTURE, SIGMOID.format(formula=formula, slope=slope)))
+
+
+DISPATCH = changed(
+    LECTURE,
+    (
+        "            v._backward()\n",
+        "            if v._op == '+':\n                for child in v._prev:\n"
+        "                    child.grad += v.grad\n            v._backward()\n",
+    ),
+)
+ZEROES = changed(
+    LECTURE,
+    (
+        "        self.grad = 1.0\n",
+        "        for v in topo:\n            v.grad = 0.0\n        self.grad = 1.0\n",
+    ),
+)
+
+REFUSED = {
+    "the lecture's own bug": (
+        program(
+            changed(
+                LECTURE, ("self.grad += out.data * out.grad", "self.grad = out.data * out.grad")
+            )
+        ),
+        "self.grad = out.data * out.grad",
+        r"used twice needs \+=",
+    ),
+    "gradients that are assigned everywhere": (
+        program(changed(LECTURE, (".grad += ", ".grad = "))),
+        "self.grad = 1.0 * out.grad",
+        r"used twice needs \+=",
+    ),
+    "backward by _op": (program(DISPATCH), "if v._op == '+':", "chooses by ._op"),
+    "a backward that sets gradients to 0": (program(ZEROES), "def backward", "twice on one graph"),
+    "another name for data": (
+        program(changed(LECTURE, (".data", ".val"))),
+        "def __init__",
+        "does not become .data",
+    ),
+    "an attribute that we lack": (
+        program(
+            changed(
+                LECTURE,
+                ("        self.grad = 0.0\n", "        self.grad = 0.0\n        self.uses = 0\n"),
+            ),
+            "print(v[0].uses)",
+        ),
+        "self.uses = 0",
+        "sets .uses, which line",
+    ),
+    "a tuple of operands": (
+        program(changed(LECTURE, ("set(_children)", "_children")), "print(loss._prev[0])"),
+        "class Value",
+        "._prev is a tuple there and a set here",
+    ),
+    "a hard sigmoid": (
+        sigmoid("min(1, max(0, 0.2 * self.data + 0.5))"),
+        "def sigmoid",
+        r"a\.sigmoid\(\) with a = ",
+    ),
+    "a wrong derivative": (
+        sigmoid("1 / (1 + math.exp(-self.data))", "s"),
+        "def sigmoid",
+        "the gradient of a of",
+    ),
+    "a clipped sigmoid": (
+        sigmoid("1 / (1 + math.exp(-max(-20, min(20, self.data))))"),
+        "def sigmoid",
+        "a = 30.0",
+    ),
+    "a leaky relu": (
+        program(
+            changed(
+                LECTURE,
+                (
+                    "0 if self.data < 0 else self.data",
+                    "0.01 * self.data if self.data < 0 else self.data",
+                ),
+            )
+        ),
+        "def relu",
+        r"a\.relu\(\) with a = -30\.0",
+    ),
+    "relu's slope at 0": (
+        program(changed(MICROGPT, ("float(self.data > 0)", "float(self.data >= 0)"))),
+        "def relu",
+        "a = 0.0 gives the gradient 1.0 there and the gradient 0.0 here",
+    ),
+    "log with a little more": (
+        program(changed(MICROGPT, ("math.log(self.data)", "math.log(self.data + 1e-10)"))),
+        "def log",
+        r"a\.log\(\) with a = ",
+    ),
+    "an exponent without gradient": (
+        program(
+            changed(
+                LECTURE,
+                (
+                    'assert isinstance(other, (int, float)), "only numbers"',
+                    "other = getattr(other, 'data', other)",
+                ),
+            )
+        ),
+        "def __pow__",
+        r"the gradient of b of a \*\* b",
+    ),
+    "equality of data": (
+        program(
+            with_method(
+                LECTURE,
+                "    def __eq__(self, other):\n        return self.data == other.data\n\n"
+                "    def __hash__(self):\n        return id(self)\n",
+            )
+        ),
+        "def __eq__",
+        "__eq__ of 1.0 and 1.0 is True there and False here",
+    ),
+    "a counter of the class": (
+        program(
+            changed(
+                LECTURE,
+                (
+                    "        self.data = data\n",
+                    "        self.data = data\n        Value.count += 1\n",
+                ),
+            ).replace("    def __init__", "    count = 0\n\n    def __init__")
+        ),
+        "Value.count += 1",
+        "__init__ does more than set attributes",
+    ),
+    "numbers from a counter": (
+        program(
+            changed(
+                LECTURE,
+                (
+                    "        self.data = data\n",
+                    "        self.data = data\n        self.id = next(self.ids)\n",
+                ),
+            ).replace("    def __init__", "    ids = itertools.count()\n\n    def __init__"),
+            head=HEAD + "import itertools\n",
+        ),
+        "next(self.ids)",
+        "ids of line 8 is state of the class",
+    ),
+    "a global that ops count in": (
+        program(
+            changed(
+                LECTURE,
+                (
+                    "        out = Value(self.data + other",
+                    "        global ops\n        ops += 1\n        out = Value(self.data + other",
+                ),
+            ),
+            head=HEAD + "ops = 0\n",
+        ),
+        "global ops",
+        "writes the global ops",
+    ),
+    "a switch that the program turns": (
+        program(
+            changed(
+                MICROGPT, ("(self, other), (1, 1))", "(self, other) if recording else (), (1, 1))")
+            ),
+            "recording = False",
+            head=HEAD + "recording = True\n",
+        ),
+        "if recording else ()",
+        "uses recording, which changes",
+    ),
+    "an op that prints": (
+        program(
+            changed(
+                LECTURE,
+                ("        x = self.data\n", "        x = self.data\n        print('tanh of', x)\n"),
+            )
+        ),
+        "print('tanh of', x)",
+        "calls print",
+    ),
+    "several classes": (
+        program(LECTURE, MICROGPT),
+        "class Value:\n    __slots__",
+        "several classes .* line 4, Value in line",
+    ),
+    "no class": (HEAD + "print(1)\n", None, "no class of its own"),
+    "a class without backward()": (
+        HEAD + changed(LECTURE, ("def backward(self)", "def run(self)")),
+        None,
+        "no class of its own",
+    ),
+    "a class in a function": (
+        "def main():\n" + "\n".join("    " + line for line in LECTURE.splitlines()) + "\n",
+        "class Value",
+        "not stand at the top level",
+    ),
+    "matrices": (
+        program(
+            changed(LECTURE, ("self.data = data", "self.data = np.asarray(data)")),
+            head=HEAD + "import numpy as np\n",
+        ),
+        "np.asarray(data)",
+        r"computes with arrays: \.asarray",
+    ),
+    "a base class": (
+        program(changed(LECTURE, ("class Value:", "class Value(dict):"))),
+        "class Value",
+        "derived from dict",
+    ),
+    "a decorator": (
+        program(
+            changed(LECTURE, ("class Value:", "@register\nclass Value:")),
+            head=HEAD + "register = lambda c: c\n",
+        ),
+        "class Value",
+        "decorated by register",
+    ),
+    "a derived class with an operator": (
+        program(
+            LECTURE,
+            "class Loud(Value):\n    def __mul__(self, other):\n        print('*')",
+            "        return super().__mul__(other)",
+        ),
+        "def __mul__(self, other):\n        print",
+        "Loud is derived from it and has a __mul__",
+    ),
+    "a name given twice": (
+        program(LECTURE, "Value = float"),
+        "Value = float",
+        "given to something else",
+    ),
+    "slots that are computed": (
+        program(
+            changed(
+                MICROGPT,
+                ('("data", "grad", "_children", "_local_grads")', "[s for s in ('data', 'grad')]"),
+            )
+        ),
+        "__slots__ = [s",
+        "__slots__ are computed",
+    ),
+    "an argument that we lack": (
+        program(
+            changed(
+                LECTURE,
+                ('label=""):\n', 'label="", frozen=False):\n        self.frozen = frozen\n'),
+            ),
+            "Value(1.0, frozen=True)",
+        ),
+        "Value(1.0, frozen=True)",
+        "the argument frozen of Value means nothing",
+    ),
+    "a relu with a slope": (
+        program(
+            changed(
+                LECTURE,
+                ("def relu(self):", "def relu(self, slope=0.0):"),
+                (
+                    "0 if self.data < 0 else self.data",
+                    "slope * self.data if self.data < 0 else self.data",
+                ),
+            ),
+            "print(v[0].relu(0.1))",
+        ),
+        "print(v[0].relu(0.1))",
+        r"relu\(\) takes no arguments here",
+    ),
+    "32 bits": (
+        program(
+            changed(LECTURE, ("self.data = data", "self.data = np.float32(data)")),
+            head=HEAD + "import numpy as np\n",
+        ),
+        "def __init__",
+        "computes with 32 bits",
+    ),
+    "attributes by a dunder": (
+        program(with_method(LECTURE, "    def __getattr__(self, name):\n        return 0\n")),
+        "def __getattr__",
+        "a __getattr__ of its own",
+    ),
+    "a class that cannot be made": (
+        program(
+            changed(LECTURE, ('label=""):', "label=LABELS[0]):")),
+            head=HEAD + "LABELS = ('',)[1:]\n",
+        ),
+        "label=LABELS[0]",
+        "uses LABELS of line 3",
+    ),
+}

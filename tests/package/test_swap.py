@@ -1,0 +1,239 @@
+"""`micrograd-fast run --swap-value`: a program's own Value replaced, or refused with the reason."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import own_values
+import pytest
+from own_values_refused import REFUSED
+
+from micrograd_fast.engine import Value
+from micrograd_fast.swap_value import replace, side_by_side
+from micrograd_fast.swap_value.own_class import Refused
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def python(*argv):
+    done = subprocess.run([sys.executable, *argv], capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+def run(*argv):
+    return python("-m", "micrograd_fast", "run", "--swap-value", *argv)
+
+
+def write(text, name="program.py"):
+    Path(name).write_text(text, "utf-8")
+
+
+def refusal(text):
+    said = []
+    with pytest.raises(Refused) as caught:
+        replace.code_of(text.encode(), "program.py", said.append)
+    assert said == []
+    return caught.value
+
+
+@pytest.mark.parametrize("name", own_values.SWAPPED)
+def test_a_program_prints_the_same_with_its_class_replaced(name):
+    text = own_values.SWAPPED[name]
+    own = "Scalar" if name == "Scalar" else "Value"
+    write(text + f"print({own}.__module__, file=__import__('sys').stderr)\n")
+    plain, ours = python("program.py"), run("program.py")
+    assert plain[0] == 0, plain[2]
+    assert ours[:2] == plain[:2], ours[2]
+    assert plain[2] == "__main__\n"
+    assert ours[2].endswith("micrograd_fast.engine\n")
+    assert re.match(
+        rf"micrograd-fast: class {own}, line \d+ of .*program\.py, is replaced by micrograd_fast's"
+        r": \d+ expressions agree, the largest difference is \d\.\de-1\d",
+        ours[2],
+    )
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_class_that_computes_something_else_is_refused_with_the_line(name):
+    text, marked, reason = REFUSED[name]
+    before = dict(vars(Value))
+    error = refusal(text)
+    assert re.search(reason, str(error)), error
+    if marked is None:
+        assert error.line is None
+    else:
+        assert error.line == text[: text.index(marked)].count("\n") + 1, (error.line, error)
+    assert dict(vars(Value)) == before
+
+
+def test_the_refused_program_does_not_run_unless_it_may_run_as_it_is():
+    text = REFUSED["the lecture's own bug"][0]
+    write("print('begins')\n" + text)
+    code, printed, said = run("program.py")
+    assert (code, printed) == (2, "")
+    assert re.fullmatch(
+        r"micrograd-fast: the program's own Value is not replaced: .*program\.py, line \d+: "
+        r"the gradient of .* needs \+= \(it was not run; --if-possible runs it as it is\)\n",
+        said,
+    )
+    code, printed, said = run("--if-possible", "program.py")
+    assert (code, printed) == python("program.py")[:2]
+    assert said.endswith("; it runs as it is\n")
+
+
+def test_the_check_runs_the_class_and_what_it_needs_and_nothing_else():
+    write("print('once, by its program')\nprint(__name__)\n", "beside.py")
+    write("print('never, for the class does not need it')\nraise SystemExit\n", "unused.py")
+    text = changed_head(
+        "import beside\nprint('begins', flush=True)\ndef later():\n    import unused\n"
+    )
+    write(text)
+    code, printed, said = run("program.py")
+    assert (code, printed) == python("program.py")[:2], said
+    assert printed.startswith("once, by its program\nbeside\nbegins\n")
+    assert printed.count("begins") == 1
+
+
+def changed_head(head):
+    return head + own_values.SWAPPED["microgpt's"]
+
+
+def test_random_numbers_are_drawn_as_without_the_check():
+    write(
+        "import random\nrandom.seed(1)\n" + own_values.LECTURE.replace("math", "__import__('math')")
+    )
+    assert "calls __import__" in run("program.py")[2]
+    write("import math, random\nrandom.seed(1)\n" + own_values.LECTURE + "print(random.random())\n")
+    assert run("program.py")[:2] == python("program.py")[:2]
+
+
+def test_a_traceback_shows_the_programs_own_lines():
+    write(own_values.SWAPPED["with methods of its own"] + "def f():\n    return [1][2]\n\nf()\n")
+    ours, plain = run("program.py"), python("program.py")
+    assert ours[:2] == plain[:2]
+    assert ours[0] == 1
+    assert ours[2].endswith(plain[2])
+    # In a method that stays, too.
+    write(
+        own_values.program(
+            own_values.with_method(
+                own_values.LECTURE, "    def fails(self):\n        return self / 'x'\n"
+            ),
+            "v[0].fails()",
+        )
+    )
+    line = Path("program.py").read_text().splitlines().index("        return self / 'x'") + 1
+    assert f'program.py", line {line}, in fails' in run("program.py")[2]
+
+
+def test_modules_and_folders_are_read_as_scripts_are():
+    text = own_values.SWAPPED["microgpt's"] + "print(Value.__module__, __name__)\n"
+    Path("package").mkdir()
+    for name in ("module.py", "package/__init__.py", "package/__main__.py"):
+        write(text, name)
+    for argv in (("-m", "module"), ("-m", "package"), ("package",)):
+        code, printed, said = run(*argv)
+        assert code == 0, said
+        assert printed.endswith("micrograd_fast.engine __main__\n")
+
+
+def test_a_syntax_error_is_pythons():
+    write("x = (\n")
+    assert run("program.py") == python("program.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("microgpt's", "data and grad are floats: Value(2).data is 2.0, where it was 2"),
+        ("microgpt's", "data that is written between an op and backward() counts"),
+        ("microgpt's", "a.relu() with a = nan gives 0 there and nan here"),
+        ("the lecture's", "a.tanh() with a = 1000.0 gives OverflowError there and 1.0 here"),
+        ("ops of another make", "a - b is +(*(leaf, leaf), leaf) here and -(leaf, leaf) there"),
+    ],
+)
+def test_what_differs_without_harm_is_told(name, note):
+    said = []
+    replace.code_of(own_values.SWAPPED[name].encode(), "program.py", said.append)
+    assert any(note in line for line in said), said
+
+
+def test_methods_that_nothing_uses_are_not_put_on_the_class():
+    text = own_values.program(
+        own_values.with_method(
+            own_values.LECTURE,
+            "    def used(self):\n        return self._half()\n\n"
+            "    def _half(self):\n        return self * 0.5\n\n"
+            "    def unused(self):\n        return self\n",
+        ),
+        "print(v[0].used())",
+    )
+    said = []
+    replace.code_of(text.encode(), "program.py", said.append)
+    assert said[0].endswith("; __repr__, _half, used stay")
+
+
+def test_a_method_of_its_own_must_work_on_our_nodes():
+    wrong = "    def twice(self):\n        return Value(2 * self.data, (self,), (lambda: 2.0,))\n"
+    text = own_values.program(own_values.with_method(own_values.MICROGPT, wrong), "v[0].twice()")
+    assert "a.twice() with a = 0.4" in str(refusal(text)) or "twice" in str(refusal(text))
+
+
+# ---- --compare ----
+
+
+def test_both_ways_are_run_and_compared():
+    write(own_values.SWAPPED["microgpt's"])
+    code, printed, said = run("--compare", "program.py")
+    assert (code, printed) == python("program.py")[:2]
+    assert re.search(
+        r"with micrograd_fast's Value: \d+\.\d\d s; now as it is \.\.\.\n"
+        r".*as it is: \d+\.\d\d s\n.*: \S+ times as fast, the check included",
+        said,
+    )
+    assert said.endswith("the outputs are the same: 9 lines\n")
+
+
+def test_what_differs_between_both_ways_is_said():
+    write(own_values.SWAPPED["microgpt's"] + "raise SystemExit(isinstance(Value(2).data, int))\n")
+    code, _, said = run("--compare", "program.py")
+    assert code == 0
+    assert "the exit codes differ: 1 as it is and 0" in said
+    assert "times as fast" not in said
+    write(own_values.SWAPPED["microgpt's"] + "print(Value(2).data)\n")
+    said = run("--compare", "program.py")[2]
+    assert "but for how numbers are written: line 10 has '2' and '2.0'" in said
+
+
+def test_a_refusal_ends_the_comparison_before_anything_runs():
+    write("print('begins')\n" + REFUSED["a leaky relu"][0])
+    code, printed, said = run("--compare", "program.py")
+    assert (code, printed) == (2, "")
+    assert "is not replaced" in said and "as it is:" not in said
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ("a 1.0\nb\n", "a 1.0\nb", "the same: 2 lines"),
+        ("\rloss 1.5\rloss 2.5", "\rloss 1.5\rloss 2.5", "the same: 3 lines"),
+        ("x\nloss 0.1234567890123", "x\nloss 0.1234567890124", "rounding: from line 2 on"),
+        ("loss 0.12", "loss 0.13", "differ in line 1: 'loss 0.12' and 'loss 0.13'"),
+        ("loss nan", "loss 0.1", "differ in line 1"),
+        ("a 1", "b 1", "differ in line 1"),
+        ("a 1", "a 1\nb", "1 and 2 lines"),
+        ("x1 0.5", "x2 0.5", "differ in line 1"),
+    ],
+)
+def test_outputs_are_the_same_but_for_rounding_or_differ_in_a_line(one, other, words):
+    assert words in side_by_side.difference(one.encode(), other.encode())
+
+
+def test_options_that_do_not_go_together_are_refused():
+    write("print(1)\n")
+    code, _, said = python("-m", "micrograd_fast", "run", "--compare", "program.py")
+    assert code == 2 and "--compare goes with --swap-value" in said
