@@ -137,11 +137,17 @@ def _swapped(main: ModuleType, code: CodeType, if_possible: bool) -> CodeType:
     from micrograd_fast.swap_value.own_class import Refused
     from micrograd_fast.swap_value.replace import code_of
 
-    path, loader = code.co_filename, vars(main)["__loader__"]
+    found, path = vars(main), code.co_filename
+    spec = found.get("__spec__")
+    get_source = getattr(found["__loader__"], "get_source", None)
     try:
-        return code_of(loader.get_data(vars(main)["__file__"]), path, _tell)
+        source = get_source(spec.name if spec else "__main__") if get_source else None
+        if source is None:
+            raise Refused("there is no source to read")
+        return code_of(source, path, _tell, folder=sys.path[0], package=found.get("__package__"))
     except Refused as error:
-        where = path if error.line is None else f"{path}, line {error.line}"
+        where = error.file.path if error.file else path
+        where += "" if error.line is None else f", line {error.line}"
         text = f"the program's own Value is not replaced: {where}: {error}"
         if not if_possible:
             hint = "it was not run; --if-possible runs it as it is"

@@ -373,7 +373,7 @@ def _check_looked_at(both: _Both) -> None:
         there = getattr(c, name, None)
         if name in looked_at and hasattr(c, name) and type(there) is not kind:
             text = f".{name} is a {type(there).__name__} there and a {kind.__name__} here"
-            raise Refused(f"{text}; line {looked_at[name]} uses it", both.own.node.lineno)
+            raise Refused(f"{text}; {looked_at[name]} uses it", both.own.node.lineno)
     if "_prev" in looked_at and getattr(c, "_prev", {a, b}) != {a, b}:
         raise Refused("._prev does not hold the operands", both.own.node.lineno)
     if "_children" in looked_at and getattr(c, "_children", (a, b)) != (a, b):
@@ -383,7 +383,7 @@ def _check_looked_at(both: _Both) -> None:
     if "_backward" in looked_at and hasattr(c, "_backward"):
         code = getattr(c._backward, "__code__", None)
         if code is None or code.co_argcount > 0:
-            text = f"_backward takes arguments; line {looked_at['_backward']} uses it"
+            text = f"_backward takes arguments; {looked_at['_backward']} uses it"
             raise Refused(text, both.own.node.lineno)
     if "_op" in looked_at:
         _note_labels(both)

@@ -6,25 +6,36 @@ import ast
 
 from micrograd_fast._core import OPS
 from micrograd_fast.swap_value.own_class import OURS, PLACES, WORDS, OwnClass, Refused
+from micrograd_fast.swap_value.program import File
 
 BINARY = frozenset(op.name for op in OPS if op.kind == "binary")
 
 
-def fit_calls(own: OwnClass, tree: ast.Module) -> None:
-    """Rewrite in place the calls in all that stays. Raises Refused where one cannot be."""
-    for node in tree.body:
-        if node is not own.node:
-            _Calls(own).visit(node)
+def fit_calls(own: OwnClass, files: list[File]) -> None:
+    """Rewrite in place the calls in all that stays. Raises Refused where one cannot be.
+
+    Only the file of the class is changed; in the others calls must be as ours takes them.
+    """
+    for file in files:
+        try:
+            for node in file.tree.body:
+                if node is not own.node:
+                    _Calls(own, fixed=file is not own.file).visit(node)
+        except Refused as error:
+            error.file = file
+            raise
     for node in own.staying():
         _Calls(own, within=True).visit(node)
 
 
 class _Calls(ast.NodeVisitor):
-    """`within`: in the class itself or one derived from it, where self and cls are of its kind."""
+    """`within`: in the class itself or one derived from it, where self and cls are of its kind;
+    `fixed`: calls cannot be changed."""
 
-    def __init__(self, own: OwnClass, *, within: bool = False) -> None:
+    def __init__(self, own: OwnClass, *, within: bool = False, fixed: bool = False) -> None:
         self.own = own
         self.within = within
+        self.fixed = fixed
         self.same = all(
             role is not None and PLACES[role] == k for k, (_, role) in enumerate(own.parameters)
         )
@@ -60,6 +71,8 @@ class _Calls(ast.NodeVisitor):
     def is_class(self, node: ast.expr) -> bool:
         if isinstance(node, ast.Name):
             return node.id == self.own.name or (self.within and node.id == "cls")
+        if isinstance(node, ast.Attribute) and node.attr == self.own.name:  # engine.Value
+            return True
         return self.within and ast.unparse(node) in ("type(self)", "self.__class__")
 
     def require_same(self, node: ast.expr) -> None:
@@ -85,7 +98,7 @@ class _Calls(ast.NodeVisitor):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         derived = self.own.name in map(ast.unparse, node.bases)
-        inner = _Calls(self.own, within=True) if derived else self
+        inner = _Calls(self.own, within=True, fixed=self.fixed) if derived else self
         for child in node.body:
             inner.visit(child)
 
@@ -118,8 +131,12 @@ class _Calls(ast.NodeVisitor):
                 placed.append(arg)
             else:
                 worded.append(ast.keyword(WORDS[role], arg, lineno=arg.lineno, col_offset=0))
-        for word in call.keywords:
-            word.arg = WORDS[self.role(call, word.arg)]
+        words = [WORDS[self.role(call, word.arg)] for word in call.keywords]
+        if self.fixed and (worded or words != [word.arg for word in call.keywords]):
+            text = f"{self.own.name} takes these arguments under other names or in another order"
+            raise Refused(text, call.lineno)
+        for word, name in zip(call.keywords, words, strict=True):
+            word.arg = name
         call.args, call.keywords = placed, [*worded, *call.keywords]
         return None
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from micrograd_fast.engine import Value
+from micrograd_fast.swap_value.program import File
 
 OURS = frozenset(dir(Value)) | {"label"}
 SHOWN = frozenset({"__repr__", "__str__", "__format__"})  # how a program prints stays its own
@@ -56,11 +57,15 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 class Refused(Exception):
-    """The class cannot be replaced; the text says why, `line` where in the program."""
+    """The class cannot be replaced; the text says why, `line` where in the program.
 
-    def __init__(self, text: str, line: int | None = None) -> None:
+    `file` is the file of that line; None: that of the class, or the script where there is none.
+    """
+
+    def __init__(self, text: str, line: int | None = None, file: File | None = None) -> None:
         super().__init__(text)
         self.line = line
+        self.file = file
 
 
 @dataclass
@@ -68,16 +73,17 @@ class OwnClass:
     """The class statement, its members by name, and which of them stay.
 
     `parameters` are those of `__init__` after self, in order, with the role that each plays (a key
-    of PLACES, or None); `mentions` the attributes that what stays names, with a line of each.
+    of PLACES, or None); `mentions` the attributes that what stays names, with a place of each.
     """
 
+    file: File
     node: ast.ClassDef
     methods: dict[str, list[ast.stmt]] = field(default_factory=dict)
     constants: dict[str, ast.stmt] = field(default_factory=dict)
     state: dict[str, ast.stmt] = field(default_factory=dict)
     parameters: list[tuple[str, str | None]] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
-    mentions: dict[str, int] = field(default_factory=dict)
+    mentions: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -98,31 +104,48 @@ class OwnClass:
         return sorted(members, key=lambda n: n.lineno)
 
 
-def read(tree: ast.Module) -> OwnClass:
+def read(files: list[File]) -> OwnClass:
     """The class of the program that takes the place of a Value. Raises Refused."""
-    own = OwnClass(_find(tree))
-    _read_body(own)
-    _refuse_arrays(own)
-    _keep(own, tree)
-    _read_constructor(own)
-    _refuse_what_is_lacking(own)
-    _refuse_bindings(own, tree)
+    own = _find(files)
+    try:
+        _refuse_kind(own.node)
+        _read_body(own)
+        _refuse_arrays(own)
+        _keep(own, files)
+        _read_constructor(own)
+        _refuse_what_is_lacking(own)
+        for file in files:
+            _refuse_bindings(own, file)
+    except Refused as error:
+        error.file = error.file or own.file
+        raise
     return own
 
 
-def _find(tree: ast.Module) -> ast.ClassDef:
-    found = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and _is_a_value(n)]
+def _find(files: list[File]) -> OwnClass:
+    found = [
+        OwnClass(file, node)
+        for file in files
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.ClassDef) and _is_a_value(node)
+    ]
     if not found:
         raise Refused(
             "there is no class of its own to replace: one with __init__, backward, and __add__ or "
             "__mul__"
         )
+    own = found[0]
     if len(found) > 1:
-        names = ", ".join(f"{n.name} in line {n.lineno}" for n in found)
-        raise Refused(f"there are several classes that it could be: {names}", found[1].lineno)
-    if found[0] not in tree.body:
-        raise Refused("the class does not stand at the top level of the program", found[0].lineno)
-    node = found[0]
+        names = ", ".join(f"{o.name} in {o.file.place(o.node.lineno)}" for o in found)
+        text = f"there are several classes that it could be: {names}"
+        raise Refused(text, found[1].node.lineno, found[1].file)
+    if own.node not in own.file.tree.body:
+        text = "the class does not stand at the top level of the program"
+        raise Refused(text, own.node.lineno, own.file)
+    return own
+
+
+def _refuse_kind(node: ast.ClassDef) -> None:
     for base in node.bases:
         if not (isinstance(base, ast.Name) and base.id == "object"):
             raise Refused(f"it is derived from {ast.unparse(base)}", node.lineno)
@@ -131,7 +154,6 @@ def _find(tree: ast.Module) -> ast.ClassDef:
     for decorator in node.decorator_list:
         if ast.unparse(decorator) not in ("total_ordering", "functools.total_ordering"):
             raise Refused(f"it is decorated by {ast.unparse(decorator)}", node.lineno)
-    return node
 
 
 def _is_a_value(node: ast.ClassDef) -> bool:
@@ -193,18 +215,21 @@ def _refuse_arrays(own: OwnClass) -> None:
 # ---- what stays, and what it names ----
 
 
-def _keep(own: OwnClass, tree: ast.Module) -> None:
+def _keep(own: OwnClass, files: list[File]) -> None:
     """Methods beyond ours stay where something that stays names them, directly or by another."""
     extra = {name for name in own.methods if name not in OURS or name in SHOWN}
     own.kept = {name for name in extra if name.startswith("__") and name.endswith("__")}
-    waiting: list[ast.AST] = [node for node in tree.body if node is not own.node]
-    waiting += [node for name in own.kept for node in own.methods[name]]
+    waiting: list[tuple[File, ast.AST]] = [
+        (file, node) for file in files for node in file.tree.body if node is not own.node
+    ]
+    waiting += [(own.file, node) for name in own.kept for node in own.methods[name]]
     while waiting:
-        for name, line in _names_attributes(waiting.pop()):
-            own.mentions.setdefault(name, line)
+        file, root = waiting.pop()
+        for name, line in _names_attributes(root):
+            own.mentions.setdefault(name, file.place(line))
             if name in extra and name not in own.kept:
                 own.kept.add(name)
-                waiting += own.methods[name]
+                waiting += [(own.file, node) for node in own.methods[name]]
 
 
 def _names_attributes(root: ast.AST) -> Iterator[tuple[str, int]]:
@@ -226,8 +251,8 @@ def _refuse_what_is_lacking(own: OwnClass) -> None:
     for name, stated in own.state.items():
         used = [n for n in ast.walk(own.node) if isinstance(n, ast.Attribute) and n.attr == name]
         if used or name in own.mentions:
-            line = used[0].lineno if used else own.mentions[name]
-            raise Refused(f"{name} of line {stated.lineno} is state of the class", line)
+            text = f"{name} of line {stated.lineno} is state of the class"
+            raise Refused(text, used[0].lineno if used else stated.lineno)
     for _, method in own.dropped():
         for node in ast.walk(method):
             if isinstance(node, ast.Global):
@@ -242,7 +267,7 @@ def _refuse_attribute(own: OwnClass, node: ast.Attribute) -> None:
         raise Refused(f"{own.name}.{node.attr} is state of the class", node.lineno)
     if writes and node.attr not in ATTRIBUTES and node.attr in own.mentions:
         raise Refused(
-            f"it sets .{node.attr}, which line {own.mentions[node.attr]} uses and which "
+            f"it sets .{node.attr}, which {own.mentions[node.attr]} uses and which "
             "micrograd_fast's Value does not have",
             node.lineno,
         )
@@ -313,27 +338,39 @@ def _passed_on(value: ast.expr) -> str | None:
     return value.id if isinstance(value, ast.Name) else None
 
 
-def _refuse_bindings(own: OwnClass, tree: ast.Module) -> None:
+def _refuse_bindings(own: OwnClass, file: File) -> None:
     """The name means this class throughout, and no subclass changes what it computes."""
-    replaced = {name for name in own.methods if name not in own.kept} - {"__init__"}
-    for node in ast.walk(tree):
+    for node in ast.walk(file.tree):
         line = getattr(node, "lineno", None)
-        if (
-            isinstance(node, ast.Name)
-            and node.id == own.name
-            and not isinstance(node.ctx, ast.Load)
-        ):
-            raise Refused(f"the name {own.name} is given to something else", line)
-        if isinstance(node, ast.alias) and (node.asname or node.name) == own.name:
-            raise Refused(f"{own.name} is imported as well", line)
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node is not own.node:
+        if isinstance(node, ast.Name) and node.id == own.name:
+            if not isinstance(node.ctx, ast.Load):
+                raise Refused(f"the name {own.name} is given to something else", line, file)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                _refuse_import(own, file, node, alias)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef) and node is not own.node:
             if node.name == own.name:
-                raise Refused(f"{own.name} is defined again", line)
+                raise Refused(f"{own.name} is defined again", line, file)
             if isinstance(node, ast.ClassDef) and own.name in map(ast.unparse, node.bases):
-                for member in node.body:
-                    name = getattr(member, "name", "")
-                    if name in replaced or name in OURS - SHOWN - {"__init__"}:
-                        raise Refused(
-                            f"{node.name} is derived from it and has a {name} of its own",
-                            member.lineno,
-                        )
+                _refuse_overrides(own, file, node)
+
+
+def _refuse_import(own: OwnClass, file: File, node: ast.ImportFrom, alias: ast.alias) -> None:
+    """A file that imports the class does so under its name, from the file that defines it."""
+    own_module = own.file.name.rpartition(".")[2]
+    from_own = bool(own.file.name) and (node.module or "").rpartition(".")[2] == own_module
+    if from_own and alias.name == own.name and alias.asname not in (None, own.name):
+        raise Refused(f"{own.name} has another name here", node.lineno, file)
+    if (alias.asname or alias.name) == own.name and (not from_own or alias.name != own.name):
+        package = own.file.name.rpartition(".")[0]
+        if not package or file is own.file:  # a package may pass it on
+            raise Refused(f"{own.name} is imported from elsewhere as well", node.lineno, file)
+
+
+def _refuse_overrides(own: OwnClass, file: File, derived: ast.ClassDef) -> None:
+    replaced = {name for name in own.methods if name not in own.kept}
+    for member in derived.body:
+        name = getattr(member, "name", "")
+        if name in (replaced | OURS) - SHOWN - {"__init__"}:
+            text = f"{derived.name} is derived from it and has a {name} of its own"
+            raise Refused(text, member.lineno, file)

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType
 from typing import Any
 
@@ -18,34 +21,84 @@ from micrograd_fast.engine import Value
 from micrograd_fast.swap_value import agreement
 from micrograd_fast.swap_value.own_calls import fit_calls
 from micrograd_fast.swap_value.own_class import OwnClass, Refused, read
+from micrograd_fast.swap_value.program import File, files_of
 from micrograd_fast.swap_value.surroundings import alone
 
 _ABSENT = object()
 
 
-def code_of(source: bytes, path: str, tell: Callable[[str], None]) -> CodeType:
-    """The code of the program with its class replaced; `tell` gets a line for what was done.
+def code_of(
+    source: str,
+    path: str,
+    tell: Callable[[str], None],
+    *,
+    folder: str,
+    package: str | None = None,
+) -> CodeType:
+    """The code of the script, with the class replaced in it or in a module that it imports.
 
-    Raises Refused where the program would notice, before anything of it ran.
+    folder: where its modules are, sys.path[0]; package: that of a script run by -m. `tell` gets a
+    line for what was done. Raises Refused where the program would notice, before anything ran.
     """
-    tree = ast.parse(source, path)
-    own = read(tree)
-    small, callable_ = alone(own, tree, importlib.util.decode_source(source), path)
-    original = compile(small, path, "exec", dont_inherit=True)
-    fit_calls(own, tree)
-    stand_in = _stand_in(own)
-    _replace(small, own.node, stand_in)
-    _replace(tree, own.node, stand_in)
-    report = _compare(own, original, compile(small, path, "exec", dont_inherit=True), callable_)
+    files = files_of(source, path, folder, package)
+    own = read(files)
+    if own.file.name and own.file.name in sys.modules:
+        text = f"{own.file.name} is imported before the program begins"
+        raise Refused(text, own.node.lineno, own.file)
+    try:
+        report = _replace(own, files)
+    except Refused as error:
+        error.file = error.file or own.file
+        raise
+    if own.file.name:
+        code = compile(own.file.tree, own.file.path, "exec", dont_inherit=True)
+        sys.meta_path.insert(0, _Finder(_Loader(own.file.name, own.file.path, code)))
     stays = ", ".join(sorted(own.kept))
     tell(
-        f"class {own.name}, line {own.node.lineno} of {path}, is replaced by micrograd_fast's: "
-        f"{report.count} expressions agree, the largest difference is {report.largest:.1e}"
-        + (f"; {stays} stay" if stays else "")
+        f"class {own.name}, line {own.node.lineno} of {own.file.path}, is replaced by "
+        f"micrograd_fast's: {report.count} expressions agree, the largest difference is "
+        f"{report.largest:.1e}" + (f"; {stays} stay" if stays else "")
     )
     for note in report.notes:
         tell(note)
-    return compile(tree, path, "exec", dont_inherit=True)
+    return compile(files[0].tree, path, "exec", dont_inherit=True)
+
+
+def _replace(own: OwnClass, files: list[File]) -> agreement.Report:
+    """Put another class statement into the tree of its file, once both agree."""
+    small, callable_ = alone(own)
+    original = compile(small, own.file.path, "exec", dont_inherit=True)
+    fit_calls(own, files)
+    stand_in = _stand_in(own)
+    for tree in (small, own.file.tree):
+        tree.body[tree.body.index(own.node)] = stand_in
+    replaced = compile(small, own.file.path, "exec", dont_inherit=True)
+    return _compare(own, original, replaced, callable_)
+
+
+class _Loader(SourceFileLoader):
+    """Loads the module with the class from its code with the class replaced."""
+
+    def __init__(self, name: str, path: str, code: CodeType) -> None:
+        super().__init__(name, path)
+        self.code = code
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.code
+
+
+class _Finder(MetaPathFinder):
+    """Finds that one module."""
+
+    def __init__(self, loader: _Loader) -> None:
+        self.loader = loader
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        if fullname != self.loader.name:
+            return None
+        return importlib.util.spec_from_file_location(
+            fullname, self.loader.path, loader=self.loader
+        )
 
 
 def adopt(*names: str) -> Callable[[type], type[Value]]:
@@ -74,14 +127,12 @@ def _stand_in(own: OwnClass) -> ast.ClassDef:
     return ast.fix_missing_locations(node)
 
 
-def _replace(tree: ast.Module, old: ast.stmt, new: ast.stmt) -> None:
-    tree.body[tree.body.index(old)] = new
-
-
 def _compare(
     own: OwnClass, original: CodeType, replaced: CodeType, callable_: set[str]
 ) -> agreement.Report:
-    theirs: dict[str, Any] = {"__name__": "__main__"}
+    package = own.file.name.rpartition(".")[0]
+    theirs: dict[str, Any] = {"__name__": own.file.name or "__main__", "__package__": package}
+    ours = dict(theirs)
     try:
         exec(original, theirs)
     except Exception as error:
@@ -89,7 +140,6 @@ def _compare(
         raise Refused(text, own.node.lineno) from None
     names = {*own.kept, *own.constants}
     before = {name: vars(Value).get(name, _ABSENT) for name in names}
-    ours: dict[str, Any] = {"__name__": "__main__"}
     try:
         exec(replaced, ours)
         return agreement.check(own, theirs[own.name], ours[own.name], callable_)

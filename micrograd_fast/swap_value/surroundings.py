@@ -34,10 +34,11 @@ EFFECTS = frozenset(
 )
 
 
-def alone(own: OwnClass, tree: ast.Module, source: str, path: str) -> tuple[ast.Module, set[str]]:
+def alone(own: OwnClass) -> tuple[ast.Module, set[str]]:
     """The class with what it needs, and the methods that may be called. Raises Refused where a
     method that is to be replaced needs more than imports, constants and functions of these."""
-    scope = _Scope(own, tree, symtable.symtable(source, path, "exec"))
+    tree = own.file.tree
+    scope = _Scope(own, tree, symtable.symtable(own.file.source, own.file.path, "exec"))
     needed = scope.statements_for(scope.class_names(), own.node, body=False)
     callable_ = set()
     for name, nodes in own.methods.items():

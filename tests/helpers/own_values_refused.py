@@ -203,7 +203,7 @@ REFUSED = {
     "several classes": (
         program(LECTURE, MICROGPT),
         "class Value:\n    __slots__",
-        "several classes .* line 4, Value in line",
+        "several classes .* line 4 of program.py, Value in line",
     ),
     "no class": (HEAD + "print(1)\n", None, "no class of its own"),
     "a class without backward()": (

@@ -1,5 +1,6 @@
 """`micrograd-fast run --swap-value`: a program's own Value replaced, or refused with the reason."""
 
+import os
 import re
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def write(text, name="program.py"):
 def refusal(text):
     said = []
     with pytest.raises(Refused) as caught:
-        replace.code_of(text.encode(), "program.py", said.append)
+        replace.code_of(text, "program.py", said.append, folder=".")
     assert said == []
     return caught.value
 
@@ -158,7 +159,7 @@ def test_a_syntax_error_is_pythons():
 )
 def test_what_differs_without_harm_is_told(name, note):
     said = []
-    replace.code_of(own_values.SWAPPED[name].encode(), "program.py", said.append)
+    replace.code_of(own_values.SWAPPED[name], "program.py", said.append, folder=".")
     assert any(note in line for line in said), said
 
 
@@ -173,7 +174,7 @@ def test_methods_that_nothing_uses_are_not_put_on_the_class():
         "print(v[0].used())",
     )
     said = []
-    replace.code_of(text.encode(), "program.py", said.append)
+    replace.code_of(text, "program.py", said.append, folder=".")
     assert said[0].endswith("; __repr__, _half, used stay")
 
 
@@ -181,6 +182,130 @@ def test_a_method_of_its_own_must_work_on_our_nodes():
     wrong = "    def twice(self):\n        return Value(2 * self.data, (self,), (lambda: 2.0,))\n"
     text = own_values.program(own_values.with_method(own_values.MICROGPT, wrong), "v[0].twice()")
     assert "a.twice() with a = 0.4" in str(refusal(text)) or "twice" in str(refusal(text))
+
+
+# ---- programs of several files ----
+
+NETWORK = """
+class Module:
+    def parameters(self):
+        return []
+
+
+class Neuron(Module):
+    def __init__(self, n):
+        super().__init__()
+        self.w = [Value(random.uniform(-1, 1)) for _ in range(n)]
+
+    def __call__(self, x):
+        return sum(wi * xi for wi, xi in zip(self.w, x)).relu()
+
+    def parameters(self):
+        return self.w
+"""
+TRAIN = """
+neurons = [Neuron(3) for _ in range(2)]
+y = sum(n([0.5, -1.0, 2.0]) for n in neurons)
+y.backward()
+print(y, [p.grad for n in neurons for p in n.parameters()])
+print(Value.__module__, file=__import__('sys').stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("engine", "nn", "train", "argv"),
+    [
+        ("engine.py", "nn.py", "train.py", ("train.py",)),
+        ("lib/value.py", "lib/nn.py", "train.py", ("train.py",)),
+        ("lib/value.py", "lib/nn.py", "lib/train.py", ("-m", "lib.train")),
+    ],
+)
+def test_the_class_may_stand_in_a_module_of_the_program(engine, nn, train, argv):
+    names = [Path(p).with_suffix("").as_posix().replace("/", ".") for p in (engine, nn)]
+    if train.startswith("lib/"):
+        names = [name.replace("lib", "") for name in names]
+    if "/" in engine:
+        Path("lib").mkdir()
+        write("", "lib/__init__.py")
+    write("import math\n" + own_values.LECTURE + "print('engine')\n", engine)
+    imports = f"import random\nfrom {names[0]} import Value\n"
+    write(imports + NETWORK, nn)
+    write(imports + f"from {names[1]} import Neuron\nrandom.seed(1)\n" + TRAIN, train)
+    ours, plain = run(*argv), python(*argv)
+    assert plain[0] == 0, plain[2]
+    assert ours[:2] == plain[:2], ours[2]
+    assert ours[2].endswith("micrograd_fast.engine\n")
+    assert re.search(
+        rf"class Value, line \d+ of .*{re.escape(os.path.normpath(engine))}, is", ours[2]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "reason"),
+    [
+        (
+            "from engine import Value\nprint(Value(1.0).uses)\n",
+            "engine.py, line 8",
+            "line 2 of train.py",
+        ),
+        ("import plot, engine\n", "engine.py, line 8", "sets .uses, which line 1 of plot.py uses"),
+        (
+            "import engine\nengine.Value(1.0, name='x')\n",
+            "train.py, line 2",
+            "argument name of Value",
+        ),
+        ("from engine import Value as V\n", "train.py, line 1", "has another name here"),
+        ("from other import Value\nimport engine\n", "train.py, line 1", "imported from elsewhere"),
+        (
+            "from engine import Value\nclass Loud(Value):\n    def __add__(self, x):\n        return 1\n",
+            "train.py, line 3",
+            "Loud is derived from it and has a __add__",
+        ),
+    ],
+)
+def test_what_other_files_ask_of_the_class_is_seen(text, place, reason):
+    own = own_values.changed(
+        own_values.LECTURE,
+        ('label=""):', 'label="", name=""):'),
+        ("        self.data = data\n", "        self.data = data\n        self.uses = 0\n"),
+    )
+    write("import math\n" + own, "engine.py")
+    write("def f(v): return v.uses\n", "plot.py")
+    write(text, "train.py")
+    code, printed, said = run("train.py")
+    assert (code, printed) == (2, "")
+    assert place in said and reason in said, said
+
+
+def test_calls_in_other_files_are_not_rewritten():
+    write("import math\n" + own_values.SECOND_LABEL, "engine.py")
+    write("from engine import Value\nprint(Value(2.0, label='x').label)\n", "train.py")
+    assert run("train.py")[:2] == (0, "x\n")
+    write("from engine import Value\nprint(Value(2.0, 'x').label)\n", "train.py")
+    code, _, said = run("train.py")
+    assert code == 2 and "train.py, line 2: Value takes these arguments under other names" in said
+
+
+def test_a_module_that_is_there_before_the_program_is_not_replaced():
+    Path("lib").mkdir()
+    write("from .value import Value\n", "lib/__init__.py")
+    write("import math\n" + own_values.LECTURE, "lib/value.py")
+    write("from lib import Value\nprint(Value.__module__)\n", "lib/train.py")
+    code, printed, said = run("-m", "lib.train")
+    assert (code, printed) == (2, "")
+    assert "lib.value is imported before the program begins" in said
+    write("from lib import Value\nprint(Value.__module__)\n", "train.py")
+    code, printed, said = run("train.py")
+    assert (code, printed) == (0, "micrograd_fast.engine\n"), said
+
+
+def test_a_program_without_source_is_refused():
+    write("print(1)\n", "program.py")
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "-b", "."], check=True, timeout=60)
+    Path("program.py").unlink()
+    code, printed, said = run("-m", "program")
+    assert (code, printed) == (2, "")
+    assert "there is no source to read" in said
 
 
 # ---- --compare ----
