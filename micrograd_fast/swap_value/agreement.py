@@ -373,11 +373,12 @@ def _check_looked_at(both: _Both) -> None:
         there = getattr(c, name, None)
         if name in looked_at and hasattr(c, name) and type(there) is not kind:
             text = f".{name} is a {type(there).__name__} there and a {kind.__name__} here"
-            raise Refused(f"{text}; {looked_at[name]} uses it", both.own.node.lineno)
-    if "_prev" in looked_at and getattr(c, "_prev", {a, b}) != {a, b}:
-        raise Refused("._prev does not hold the operands", both.own.node.lineno)
-    if "_children" in looked_at and getattr(c, "_children", (a, b)) != (a, b):
-        raise Refused("._children are not the operands", both.own.node.lineno)
+            if name in both.own.indexed or name == "_local_grads":
+                raise Refused(f"{text}; {looked_at[name]} uses it", both.own.node.lineno)
+            both.report.notes.append(text)
+    for name in ("_prev", "_children"):
+        if name in looked_at and set(getattr(c, name, {a, b})) != {a, b}:
+            raise Refused(f".{name} does not hold the operands", both.own.node.lineno)
     if hasattr(c, "_local_grads") and c._local_grads != (b.data, a.data):
         raise Refused("._local_grads are not the derivatives", both.own.node.lineno)
     if "_backward" in looked_at and hasattr(c, "_backward"):
@@ -429,7 +430,8 @@ def _check_special(both: _Both, callable_: set[str]) -> None:
 
 
 def _special(both: _Both, method: str, text: str, f: Expression, x: float) -> str | None:
-    """A note where one goes on and the other does not. Raises Refused for another number."""
+    """A note where ours goes on and theirs does not, or with another number out of an infinity or
+    a nan. Raises Refused for another number else."""
     theirs, ours = outcome(both.theirs, f, (x, 1.0)), outcome(both.ours, f, (x, 1.0))
     if isinstance(theirs.error, ABSENT) and not theirs.backward:
         return None
@@ -443,10 +445,10 @@ def _special(both: _Both, method: str, text: str, f: Expression, x: float) -> st
     if theirs.error:
         return told
     usual = all(isinstance(n, int | float) and math.isfinite(n) for n in theirs.numbers)
-    if ours.error:
+    if ours.error:  # which the program will hear of by itself
         if usual and math.isfinite(x):
             raise Refused(told, both.own.line(method))
-        return told
+        return None
     if all(map(close, theirs.numbers, ours.numbers)):
         return None
     if usual and math.isfinite(x) and all(map(math.isfinite, ours.numbers)):

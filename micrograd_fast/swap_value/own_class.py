@@ -73,7 +73,8 @@ class OwnClass:
     """The class statement, its members by name, and which of them stay.
 
     `parameters` are those of `__init__` after self, in order, with the role that each plays (a key
-    of PLACES, or None); `mentions` the attributes that what stays names, with a place of each.
+    of PLACES, or None); `mentions` the attributes that what stays names, with a place of each;
+    `indexed` those of them that are more than gone through in a loop.
     """
 
     file: File
@@ -84,6 +85,7 @@ class OwnClass:
     parameters: list[tuple[str, str | None]] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
     mentions: dict[str, str] = field(default_factory=dict)
+    indexed: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -225,11 +227,20 @@ def _keep(own: OwnClass, files: list[File]) -> None:
     waiting += [(own.file, node) for name in own.kept for node in own.methods[name]]
     while waiting:
         file, root = waiting.pop()
+        looped = _loops_over(root)
+        own.indexed |= {
+            n.attr for n in ast.walk(root) if isinstance(n, ast.Attribute) and n not in looped
+        }
         for name, line in _names_attributes(root):
             own.mentions.setdefault(name, file.place(line))
             if name in extra and name not in own.kept:
                 own.kept.add(name)
                 waiting += [(own.file, node) for node in own.methods[name]]
+
+
+def _loops_over(root: ast.AST) -> set[ast.AST]:
+    """What stands after `in` of loops and comprehensions."""
+    return {n.iter for n in ast.walk(root) if isinstance(n, ast.For | ast.comprehension)}
 
 
 def _names_attributes(root: ast.AST) -> Iterator[tuple[str, int]]:

@@ -372,6 +372,9 @@ SWAPPED = {
         "print(max(parameters), sorted(v))",
         head=HEAD + "import functools\n",
     ).replace("\nclass Value:", "\n@functools.total_ordering\nclass Value:"),
+    "operands in a tuple that is gone through": program(
+        changed(LECTURE, ("set(_children)", "_children")), DRAWING
+    ),
     "Scalar": program(changed(LECTURE, ("Value", "Scalar"))).replace("Value(", "Scalar("),
     "ops added afterwards": program(
         MICROGPT,
