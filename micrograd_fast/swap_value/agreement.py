@@ -28,7 +28,7 @@ SPECIAL = (0.0, -0.0, 1e-300, 30.0, -30.0, 100.0, -100.0, 1000.0, -1000.0)
 NOT_FINITE = (math.inf, -math.inf, math.nan)
 PAIRS = ((0.7, -1.3), (2.5, 0.5), (-0.25, 3.0), (-1.5, -0.75))
 EXPONENTS = (2, 3, 2.0, 0.5, 1, -1, -2, 1.5, -0.5)
-# The op is not there, or not for such operands.
+# What an op that is not there raises, or not for such operands.
 ABSENT = (TypeError, AttributeError, AssertionError, NotImplementedError)
 Expression = Callable[..., Any]
 
@@ -124,6 +124,7 @@ def check(own: OwnClass, theirs: type, ours: type[Value], callable_: set[str]) -
         _check_named(both, callable_)
         _check_comparisons(both)
         _check_backward(both)
+        _check_derived(both)
         _check_looked_at(both)
         _check_special(both, callable_)
     if report.count < 20:
@@ -151,7 +152,7 @@ class _Both:
     ) -> bool:
         """Raises Refused where they differ; False where the program's class has no such op."""
         theirs = outcome(self.theirs, f, numbers)
-        if isinstance(theirs.error, ABSENT) and not theirs.backward:
+        if theirs.error and not theirs.backward:
             return False
         ours = outcome(self.ours, f, numbers)
         where = "with " + ", ".join(f"{n} = {x!r}" for n, x in zip("ab", numbers, strict=False))
@@ -319,6 +320,28 @@ def _check_backward(both: _Both) -> None:
         both.report.count += 1
     if both.theirs(1.0).backward() is not None:
         raise Refused("its backward() returns something", both.own.line("backward"))
+
+
+def _check_derived(both: _Both) -> None:
+    """What an op on an object of a derived class gives is a plain Value here."""
+    if both.own.derived:
+        sub = type("Derived", (both.theirs,), {})
+        for method, f in (("__add__", _add), ("__mul__", _mul)):
+            try:
+                result = f(sub(0.7), sub(-1.3))
+            except ABSENT:
+                continue
+            if type(result) is not both.theirs:
+                text = "an op on objects of a derived class gives one of that class there"
+                raise Refused(text, both.own.line(method))
+
+
+def _add(a: Any, b: Any) -> Any:
+    return a + b
+
+
+def _mul(a: Any, b: Any) -> Any:
+    return a * b
 
 
 def _backward_twice(cls: type) -> list[Any]:

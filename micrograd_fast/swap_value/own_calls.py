@@ -97,7 +97,7 @@ class _Calls(ast.NodeVisitor):
                 self.visit(part)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        derived = self.own.name in map(ast.unparse, node.bases)
+        derived = any(self.is_class(base) for base in node.bases)
         inner = _Calls(self.own, within=True, fixed=self.fixed) if derived else self
         for child in node.body:
             inner.visit(child)

@@ -73,7 +73,8 @@ class OwnClass:
     """The class statement, its members by name, and which of them stay.
 
     `parameters` are those of `__init__` after self, in order, with the role that each plays (a key
-    of PLACES, or None); `mentions` the attributes that what stays names, with a place of each;
+    of PLACES, or None); `derived` whether the program derives classes from it;
+    `mentions` the attributes that what stays names, with a place of each;
     `indexed` those of them that are more than gone through in a loop.
     """
 
@@ -84,6 +85,7 @@ class OwnClass:
     state: dict[str, ast.stmt] = field(default_factory=dict)
     parameters: list[tuple[str, str | None]] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
+    derived: bool = False
     mentions: dict[str, str] = field(default_factory=dict)
     indexed: set[str] = field(default_factory=set)
 
@@ -362,7 +364,11 @@ def _refuse_bindings(own: OwnClass, file: File) -> None:
         elif isinstance(node, ast.FunctionDef | ast.ClassDef) and node is not own.node:
             if node.name == own.name:
                 raise Refused(f"{own.name} is defined again", line, file)
-            if isinstance(node, ast.ClassDef) and own.name in map(ast.unparse, node.bases):
+            bases = map(ast.unparse, node.bases) if isinstance(node, ast.ClassDef) else ()
+            if isinstance(node, ast.ClassDef) and any(
+                base.rpartition(".")[2] == own.name for base in bases
+            ):
+                own.derived = True
                 _refuse_overrides(own, file, node)
 
 
@@ -381,7 +387,8 @@ def _refuse_import(own: OwnClass, file: File, node: ast.ImportFrom, alias: ast.a
 def _refuse_overrides(own: OwnClass, file: File, derived: ast.ClassDef) -> None:
     replaced = {name for name in own.methods if name not in own.kept}
     for member in derived.body:
-        name = getattr(member, "name", "")
-        if name in (replaced | OURS) - SHOWN - {"__init__"}:
+        names = {getattr(member, "name", "")}
+        names |= {n.id for n in getattr(member, "targets", []) if isinstance(n, ast.Name)}
+        for name in names & ((replaced | OURS) - SHOWN - {"__init__"}):
             text = f"{derived.name} is derived from it and has a {name} of its own"
             raise Refused(text, member.lineno, file)

@@ -106,15 +106,22 @@ def adopt(*names: str) -> Callable[[type], type[Value]]:
 
     def put(cls: type) -> type[Value]:
         for name in names:
+            name = _mangled(cls.__name__, name)
             setattr(Value, name, vars(cls)[name])
         return Value
 
     return put
 
 
+def _mangled(cls: str, name: str) -> str:
+    """A private name as it stands in a class."""
+    private = name.startswith("__") and not name.endswith("__")
+    return f"_{cls.lstrip('_')}{name}" if private else name
+
+
 def _stand_in(own: OwnClass) -> ast.ClassDef:
     """The class statement with what stays, decorated by `adopt`."""
-    members = own.staying()
+    members = [_of_ours(own, member) for member in own.staying()]
     names = sorted({*own.kept, *(n for n in own.constants if n in own.mentions)})
     decorator = ast.parse(
         f"__import__('micrograd_fast.swap_value.replace', fromlist=['adopt']).adopt(*{names!r})",
@@ -125,6 +132,19 @@ def _stand_in(own: OwnClass) -> ast.ClassDef:
     for inner in (node, *ast.walk(decorator)):
         ast.copy_location(inner, own.node)
     return ast.fix_missing_locations(node)
+
+
+def _of_ours(own: OwnClass, member: ast.stmt) -> ast.stmt:
+    """`ReLU = relu` in the class, where relu is replaced: our relu."""
+    if isinstance(member, ast.Assign) and isinstance(member.value, ast.Name):
+        name = member.value.id
+        if name in own.methods and name not in own.kept:
+            ours = f"__import__('micrograd_fast.engine', fromlist=['Value']).Value.{name}"
+            value = ast.parse(ours, mode="eval").body
+            for node in ast.walk(value):
+                ast.copy_location(node, member)
+            return ast.copy_location(ast.Assign(member.targets, value), member)
+    return member
 
 
 def _compare(
@@ -138,10 +158,14 @@ def _compare(
     except Exception as error:
         text = f"alone, it raises {type(error).__name__}: {error}"
         raise Refused(text, own.node.lineno) from None
-    names = {*own.kept, *own.constants}
+    names = {_mangled(own.name, name) for name in (*own.kept, *own.constants)}
     before = {name: vars(Value).get(name, _ABSENT) for name in names}
     try:
-        exec(replaced, ours)
+        try:
+            exec(replaced, ours)
+        except Exception as error:
+            text = f"what stays of it raises {type(error).__name__} alone: {error}"
+            raise Refused(text, own.node.lineno) from None
         return agreement.check(own, theirs[own.name], ours[own.name], callable_)
     finally:
         # The program puts them there when it comes to its class statement.

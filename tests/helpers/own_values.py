@@ -375,6 +375,15 @@ SWAPPED = {
     "operands in a tuple that is gone through": program(
         changed(LECTURE, ("set(_children)", "_children")), DRAWING
     ),
+    "aliases of what is replaced": program(
+        with_method(
+            LECTURE,
+            "    ReLU = relu\n    __iadd__ = __add__\n\n"
+            "    def __half(self):\n        return self * 0.5\n\n"
+            "    def quarter(self):\n        return self.__half().__half()\n",
+        ),
+        "a = Value(4.0)\nb = a.ReLU()\nb += a.quarter()\nb.backward()\nprint(a, b)",
+    ),
     "Scalar": program(changed(LECTURE, ("Value", "Scalar"))).replace("Value(", "Scalar("),
     "ops added afterwards": program(
         MICROGPT,

@@ -246,6 +246,24 @@ REFUSED = {
         "def __mul__(self, other):\n        print",
         "Loud is derived from it and has a __mul__",
     ),
+    "ops that give a derived class": (
+        program(
+            changed(MICROGPT, ("return Value(self.data + ", "return type(self)(self.data + ")),
+            "class Parameter(Value):\n    pass",
+        ),
+        "def __add__",
+        "gives one of that class there",
+    ),
+    "a method that needs the class around it": (
+        program(
+            with_method(
+                LECTURE, "    SIZES = [1]\n\n    def f(self, n=SIZES[0]):\n        return n\n"
+            ),
+            "v[0].f()",
+        ),
+        "class Value",
+        "what stays of it raises NameError alone",
+    ),
     "a name given twice": (
         program(LECTURE, "Value = float"),
         "Value = float",
