@@ -362,3 +362,44 @@ def test_options_that_do_not_go_together_are_refused():
     write("print(1)\n")
     code, _, said = python("-m", "micrograd_fast", "run", "--compare", "program.py")
     assert code == 2 and "--compare goes with --swap-value" in said
+
+
+# ---- a whole program, and what the documents say of it ----
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ROOT / "bench" / "programs"
+
+
+def test_a_gpt_with_a_class_of_its_own_learns_the_same_in_three_ways():
+    write("\n".join(["emma", "bo", "ada", "zoe", "mia"] * 4), "names.txt")
+    own, compiled = (str(PROGRAMS / f"{name}.py") for name in ("own_gpt", "own_gpt_compiled"))
+    plain = python(own, "names.txt", "4")
+    assert plain[0] == 0, plain[2]
+    assert plain[1].count("loss") == 4
+    assert run(own, "names.txt", "4")[:2] == plain[:2]
+    assert python(compiled, "names.txt", "4")[:2] == plain[:2]
+
+
+def test_the_page_on_microgpt_shows_the_lines_that_differ():
+    page = (ROOT / "docs" / "microgpt.md").read_text("utf-8")
+    block = page.split("```text\n")[1].split("```")[0]
+    own, compiled = (
+        (PROGRAMS / f"{name}.py").read_text().splitlines()
+        for name in ("own_gpt", "own_gpt_compiled")
+    )
+    signs = {"-": (own, compiled), "+": (compiled, own), " ": (own, [])}
+    for line in filter(str.strip, block.splitlines()):
+        there, gone = signs[line[0]]
+        text = re.split(r" {4,}(?=\w)", line[1:].rstrip())[0] or line[1:].rstrip()
+        text = line[1:].rstrip() if line[1:].startswith("    ") else text
+        assert text in there and text not in gone, line
+
+
+def test_first_run_measures_all_three_ways():
+    pytest.importorskip("names")
+    pytest.importorskip("resource")
+    code = "from bench import first_run; print(sorted(first_run.measure(1, 1)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+    assert done.stdout == "['as it is', 'compiled', 'swapped']\n", done.stderr
