@@ -130,7 +130,7 @@ class _Calls(ast.NodeVisitor):
             if PLACES[role] == k == len(placed):
                 placed.append(arg)
             else:
-                worded.append(ast.keyword(WORDS[role], arg, lineno=arg.lineno, col_offset=0))
+                worded.append(ast.copy_location(ast.keyword(WORDS[role], arg), arg))
         words = [WORDS[self.role(call, word.arg)] for word in call.keywords]
         if self.fixed and (worded or words != [word.arg for word in call.keywords]):
             text = f"{self.own.name} takes these arguments under other names or in another order"

@@ -74,6 +74,12 @@ class _Scope:
         self.rebound = {
             name for n in ast.walk(tree) if isinstance(n, ast.Global) for name in n.names
         }
+        self.postponed = any(
+            isinstance(n, ast.ImportFrom)
+            and n.module == "__future__"
+            and "annotations" in [a.name for a in n.names]
+            for n in tree.body
+        )
         self.stars = [n for n in tree.body if isinstance(n, ast.ImportFrom) and _is_star(n)]
 
     def class_names(self) -> set[str]:
@@ -82,7 +88,10 @@ class _Scope:
         parts: list[ast.AST | None] = [*self.own.node.decorator_list]
         for node in ast.walk(self.own.node):
             if isinstance(node, ast.FunctionDef):
-                parts += [*node.decorator_list, node.args, node.returns]
+                parts += [*node.decorator_list, *node.args.defaults, *node.args.kw_defaults]
+                if not self.postponed:
+                    arguments = [n for n in ast.walk(node.args) if isinstance(n, ast.arg)]
+                    parts += [node.returns, *(a.annotation for a in arguments)]
         for part in parts:
             names |= {n.id for n in ast.walk(part) if isinstance(n, ast.Name)} if part else set()
         return {name for name in names if name in self.bindings or self.stars} - {self.own.name}
@@ -159,6 +168,8 @@ def _all_tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 def _globals_of(table: symtable.SymbolTable, *, deep: bool) -> set[str]:
     names = {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
     for child in table.get_children() if deep else ():
+        if child.get_name() == "__annotate__":  # since 3.14, run by who asks for it
+            continue
         names |= _globals_of(child, deep=True)
     return names
 
@@ -194,6 +205,7 @@ def _is_formula(value: ast.expr) -> bool:
         ast.Attribute,
         ast.Call,
         ast.Tuple,
+        ast.Subscript,  # a type's, as in Union[int, float]
         ast.expr_context,
     )
     return all(

@@ -306,7 +306,17 @@ SWAPPED = {
             ("def __add__(self, other):", "def __add__(self, other: Value | float) -> Value:"),
         ),
         "print(Value(3.0, local_grads=(2.0,), children=(v[0],))._children == (v[0],))",
-        head="from __future__ import annotations\nfrom collections.abc import Sequence\n" + HEAD,
+        head="from __future__ import annotations\nfrom typing import TYPE_CHECKING\n"
+        + "if TYPE_CHECKING:\n    from collections.abc import Sequence\n"
+        + HEAD,
+    ),
+    "typed at run time": program(
+        changed(
+            LECTURE,
+            ("self, data, _children", "self, data: Number, _children"),
+            ("def exp(self):", "def exp(self) -> 'Value':"),
+        ),
+        head=HEAD + "from typing import Union\nNumber = Union[int, float]\n",
     ),
     "other names inside": program(
         changed(

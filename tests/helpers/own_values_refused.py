@@ -3,7 +3,7 @@
 REFUSED: by name, a program, a piece of the line that the refusal names, and a piece of its text.
 """
 
-from own_values import HEAD, LECTURE, MICROGPT, changed, program, with_method
+from own_values import EXTRAS, HEAD, LECTURE, MICROGPT, USES_EXTRAS, changed, program, with_method
 
 SIGMOID = """
     def sigmoid(self):
@@ -189,6 +189,33 @@ REFUSED = {
         ),
         "if recording else ()",
         "uses recording, which changes",
+    ),
+    "a constant that a function changes": (
+        program(
+            changed(MICROGPT, ("self * -1", "self * MINUS")),
+            "def louder():\n    global MINUS\n    MINUS *= 2",
+            head=HEAD + "MINUS = -1\n",
+        ),
+        "self * MINUS",
+        "uses MINUS, which changes",
+    ),
+    "an op that logs": (
+        program(
+            changed(
+                MICROGPT, ("math.log(self.data)", "logging.warning('log') or math.log(self.data)")
+            ),
+            head=HEAD + "import logging\n",
+        ),
+        "logging.warning",
+        "of the module logging, which may do more than compute",
+    ),
+    "a fault beside methods that would stay": (
+        program(
+            with_method(changed(LECTURE, ("out.data * out.grad", "2 * out.grad")), EXTRAS),
+            USES_EXTRAS,
+        ),
+        "def exp",
+        r"the gradient of a of a\.exp\(\)",
     ),
     "an op that prints": (
         program(
