@@ -95,9 +95,11 @@ def run_program(parser: argparse.ArgumentParser, args: argparse.Namespace) -> in
     if not words:
         parser.error("a script is needed, or -m and a module")
 
+    if args.if_possible and (args.compare or not args.swap_value):
+        parser.error("--if-possible goes with --swap-value, and without --compare")
     if args.compare:
-        if not args.swap_value or args.if_possible:
-            parser.error("--compare goes with --swap-value, and without --if-possible")
+        if not args.swap_value:
+            parser.error("--compare goes with --swap-value")
         from micrograd_fast.swap_value import side_by_side
 
         return side_by_side.compare(["-m", *words] if module else words, local=args.local)

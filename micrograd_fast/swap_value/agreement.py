@@ -409,31 +409,47 @@ def _check_looked_at(both: _Both) -> None:
         if code is None or code.co_argcount > 0:
             text = f"_backward takes arguments; {looked_at['_backward']} uses it"
             raise Refused(text, both.own.node.lineno)
-    if "_op" in looked_at:
-        _note_labels(both)
+    for name, v in (("label", a), ("label", c), ("_op", a)):
+        if name in looked_at and getattr(v, name, "") not in ("", None):
+            text = f".{name} is {getattr(v, name)!r} there and empty here"
+            raise Refused(f"{text}; {looked_at[name]} uses it", both.own.node.lineno)
+    if "_op" in looked_at or "_backward" in both.own.called:
+        _check_graphs(both)
     if hasattr(c, "_local_grads"):
         both.report.notes.append(
             "data that is written between an op and backward() counts in the gradient here"
         )
 
 
-def _note_labels(both: _Both) -> None:
+def _check_graphs(both: _Both) -> None:
+    """Other nodes and labels make other pictures; nodes that are stepped through are the same."""
     named = [(n, f"a.{n}()", _method(n)) for n in both.own.methods if n in UNARY]
     powers = [("__pow__", "a ** 2", lambda a, b: a**2)]
-    for _, text, f in (*OPERATORS, *powers, *named):
+    for method, text, f in (*OPERATORS, *powers, *named):
         theirs, ours = (outcome(cls, f, (0.7, 0.9)) for cls in (both.theirs, both.ours))
-        if theirs.root is not None and _drawn(theirs.root) != _drawn(ours.root):
-            both.report.notes.append(
-                f"graphs are drawn as micrograd's: {text} is {_drawn(ours.root)} here and "
-                f"{_drawn(theirs.root)} there"
-            )
+        if theirs.root is None:
+            continue
+        told = f"{text} is {_drawn(ours.root)} here and {_drawn(theirs.root)} there"
+        if "_backward" in both.own.called and _shape(theirs.root) != _shape(ours.root):
+            where = both.own.mentions["_backward"]
+            raise Refused(f"{told}; {where} calls _backward", both.own.line(method))
+        if "_op" in both.own.mentions and _drawn(theirs.root) != _drawn(ours.root):
+            both.report.notes.append(f"graphs are drawn as micrograd's: {told}")
             return
+
+
+def _operands(node: Any) -> Any:
+    return getattr(node, "_prev", getattr(node, "_children", ()))
 
 
 def _drawn(node: Any) -> str:
     """A graph's ops as nested text, its operands in the order of their texts."""
-    inner = sorted(_drawn(v) for v in getattr(node, "_prev", getattr(node, "_children", ())))
-    return f"{node._op or 'leaf'}({', '.join(inner)})" if inner else "leaf"
+    inner = ", ".join(sorted(map(_drawn, _operands(node))))
+    return f"{getattr(node, '_op', '')}({inner})" if inner else "leaf"
+
+
+def _shape(node: Any) -> list[Any]:
+    return sorted(map(_shape, _operands(node)))
 
 
 # ---- zero, huge numbers, infinity and nan ----

@@ -75,7 +75,7 @@ class OwnClass:
     `parameters` are those of `__init__` after self, in order, with the role that each plays (a key
     of PLACES, or None); `derived` whether the program derives classes from it;
     `mentions` the attributes that what stays names, with a place of each;
-    `indexed` those of them that are more than gone through in a loop.
+    `indexed` those of them that are more than gone through in a loop, `called` those called.
     """
 
     file: File
@@ -88,6 +88,7 @@ class OwnClass:
     derived: bool = False
     mentions: dict[str, str] = field(default_factory=dict)
     indexed: set[str] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -230,6 +231,8 @@ def _keep(own: OwnClass, files: list[File]) -> None:
     while waiting:
         file, root = waiting.pop()
         looped = _loops_over(root)
+        calls = (n.func for n in ast.walk(root) if isinstance(n, ast.Call))
+        own.called |= {f.attr for f in calls if isinstance(f, ast.Attribute)}
         own.indexed |= {
             n.attr for n in ast.walk(root) if isinstance(n, ast.Attribute) and n not in looped
         }

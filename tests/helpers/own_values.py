@@ -286,8 +286,8 @@ SECOND_LABEL = changed(
         "data, children=(), local_grads=()):",
         "data, label='', children=(), local_grads=()):\n        self.label = label",
     ),
-    ("(self, other), (1, 1))", "'+', (self, other), (1, 1))"),
-    ("(self, other), (other", "'*', (self, other), (other"),
+    ("(self, other), (1, 1))", "'', (self, other), (1, 1))"),
+    ("(self, other), (other", "'', (self, other), (other"),
     ("(self,),", "'', (self,),"),
 )
 

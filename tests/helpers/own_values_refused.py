@@ -217,6 +217,31 @@ REFUSED = {
         "def exp",
         r"the gradient of a of a\.exp\(\)",
     ),
+    "other nodes that the program steps through": (
+        program(
+            changed(
+                LECTURE,
+                (
+                    "        return self + (-other)\n",
+                    "        out = Value(self.data - other.data, (self, other), '-')\n\n"
+                    "        def _backward():\n            self.grad += out.grad\n"
+                    "            other.grad -= out.grad\n\n"
+                    "        out._backward = _backward\n        return out\n",
+                ),
+            ),
+            "d = v[0] - v[1]\nd.grad = 1.0\nd._backward()",
+        ),
+        "def __sub__",
+        r"a - b is \+\(\*\(leaf, leaf\), leaf\) here .* line \d+ of program.py calls _backward",
+    ),
+    "labels of their own making": (
+        program(
+            changed(LECTURE, ("self.label = label", "self.label = label or str(data)")),
+            "print(v[0].label)",
+        ),
+        "class Value",
+        r"\.label is '0.7' there and empty here; line",
+    ),
     "an op that prints": (
         program(
             changed(

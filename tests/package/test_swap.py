@@ -360,8 +360,14 @@ def test_outputs_are_the_same_but_for_rounding_or_differ_in_a_line(one, other, w
 
 def test_options_that_do_not_go_together_are_refused():
     write("print(1)\n")
-    code, _, said = python("-m", "micrograd_fast", "run", "--compare", "program.py")
-    assert code == 2 and "--compare goes with --swap-value" in said
+    for options, words in (
+        (["--compare"], "--compare goes with --swap-value"),
+        (["--if-possible"], "--if-possible goes with --swap-value, and without --compare"),
+        (["--if-possible", "--swap-value", "--compare"], "--if-possible goes with --swap-value"),
+    ):
+        code, printed, said = python("-m", "micrograd_fast", "run", *options, "program.py")
+        assert (code, printed) == (2, "")
+        assert words in said
 
 
 # ---- a whole program, and what the documents say of it ----
