@@ -255,11 +255,15 @@ def _names_attributes(root: ast.AST) -> Iterator[tuple[str, int]]:
         elif isinstance(node, ast.MatchClass):
             yield from ((name, node.lineno) for name in node.kwd_attrs)
         elif isinstance(node, ast.Call):
-            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            if called in LOOKED_UP:
-                for arg in node.args:
-                    if isinstance(arg, ast.Constant) and isinstance(arg.value, str):
-                        yield from ((name, node.lineno) for name in arg.value.split("."))
+            yield from _looked_up(node)
+
+
+def _looked_up(call: ast.Call) -> Iterator[tuple[str, int]]:
+    """The attributes that a call of getattr and the like names in strings."""
+    if getattr(call.func, "id", getattr(call.func, "attr", "")) in LOOKED_UP:
+        for arg in call.args:
+            if isinstance(arg, ast.Constant) and isinstance(arg.value, str):
+                yield from ((name, call.lineno) for name in arg.value.split("."))
 
 
 def _refuse_what_is_lacking(own: OwnClass) -> None:
@@ -269,22 +273,34 @@ def _refuse_what_is_lacking(own: OwnClass) -> None:
         if used or name in own.mentions:
             text = f"{name} of line {stated.lineno} is state of the class"
             raise Refused(text, used[0].lineno if used else stated.lineno)
+    modules = {
+        (a.asname or a.name).partition(".")[0]
+        for n in ast.walk(own.file.tree)
+        if isinstance(n, ast.Import | ast.ImportFrom)
+        for a in n.names
+    }
     for _, method in own.dropped():
+        # Functions that are called are no attributes of nodes; v._backward is one, and known.
+        others = {n.func for n in ast.walk(method) if isinstance(n, ast.Call)}
         for node in ast.walk(method):
             if isinstance(node, ast.Global):
                 raise Refused(f"it writes the global {node.names[0]}", node.lineno)
-            if isinstance(node, ast.Attribute):
-                _refuse_attribute(own, node)
+            if isinstance(node, ast.Attribute) and node not in others:
+                if not (isinstance(node.value, ast.Name) and node.value.id in modules):
+                    _refuse_attribute(own, node)
+            elif isinstance(node, ast.Call):
+                _refuse_looked_up(own, node)
 
 
 def _refuse_attribute(own: OwnClass, node: ast.Attribute) -> None:
     writes = isinstance(node.ctx, ast.Store | ast.Del)
     if writes and isinstance(node.value, ast.Name) and node.value.id == own.name:
         raise Refused(f"{own.name}.{node.attr} is state of the class", node.lineno)
-    if writes and node.attr not in ATTRIBUTES and node.attr in own.mentions:
+    known = ATTRIBUTES if writes else ATTRIBUTES | set(own.methods)
+    if node.attr not in known and node.attr in own.mentions:
         raise Refused(
-            f"it sets .{node.attr}, which {own.mentions[node.attr]} uses and which "
-            "micrograd_fast's Value does not have",
+            f"it {'sets' if writes else 'reads'} .{node.attr}, which {own.mentions[node.attr]} "
+            "uses and which micrograd_fast's Value does not have",
             node.lineno,
         )
     if not writes and ROLES.get(node.attr) == "op":
@@ -292,6 +308,14 @@ def _refuse_attribute(own: OwnClass, node: ast.Attribute) -> None:
             f"it chooses by .{node.attr}: a node of another op would pass no gradient on",
             node.lineno,
         )
+
+
+def _refuse_looked_up(own: OwnClass, call: ast.Call) -> None:
+    """`getattr(self, "frozen", False)` asks for what the program may set."""
+    for name, line in _looked_up(call):
+        if name not in ATTRIBUTES and name in own.mentions:
+            text = f"it asks for .{name}, which {own.mentions[name]} uses"
+            raise Refused(text, line)
 
 
 # ---- the constructor ----

@@ -242,6 +242,33 @@ REFUSED = {
         "class Value",
         r"\.label is '0.7' there and empty here; line",
     ),
+    "a switch on nodes": (
+        program(
+            changed(
+                LECTURE,
+                (
+                    "            self.grad += out.data * out.grad\n",
+                    "            if not getattr(self, 'frozen', False):\n"
+                    "                self.grad += out.data * out.grad\n",
+                ),
+            ),
+            "v[0].frozen = True",
+        ),
+        "getattr(self, 'frozen', False)",
+        "asks for .frozen, which line",
+    ),
+    "a switch on the class": (
+        program(
+            changed(
+                LECTURE,
+                ("    def __init__", "    slope = 0\n\n    def __init__"),
+                ("0 if self.data < 0 else", "self.slope * self.data if self.data < 0 else"),
+            ),
+            "Value.slope = 0.1",
+        ),
+        "self.slope * self.data",
+        "reads .slope, which line",
+    ),
     "an op that prints": (
         program(
             changed(
