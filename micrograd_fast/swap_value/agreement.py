@@ -157,17 +157,19 @@ class _Both:
         ours = outcome(self.ours, f, numbers)
         where = "with " + ", ".join(f"{n} = {x!r}" for n, x in zip("ab", numbers, strict=False))
         if theirs.error or ours.error:
-            text = f"{text} {where} gives {theirs.shown()} there and {ours.shown()} here"
+            text = f"{text} {where} gives {theirs.shown()}"
+            text += f" in the program and {ours.shown()} in micrograd_fast"
             raise Refused(text, self.own.line(method))
         if not close(theirs.numbers[0], ours.numbers[0]):
-            text = f"{text} {where} is {theirs.numbers[0]!r} there and {ours.numbers[0]!r} here"
+            text = f"{text} {where} is {theirs.numbers[0]!r}"
+            text += f" in the program and {ours.numbers[0]!r} in micrograd_fast"
             raise Refused(text, self.own.line(method))
         for name, mine, other in zip(
             ("", "a", "b"), ours.numbers[1:], theirs.numbers[1:], strict=True
         ):
             if not close(other, mine):
-                why = f"the gradient of {name or 'the result'} of {text} {where} is {other!r} there"
-                why += f" and {mine!r} here"
+                why = f"the gradient of {name or 'the result'} of {text} {where} is {other!r}"
+                why += f" in the program and {mine!r} in micrograd_fast"
                 if shared and (line := assigned_gradient(self.own, method)):
                     why += ": its backward sets .grad where a node that is used twice needs +="
                     raise Refused(why, line)
@@ -251,7 +253,9 @@ def _check_named(both: _Both, callable_: set[str]) -> None:
             for x in _spread(*UNARY[name]):
                 f = _method(name)
                 if not both.compare(name, f"a.{name}()", f, (x, 1.0)):
-                    raise Refused(f"{name}() takes something else than here", both.own.line(name))
+                    raise Refused(
+                        f"{name}() takes something else than in micrograd_fast", both.own.line(name)
+                    )
                 text = f"c = a.{name}(); c * c + c * a"
                 both.compare(name, text, _used_twice(name), (x, 1.0), shared=True)
         elif name in BINARY:
@@ -260,7 +264,7 @@ def _check_named(both: _Both, callable_: set[str]) -> None:
         elif name in ("item", "detach"):
             _check_plain(both, name)
         elif name in OURS and name not in both.own.kept:
-            raise Refused(f"{name} is something else here", both.own.line(name))
+            raise Refused(f"{name} is something else in micrograd_fast", both.own.line(name))
         elif name in both.own.kept & callable_ and _takes_nothing(both.theirs, name):
             for x in (0.4, 1.7):
                 both.compare(name, f"a.{name}()", _method(name), (x, 1.0))
@@ -288,7 +292,7 @@ def _takes_nothing(cls: type, name: str) -> bool:
 def _check_plain(both: _Both, name: str) -> None:
     theirs, ours = getattr(both.theirs(0.5), name)(), getattr(both.ours(0.5), name)()
     if not close(getattr(theirs, "data", theirs), getattr(ours, "data", ours)):
-        raise Refused(f"{name}() is something else here", both.own.line(name))
+        raise Refused(f"{name}() is something else in micrograd_fast", both.own.line(name))
 
 
 def _check_comparisons(both: _Both) -> None:
@@ -298,7 +302,8 @@ def _check_comparisons(both: _Both) -> None:
         for a, b in ((1.0, 2.0), (2.0, 1.0), (1.0, 1.0), (0.0, 0.0)):
             theirs, ours = (f(cls(a), cls(b)) for cls in (both.theirs, both.ours))
             if not (isinstance(theirs, bool) and theirs is ours):
-                text = f"{name} of {a} and {b} is {theirs!r} there and {ours!r} here"
+                text = f"{name} of {a} and {b} is {theirs!r} in the program"
+                text += f" and {ours!r} in micrograd_fast"
                 raise Refused(text, both.own.line(name))
             both.report.count += 1
 
@@ -315,7 +320,7 @@ def _check_backward(both: _Both) -> None:
     for text, history in histories:
         theirs, ours = history(both.theirs), history(both.ours)
         if not all(map(close, theirs, ours)):
-            shown = f"{[*map(float, theirs)]} there and {ours} here"
+            shown = f"{[*map(float, theirs)]} in the program and {ours} in micrograd_fast"
             raise Refused(f"{text} leaves the gradients {shown}", both.own.line("backward"))
         both.report.count += 1
     if both.theirs(1.0).backward() is not None:
@@ -332,7 +337,7 @@ def _check_derived(both: _Both) -> None:
             except ABSENT:
                 continue
             if type(result) is not both.theirs:
-                text = "an op on objects of a derived class gives one of that class there"
+                text = "an op on objects of a derived class gives one of that class"
                 raise Refused(text, both.own.line(method))
 
 
@@ -395,7 +400,8 @@ def _check_looked_at(both: _Both) -> None:
     for name, kind in (("_prev", set), ("_children", tuple), ("_local_grads", tuple)):
         there = getattr(c, name, None)
         if name in looked_at and hasattr(c, name) and type(there) is not kind:
-            text = f".{name} is a {type(there).__name__} there and a {kind.__name__} here"
+            text = f".{name} is a {type(there).__name__} in the program"
+            text += f" and a {kind.__name__} in micrograd_fast"
             if name in both.own.indexed or name == "_local_grads":
                 raise Refused(f"{text}; {looked_at[name]} uses it", both.own.node.lineno)
             both.report.notes.append(text)
@@ -411,13 +417,13 @@ def _check_looked_at(both: _Both) -> None:
             raise Refused(text, both.own.node.lineno)
     for name, v in (("label", a), ("label", c), ("_op", a)):
         if name in looked_at and getattr(v, name, "") not in ("", None):
-            text = f".{name} is {getattr(v, name)!r} there and empty here"
+            text = f".{name} is {getattr(v, name)!r} in the program and empty in micrograd_fast"
             raise Refused(f"{text}; {looked_at[name]} uses it", both.own.node.lineno)
     if "_op" in looked_at or "_backward" in both.own.called:
         _check_graphs(both)
     if hasattr(c, "_local_grads"):
         both.report.notes.append(
-            "data that is written between an op and backward() counts in the gradient here"
+            "data that is written between an op and backward() counts in the gradient"
         )
 
 
@@ -429,7 +435,7 @@ def _check_graphs(both: _Both) -> None:
         theirs, ours = (outcome(cls, f, (0.7, 0.9)) for cls in (both.theirs, both.ours))
         if theirs.root is None:
             continue
-        told = f"{text} is {_drawn(ours.root)} here and {_drawn(theirs.root)} there"
+        told = f"{text} is {_drawn(ours.root)}, {_drawn(theirs.root)} in the program"
         if "_backward" in both.own.called and _shape(theirs.root) != _shape(ours.root):
             where = both.own.mentions["_backward"]
             raise Refused(f"{told}; {where} calls _backward", both.own.line(method))
@@ -478,7 +484,7 @@ def _special(both: _Both, method: str, text: str, f: Expression, x: float) -> st
     text = f"{text} with a = {x!r}"
     there = theirs.shown() if theirs.error else _first(theirs, ours)
     here = ours.shown() if ours.error else _first(ours, theirs)
-    told = f"{text} gives {there} there and {here} here"
+    told = f"{text} gives {there} in the program and {here} in micrograd_fast"
     if theirs.error and ours.error:
         return None
     if theirs.error:

@@ -66,7 +66,9 @@ class _Calls(ast.NodeVisitor):
             takes = 1 if name in BINARY else 0
             given = len(call.args) + len(call.keywords)
             if given > takes and _parameters(self.own.methods[name][-1]) > 1 + takes:
-                raise Refused(f"{name}() takes {takes or 'no'} arguments here", call.lineno)
+                raise Refused(
+                    f"{name}() takes {takes or 'no'} arguments in micrograd_fast", call.lineno
+                )
 
     def is_class(self, node: ast.expr) -> bool:
         if isinstance(node, ast.Name):
@@ -78,8 +80,8 @@ class _Calls(ast.NodeVisitor):
     def require_same(self, node: ast.expr) -> None:
         if not self.same:
             raise Refused(
-                f"{self.own.name} takes its arguments in another order here: this use of it "
-                "cannot be followed",
+                f"{self.own.name} takes its arguments in another order in micrograd_fast: this use "
+                "of it cannot be followed",
                 node.lineno,
             )
 
@@ -120,7 +122,9 @@ class _Calls(ast.NodeVisitor):
         ):
             return self.require_same(call)
         if not call.args and "data" not in {self.role(call, w.arg) for w in call.keywords}:
-            raise Refused(f"{self.own.name}() without a number is none here", call.lineno)
+            raise Refused(
+                f"{self.own.name}() without a number is none in micrograd_fast", call.lineno
+            )
         placed: list[ast.expr] = []
         worded: list[ast.keyword] = []
         for k, arg in enumerate(call.args):

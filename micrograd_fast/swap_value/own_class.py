@@ -205,7 +205,9 @@ def _read_assignment(own: OwnClass, name: str, node: ast.stmt, value: ast.expr) 
     elif name not in ("__array_priority__", "__hash__"):
         own.constants[name] = node
         if name in OURS:
-            raise Refused(f"{name} is a constant of the class, not what it is here", node.lineno)
+            raise Refused(
+                f"{name} is a constant of the class, not what it is in micrograd_fast", node.lineno
+            )
 
 
 def _refuse_arrays(own: OwnClass) -> None:
@@ -404,7 +406,7 @@ def _refuse_import(own: OwnClass, file: File, node: ast.ImportFrom, alias: ast.a
     own_module = own.file.name.rpartition(".")[2]
     from_own = bool(own.file.name) and (node.module or "").rpartition(".")[2] == own_module
     if from_own and alias.name == own.name and alias.asname not in (None, own.name):
-        raise Refused(f"{own.name} has another name here", node.lineno, file)
+        raise Refused(f"{own.name} has another name in this file", node.lineno, file)
     if (alias.asname or alias.name) == own.name and (not from_own or alias.name != own.name):
         package = own.file.name.rpartition(".")[0]
         if not package or file is own.file:  # a package may pass it on
