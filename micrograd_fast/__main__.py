@@ -42,6 +42,8 @@ examples:
   micrograd-fast run -c "from micrograd.engine import Value; print(Value(2.0) ** 3)"
   generate_program | micrograd-fast run - --epochs 3
   python -m micrograd_fast run train.py
+  micrograd-fast run --swap-value microgpt.py            its own Value class is replaced
+  micrograd-fast run --swap-value --compare microgpt.py  both ways: times and outputs
 """
 
 COMPLETION = """\
@@ -115,9 +117,27 @@ def run_program(parser: argparse.ArgumentParser, args: argparse.Namespace) -> in
     if not words:
         parser.error("a script is needed, - for the standard input, -m MODULE or -c CODE")
 
+    if args.if_possible and (args.compare or not args.swap_value):
+        parser.error("--if-possible goes with --swap-value, and without --compare")
+    if args.compare:
+        if not args.swap_value:
+            parser.error("--compare goes with --swap-value")
+        if kind == "code" or words[0] == "-":
+            parser.error("--compare runs a program twice: it needs a script, or -m MODULE")
+        from micrograd_fast.swap_value import side_by_side
+
+        return side_by_side.compare(["-m", *words] if kind == "module" else words, local=args.local)
+
     from micrograd_fast import runner
 
-    return runner.run(words[0], words[1:], kind=kind, local=args.local)
+    return runner.run(
+        words[0],
+        words[1:],
+        kind=kind,
+        local=args.local,
+        swap=args.swap_value,
+        if_possible=args.if_possible,
+    )
 
 
 def run_info() -> int:
@@ -198,8 +218,9 @@ def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     run = commands.add_parser(
         "run",
         help="run a program that imports micrograd, unchanged",
-        usage="%(prog)s [-h] [--local] SCRIPT [ARGUMENT ...]\n"
-        "       %(prog)s [-h] [--local] -m MODULE [ARGUMENT ...]\n"
+        usage="%(prog)s [-h] [--local] [--swap-value [--if-possible | --compare]] "
+        "SCRIPT [ARGUMENT ...]\n"
+        "       %(prog)s [...] -m MODULE [ARGUMENT ...]\n"
         "       %(prog)s [-h] [--local] -c CODE [ARGUMENT ...]\n"
         "       %(prog)s [-h] [--local] - [ARGUMENT ...]",
         description="Run a script, a module, code or the standard input as Python does, "
@@ -211,6 +232,21 @@ def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--local",
         action="store_true",
         help="keep a micrograd that stands in the program's own folder",
+    )
+    run.add_argument(
+        "--swap-value",
+        action="store_true",
+        help="replace a Value class that the program defines itself, where both agree",
+    )
+    run.add_argument(
+        "--if-possible",
+        action="store_true",
+        help="with --swap-value: run the program as it is where its class cannot be replaced",
+    )
+    run.add_argument(
+        "--compare",
+        action="store_true",
+        help="with --swap-value: run the program both ways, compare time and output",
     )
     run.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="a module, as python -m")
     run.add_argument("-c", dest="code", nargs=argparse.REMAINDER, help="code, as python -c")

@@ -18,6 +18,7 @@ from types import CodeType, ModuleType, TracebackType
 
 FAILED = 1
 NOT_FOUND = 2
+REFUSED = 2
 INTERRUPTED = 130
 
 
@@ -25,13 +26,27 @@ class _NotFoundError(Exception):
     """There is no such program; the text says what was looked for."""
 
 
-def run(target: str, args: list[str], *, kind: str = "script", local: bool = False) -> int:
+class _RefusedError(Exception):
+    """The program's own Value is not replaced; the text says why."""
+
+
+def run(
+    target: str,
+    args: list[str],
+    *,
+    kind: str = "script",
+    local: bool = False,
+    swap: bool = False,
+    if_possible: bool = False,
+) -> int:
     """Run a program; the exit code.
 
     kind: "script", at the path `target`, "-" is the standard input; "module", of that name; "code",
     which target is itself.
-    local: a micrograd in the program's own folder is not replaced. SystemExit passes through. Any
-    other exception of the program is shown as Python shows it.
+    local: a micrograd in the program's own folder is not replaced. swap: a Value that the program
+    defines itself is; where that cannot be, the program is not run (2), or with `if_possible`
+    runs as it is. SystemExit passes through. Any other exception of the program is shown as
+    Python shows it.
     """
     main = ModuleType("__main__")
     vars(main)["__builtins__"] = builtins
@@ -41,9 +56,14 @@ def run(target: str, args: list[str], *, kind: str = "script", local: bool = Fal
     atexit.register(_die_if, interrupted)
     try:
         code = _FOUND[kind](main, target, args, local)
+        if swap:
+            code = _swapped(main, code, if_possible)
         exec(code, vars(main))
     except SystemExit:
         raise
+    except _RefusedError as error:
+        print(f"micrograd-fast: {error}", file=sys.stderr)
+        return REFUSED
     except _NotFoundError as error:
         print(f"micrograd-fast: {error}", file=sys.stderr)
         return FAILED if kind == "module" else NOT_FOUND
@@ -127,6 +147,34 @@ def _code_of(main: ModuleType, spec: importlib.machinery.ModuleSpec, path: str) 
         __spec__=spec,
     )
     return code  # type: ignore[no-any-return]
+
+
+def _swapped(main: ModuleType, code: CodeType, if_possible: bool) -> CodeType:
+    """The program's code with its own Value replaced. Raises _RefusedError."""
+    from micrograd_fast.swap_value.own_class import Refused
+    from micrograd_fast.swap_value.replace import code_of
+
+    found, path = vars(main), code.co_filename
+    spec = found.get("__spec__")
+    get_source = getattr(found["__loader__"], "get_source", None)
+    try:
+        source = get_source(spec.name if spec else "__main__") if get_source else None
+        if source is None:
+            raise Refused("there is no source to read")
+        return code_of(source, path, _tell, folder=sys.path[0], package=found.get("__package__"))
+    except Refused as error:
+        where = error.file.path if error.file else path
+        where += "" if error.line is None else f", line {error.line}"
+        text = f"the program's own Value is not replaced: {where}: {error}"
+        if not if_possible:
+            hint = "it was not run; --if-possible runs it as it is"
+            raise _RefusedError(f"{text} ({hint})") from None
+        _tell(f"{text}; it runs as it is")
+        return code
+
+
+def _tell(text: str) -> None:
+    print(f"micrograd-fast: {text}", file=sys.stderr)
 
 
 def _enter(folder: str, local: bool) -> None:
