@@ -9,6 +9,7 @@
 - A link to any other file outside docs/ leads to a copy of it in the site.
 """
 
+import linecache
 import os
 import re
 import shutil
@@ -98,9 +99,10 @@ def alive(text, place):
     """A page whose pictures of pages are these pages; writes them beside it."""
 
     def shown(match):
-        made = {}
-        for code in CODE.findall(text[: match.start()]):
-            exec(code, made)
+        made, code = {}, "\n".join(CODE.findall(text[: match.start()]))
+        # What shows the lines of code looks for them here.
+        linecache.cache["page.py"] = len(code), None, code.splitlines(keepends=True), "page.py"
+        exec(compile(code, "page.py", "exec"), made)
         name = f"{place.stem}_{match[2]}.html"
         made[match[2]].save(place.with_name(name))
         # From the page's own folder: the site has a folder for each page.
