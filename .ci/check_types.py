@@ -4,16 +4,20 @@ Usage: check_types.py [SHARE]. Prints what has none, and exits with 1 below SHAR
 """
 
 import json
+import os
 import subprocess
 import sys
+import sysconfig
 
 COMMAND = [sys.executable, "-m", "pyright", "--verifytypes", "micrograd_fast", "--ignoreexternal"]
-COMMAND += ["--pythonpath", sys.executable, "--outputjson"]
+COMMAND += ["--outputjson"]
 
 
 def main(wanted: float) -> int:
-    # Its exit code is 1 for everything below 1.
-    done = subprocess.run(COMMAND, capture_output=True, text=True)
+    # For this it asks the first python on the PATH, whatever --pythonpath says. Its exit code is 1
+    # for everything below 1.
+    env = {**os.environ, "PYTHONPATH": sysconfig.get_paths()["purelib"]}
+    done = subprocess.run(COMMAND, env=env, capture_output=True, text=True)
     found = json.loads(done.stdout)["typeCompleteness"]
     for symbol in found["symbols"]:
         if symbol["isExported"] and not (symbol["isTypeKnown"] and not symbol["isTypeAmbiguous"]):

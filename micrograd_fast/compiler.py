@@ -116,6 +116,7 @@ def _specialization(
     return _core.Specialization(signature, plan, rebuild, tree, traced, watched, reason, asked)
 
 
+# Texts, which type checkers read: the names themselves would cost an import of typing.
 class CompiledFunction(_core.Dispatcher["t.P", "t.R"]):
     """What compile() returns: call it like the function it was made from.
 

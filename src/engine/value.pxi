@@ -27,7 +27,8 @@ cdef tuple PROPERTIES = ("data", "grad", "_prev", "_children", "_local_grads", "
 
 
 cdef class Value:
-    """Value(data, _children=(), _op="", label="", *, _local_grads=None)\n--\n\nOne scalar and its gradient, in micrograd's terms: `data` and `grad` are float64 and writable,
+    """Value(data, _children=(), _op="", label="", *, _local_grads=None)\n--\n\n\
+One scalar and its gradient, in micrograd's terms: `data` and `grad` are float64 and writable,
     `_prev` is the set of operands, `_op` names the op, `backward()` fills the gradients.
 
     `data` is a number: float, int, bool, NumPy scalar or 0-d array. `_children` (Values) and a
