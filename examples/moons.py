@@ -82,17 +82,21 @@ viz.training_curve(losses, axes=course, accuracy=accuracies)
 figure.savefig("moons.png")
 
 # %% [markdown]
-# A graph as micrograd's `trace_graph.ipynb` draws it: one neuron of two inputs. A notebook shows
-# the picture where Graphviz is installed, else the Value's text.
+# A graph as micrograd's `trace_graph.ipynb` draws it, with the names of the parameters: three
+# neurons. What is blue has a gradient above 0, what is orange below.
 
 # %%
-from micrograd.nn import Neuron
-
-x = [Value(1.0), Value(-2.0)]
-x[0].label, x[1].label = "x1", "x2"
-out = Neuron(2)(x)
+random.seed(4)
+small = MLP(2, [2, 1])
+out = small([Value(1.0), Value(-2.0)])
 out.backward()
-out
+viz.draw_dot(out, names=small)
+
+# %% [markdown]
+# And the whole loss that was trained above, tens of thousands of nodes: what is equal is one box.
+
+# %%
+viz.draw_dot(total_loss, names=model, fold=True)
 
 # %% [markdown]
 # ## The same, compiled

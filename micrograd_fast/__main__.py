@@ -31,6 +31,7 @@ examples:
   micrograd-fast demo --engine compiled        the same loss, traced once and replayed
   micrograd-fast demo --steps 20 --no-plot     a short run without a picture
   micrograd-fast demo --out pictures/moons.png
+  micrograd-fast demo --gif                    and a film of the decision boundary
 """
 
 RUN_EXAMPLES = """\
@@ -58,10 +59,10 @@ def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
     return parse
 
 
-def picture_problem(path: Path) -> str | None:
-    """Why a PNG cannot be written to path, or None. Leaves no file behind."""
-    if path.suffix.lower() != ".png":
-        return f"{path} must end in .png"
+def picture_problem(path: Path, suffix: str) -> str | None:
+    """Why a picture cannot be written to path, or None. Leaves no file behind."""
+    if path.suffix.lower() != suffix:
+        return f"{path} must end in {suffix}"
     try:
         existed = path.exists()
         # Opening is the only test that holds everywhere: permission bits do not bind root, and
@@ -78,13 +79,22 @@ def run_demo(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
     out: Path | None = None
     if not args.no_plot:
         out = args.out or Path(f"micrograd_fast_{args.data}.png")
-        problem = picture_problem(out)
+        problem = picture_problem(out, ".png")
         if problem:
             parser.error(f"argument --out: {problem}")
+    gif: Path | None = args.gif
+    if gif is not None:
+        problem = picture_problem(gif, ".gif")
+        if args.data != "moons":
+            problem = "only --data moons has a decision boundary to film"
+        if problem:
+            parser.error(f"argument --gif: {problem}")
 
     from micrograd_fast import demo
 
-    return demo.run(args.data, engine=args.engine, steps=args.steps, seed=args.seed, out=out)
+    return demo.run(
+        args.data, engine=args.engine, steps=args.steps, seed=args.seed, out=out, gif=gif
+    )
 
 
 def run_program(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
@@ -153,6 +163,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="the picture (default: micrograd_fast_DATA.png in the current folder)",
     )
     picture.add_argument("--no-plot", action="store_true", help="save no picture")
+    demo.add_argument(
+        "--gif",
+        type=Path,
+        nargs="?",
+        const=Path("micrograd_fast_moons.gif"),
+        metavar="FILE.gif",
+        help="film the decision boundary while it trains (default: micrograd_fast_moons.gif)",
+    )
     demo.set_defaults(run=lambda args: run_demo(demo, args))
     add_run(commands)
     info = commands.add_parser(

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from micrograd_fast import functional, nn, optim, viz
 from micrograd_fast.compiler import compile
 from micrograd_fast.engine import Value, no_grad
+from micrograd_fast.viz.film import moments
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -35,6 +36,7 @@ FAILED = 1
 INTERRUPTED = 130
 
 MOONS_STEPS = 100
+FRAMES = 40  # of a film
 MICROGRAD_STEPS = 2  # micrograd takes about a second for each
 OTHER_STEPS = 20  # of the engine that was not asked for
 
@@ -57,6 +59,7 @@ class Training:
     accuracies: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     interrupted: bool = False
+    film: viz.Film | None = None
 
 
 def run(
@@ -66,29 +69,40 @@ def run(
     steps: int | None = None,
     seed: int = 1337,
     out: Path | None = None,
+    gif: Path | None = None,
 ) -> int:
     """Run the demo on `data` ("moons" or "digits"); the exit code. No picture if `out` is None.
 
-    engine: "eager" or "compiled" trains; the other one is timed on the first steps.
+    engine: "eager" or "compiled" trains; the other one is timed on the first steps. gif: where a
+    film of the training is written, of moons alone.
     """
     try:
-        require_extra(plot=out is not None)
+        require_extra(plot=out is not None or gif is not None)
     except MissingExtraError as error:
         print(f"micrograd-fast: {error}", file=sys.stderr)
         return MISSING_EXTRA
     if data == "moons":
         steps = MOONS_STEPS if steps is None else steps
-        training, figure = moons(engine, steps, seed, out is not None)
+        training, figure = moons(engine, steps, seed, out is not None, gif is not None)
     else:
         training, figure = digits(engine, steps, seed, out is not None)
-    if out is not None:
-        try:
-            figure.savefig(out, dpi=120)
-        except OSError as error:
-            print(f"micrograd-fast: cannot write {out}: {error.strerror}", file=sys.stderr)
-            return FAILED
-        print(f"picture: {out.resolve()}")
+    if out is not None and not saved(out, "picture", lambda: figure.savefig(out, dpi=120)):
+        return FAILED
+    film = training.film
+    if gif is not None and film and not saved(gif, "film", lambda: film.save(gif)):
+        return FAILED
     return INTERRUPTED if training.interrupted else 0
+
+
+def saved(path: Path, what: str, save: Callable[[], object]) -> bool:
+    """Whether what was drawn could be written; it says so."""
+    try:
+        save()
+    except OSError as error:
+        print(f"micrograd-fast: cannot write {path}: {error.strerror}", file=sys.stderr)
+        return False
+    print(f"{what}: {path.resolve()}")
+    return True
 
 
 def require_extra(*, plot: bool) -> None:
@@ -106,11 +120,19 @@ def require_extra(*, plot: bool) -> None:
             ) from error
 
 
-def train(name: str, steps: int, step: Callable[[int], tuple[float, float]]) -> Training:
+def train(
+    name: str,
+    steps: int,
+    step: Callable[[int], tuple[float, float]],
+    film: viz.Film | None = None,
+) -> Training:
     """Call step(0), step(1), ... under a progress bar; each returns its loss and accuracy."""
     from tqdm import tqdm
 
-    training = Training(steps)
+    training = Training(steps, film=film)
+    shown = moments(steps, FRAMES)
+    if film is not None:
+        film.add("before training")
     with tqdm(total=steps, desc=name, unit="step", dynamic_ncols=True) as bar:
         try:
             for k in range(steps):
@@ -121,6 +143,8 @@ def train(name: str, steps: int, step: Callable[[int], tuple[float, float]]) -> 
                 training.accuracies.append(accuracy)
                 bar.set_postfix_str(f"loss {loss:.4f}, accuracy {accuracy:.1%}", refresh=False)
                 bar.update()
+                if film is not None and k + 1 in shown:
+                    film.add(f"step {k + 1}, loss {loss:.4f}, accuracy {accuracy:.0%}")
         except KeyboardInterrupt:
             training.interrupted = True
     return training
@@ -163,7 +187,9 @@ def time_other(training: Training, engine: str, step: Callable[[int], tuple[floa
 # ---- moons: micrograd's demo.ipynb ---------------------------------------------------------------
 
 
-def moons(engine: str, steps: int, seed: int, plot: bool) -> tuple[Training, Any]:
+def moons(
+    engine: str, steps: int, seed: int, plot: bool, filmed: bool = False
+) -> tuple[Training, Any]:
     """Train on the moons, print the summary; the training and its figure (None without plot)."""
     from sklearn.datasets import make_moons
 
@@ -180,7 +206,8 @@ def moons(engine: str, steps: int, seed: int, plot: bool) -> tuple[Training, Any
 
     model, step = steps_of(engine)
     print(f"moons: 100 samples, MLP(2, [16, 16, 1]) with {len(model.parameters())} parameters")
-    training = train(f"moons, {engine}", steps, step)
+    film = viz.Film(model, X, y) if filmed else None
+    training = train(f"moons, {engine}", steps, step, film)
     report("moons", training)
     if training.losses and not training.interrupted:
         try:

@@ -57,15 +57,20 @@ def explain(function: CompiledFunction, args: Any, kwargs: Any) -> Explanation:
     return made
 
 
-def _program(found: _core.Specialization, profile: _core.Profile, lines: list[Any]) -> Program:
-    """What the remarks are made from: the program as it was laid out, its steps, and the lines."""
+def laid_out(found: _core.Specialization) -> tuple[list[_core.Instruction], list[int], list[int]]:
+    """The instructions as they were laid out, the slot of each, and where in them each value of the
+    traced program is: below 0 for what is no value of its own any more."""
     program, moved = found.traced, list(range(len(found.traced)))
     for rewrite in _core.PASSES:
         program, values = rewrite.moved(program)
-        moved = [values[v] if v >= 0 else v for v in moved]  # below 0: no value of its own any more
+        moved = [values[v] if v >= 0 else v for v in moved]
     program, values, slots = _core.placed_values(found.plan, found.signature.plan_kinds())
-    moved = [values[v] if v >= 0 else v for v in moved]
-    code = program.instructions()
+    return program.instructions(), slots, [values[v] if v >= 0 else v for v in moved]
+
+
+def _program(found: _core.Specialization, profile: _core.Profile, lines: list[Any]) -> Program:
+    """What the remarks are made from: the program as it was laid out, its steps, and the lines."""
+    code, slots, moved = laid_out(found)
     places: dict[int, Any] = {}
     for value, line in zip(moved, lines, strict=True):
         if line is not None and value >= 0 and code[value].position is None:

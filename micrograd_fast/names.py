@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-__all__ = ["Part", "name_of_value", "parts"]
+__all__ = ["Part", "name_of_value", "names_of_values", "parts"]
 
 MOST = 1_000_000  # objects that are looked at for a Value: about a second
 FUNCTIONS = (FunctionType, MethodType, partial, _core.Dispatcher)
@@ -95,18 +95,24 @@ def _add(found: list[Part], kind: _core.Kind, arg: Any, name: str, batch: bool) 
 
 def name_of_value(function: Any, value: Value) -> str:
     """Its label, or the way to it from what the function's code names; '' where there is none."""
-    if isinstance(value.label, str) and value.label:
-        return value.label
+    return names_of_values(function, [value])[0]
+
+
+def names_of_values(function: Any, values: list[Value]) -> list[str]:
+    """The same for several, which are looked for together."""
+    names = {v: v.label if isinstance(v.label, str) else "" for v in values}
+    missing = {id(v) for v, name in names.items() if not name}
     seen: set[int] = set()
     todo: deque[tuple[Any, str]] = deque(_named_in(function))
-    while todo and len(seen) < MOST:
+    while missing and todo and len(seen) < MOST:
         thing, path = todo.popleft()
-        if thing is value:
-            return path
-        if id(thing) not in seen:
+        if id(thing) in missing:
+            missing.remove(id(thing))
+            names[thing] = path
+        elif id(thing) not in seen:
             seen.add(id(thing))
             todo.extend(_inside(thing, path))
-    return ""
+    return [names[v] for v in values]
 
 
 def _inside(thing: Any, path: str) -> Iterator[tuple[Any, str]]:

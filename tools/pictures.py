@@ -1,9 +1,15 @@
-"""Draws docs/images/*.svg: the pictures of the docs. Needs Graphviz.
+"""Draws docs/images/: the pictures of the docs, but for those that screenshot.py takes of pages.
 
-Usage: pictures.py
+The tables need Graphviz, the plots and the film Matplotlib. Those of docs/pictures.md are made by
+its own code. Usage: pictures.py
 """
 
+import contextlib
+import os
+import random
+import re
 import subprocess
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +19,9 @@ from matplotlib import pyplot
 import micrograd_fast as mg
 from micrograd_fast import _core, viz
 
-IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+IMAGES = DOCS / "images"
+SEED = 4  # of the networks in docs/pictures.md
 
 COLUMNS = ("id", "op", "x", "y", "uses", "data", "grad")
 RECORDS = [
@@ -66,7 +74,7 @@ def programs():
     with _core.Trace() as trace:
         x, t = [trace.input(), trace.input()], trace.input()
         loss = f.__wrapped__(x, t)
-    return viz.program_to_dot(trace.program([loss])[0]), viz.program_to_dot(after)
+    return [viz.draw_program(p, graphviz=False) for p in (trace.program([loss])[0], after)]
 
 
 def derivatives():
@@ -77,7 +85,33 @@ def derivatives():
     curve = mg.gradients(slope, x)
     for v, label in ((y, "y"), (slope, "dy/dx"), (curve, "d2y/dx2")):
         v.label = label
-    return [viz.to_dot(v) for v in (y, slope, curve)]
+    return [viz.draw_dot(v, graphviz=False) for v in (y, slope, curve)]
+
+
+def code_of(page):
+    """What the code of a page of the docs leaves in its names."""
+    text = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S))
+    random.seed(SEED)
+    names, programs_at = {}, os.environ["PATH"]
+    os.environ["PATH"] = ""  # what it draws is drawn without Graphviz
+    try:
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            exec(compile(text, str(page), "exec"), names)
+    finally:
+        os.environ["PATH"] = programs_at
+    return names
+
+
+def of_pictures_page():
+    """The pictures of docs/pictures.md that its text does not write itself."""
+    names = code_of(DOCS / "pictures.md")
+    names["film"].save(IMAGES / "film.gif")
+    names["axes"].figure.set_size_inches(5.6, 4.2)
+    names["axes"].figure.savefig(IMAGES / "surface.png", dpi=90, metadata={"Software": None})
+    return {
+        "named": viz.draw_dot(names["score"], names=names["model"], graphviz=False),
+        "folded": names["folded"],
+    }
 
 
 def sparsity(target):
@@ -101,19 +135,20 @@ def tile():
 
 
 def main():
+    os.environ.setdefault("MPLBACKEND", "Agg")
     IMAGES.mkdir(exist_ok=True)
     traced, optimized = programs()
-    pictures = {
-        "graph": viz.to_dot(small_graph()),
-        "records": records(),
+    drawings = {
+        "graph": viz.draw_dot(small_graph(), graphviz=False),
         "traced": traced,
         "optimized": optimized,
-        "tile": tile(),
+        **{f"derivative{order}": drawing for order, drawing in enumerate(derivatives())},
+        **of_pictures_page(),
     }
-    for order, text in enumerate(derivatives()):
-        pictures[f"derivative{order}"] = text
     sparsity(IMAGES / "sparsity.svg")
-    for name, text in pictures.items():
+    for name, drawing in drawings.items():
+        print(drawing.render(IMAGES / name))
+    for name, text in (("records", records()), ("tile", tile())):
         target = IMAGES / f"{name}.svg"
         subprocess.run(["dot", "-Tsvg", "-o", target], input=text, encoding="utf-8", check=True)
         print(target)

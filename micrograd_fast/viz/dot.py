@@ -59,7 +59,9 @@ def rendered(text: str) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout
+    # Its sizes are those of paper; a cell may be narrower.
+    fitted = '<svg style="max-width:100%;height:auto" '
+    return done.stdout.replace("<svg ", fitted, 1)
 
 
 def _statements(picture: Picture) -> list[str]:

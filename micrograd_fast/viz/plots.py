@@ -34,39 +34,64 @@ def decision_boundary(
     Raises ValueError for X and y of other shapes, for X that is not finite and a model whose
     answers are all nan, ImportError where Matplotlib is missing.
     """
-    import numpy as np
 
-    check_count("resolution", resolution, 2)
-    X, y = np.asarray(X, dtype=float), np.asarray(y)
-    if X.ndim != 2 or X.shape[1] != 2 or not len(X):
-        raise ValueError(f"X must have the shape (n, 2), not {X.shape}")
-    if not np.isfinite(X).all():
-        raise ValueError("X must be finite: it says which part of the plane is drawn")
-    if y.shape != (len(X),):
-        raise ValueError(f"y must have the shape ({len(X)},), not {y.shape}")
-    axes = _axes(axes)
-    low, high = X.min(axis=0) - margin, X.max(axis=0) + margin
-    xx, yy = np.meshgrid(*np.linspace(low, high, resolution).T)
-    with no_grad():
-        answers = [model(point) for point in np.c_[xx.ravel(), yy.ravel()].tolist()]
-    scores = np.array([a.data if isinstance(a, Value) else [v.data for v in a] for a in answers])
-    if np.isnan(scores).all():
-        raise ValueError("the model's answer is nan on the whole plane")
-    if isinstance(answers[0], Value):
-        _shade_scores(axes, xx, yy, scores.reshape(xx.shape))
-        colours: dict[str, Any] = {"cmap": "RdBu"}
-    else:
-        unknown = np.isnan(scores).any(axis=1)
-        largest = np.ma.masked_array(scores.argmax(axis=1), unknown)
-        last = len(answers[0]) - 1
-        colours = {"cmap": "tab10", "vmin": 0, "vmax": 9 if last < 10 else last}
-        axes.pcolormesh(xx, yy, largest.reshape(xx.shape), alpha=0.35, shading="auto", **colours)
-    axes.scatter(X[:, 0], X[:, 1], c=y, s=36, edgecolors="black", zorder=3, **colours)
-    axes.set_xlim(low[0], high[0])
-    axes.set_ylim(low[1], high[1])
-    axes.set_xlabel("x[0]")
-    axes.set_ylabel("x[1]")
+    plane = Plane(X, y, margin, resolution)
+    axes = on_axes(axes)
+    plane.draw(axes, plane.scores(model))
     return axes
+
+
+class Plane:
+    """The plane around some samples, as a grid of points, and pictures of answers on it."""
+
+    def __init__(self, X: ArrayLike, y: ArrayLike, margin: float, resolution: int) -> None:
+        import numpy as np
+
+        check_count("resolution", resolution, 2)
+        self.X, self.y = np.asarray(X, dtype=float), np.asarray(y)
+        if self.X.ndim != 2 or self.X.shape[1] != 2 or not len(self.X):
+            raise ValueError(f"X must have the shape (n, 2), not {self.X.shape}")
+        if not np.isfinite(self.X).all():
+            raise ValueError("X must be finite: it says which part of the plane is drawn")
+        if self.y.shape != (len(self.X),):
+            raise ValueError(f"y must have the shape ({len(self.X)},), not {self.y.shape}")
+        self.low, self.high = self.X.min(axis=0) - margin, self.X.max(axis=0) + margin
+        self.xx, self.yy = np.meshgrid(*np.linspace(self.low, self.high, resolution).T)
+        self.points = np.c_[self.xx.ravel(), self.yy.ravel()]
+
+    def scores(
+        self, model: Callable[[list[float]], Any], which: slice = slice(None)
+    ) -> NDArray[Any]:
+        """The answers at the grid's points: (points,) scores, or (points, classes)."""
+        import numpy as np
+
+        with no_grad():
+            answers = [model(point) for point in self.points[which].tolist()]
+        scores = [a.data if isinstance(a, Value) else [v.data for v in a] for a in answers]
+        return np.array(scores)
+
+    def draw(self, axes: Axes, scores: NDArray[Any]) -> None:
+        """Raises ValueError for scores that are all nan."""
+        import numpy as np
+
+        if np.isnan(scores).all():
+            raise ValueError("the model's answer is nan on the whole plane")
+        if scores.ndim == 1:
+            _shade_scores(axes, self.xx, self.yy, scores.reshape(self.xx.shape))
+            colours: dict[str, Any] = {"cmap": "RdBu"}
+        else:
+            unknown = np.isnan(scores).any(axis=1)
+            largest = np.ma.masked_array(scores.argmax(axis=1), unknown)
+            last = scores.shape[1] - 1
+            colours = {"cmap": "tab10", "vmin": 0, "vmax": 9 if last < 10 else last}
+            shown = largest.reshape(self.xx.shape)
+            axes.pcolormesh(self.xx, self.yy, shown, alpha=0.35, shading="auto", **colours)
+        X = self.X
+        axes.scatter(X[:, 0], X[:, 1], c=self.y, s=36, edgecolors="black", zorder=3, **colours)
+        axes.set_xlim(self.low[0], self.high[0])
+        axes.set_ylim(self.low[1], self.high[1])
+        axes.set_xlabel("x[0]")
+        axes.set_ylabel("x[1]")
 
 
 def training_curve(
@@ -80,7 +105,7 @@ def training_curve(
     """
     if not len(losses):
         raise ValueError("losses must have at least one entry")
-    axes = _axes(axes)
+    axes = on_axes(axes)
     colours = ["tab:red", "tab:blue", "tab:green", "tab:purple", "tab:orange", "tab:brown"]
     for k, (name, numbers) in enumerate({"loss": losses, **curves}.items()):
         marker = "." if len(numbers) < 20 else ""  # a line of one point is invisible
@@ -111,7 +136,7 @@ def spy(pattern: Any, *, axes: Axes | None = None) -> Axes:
     matrix: Any = pattern if sparse else np.asarray(pattern)
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise ValueError(f"pattern must have rows and columns, not the shape {matrix.shape}")
-    axes = _axes(axes)
+    axes = on_axes(axes)
     # As large as an entry is on axes of some 300 points, as long as it can be seen.
     size = max(0.5, min(20.0, 240.0 / max(*matrix.shape, 1)))
     axes.spy(matrix, precision="present" if sparse else 0, markersize=size, markeredgewidth=0)
@@ -123,16 +148,25 @@ def spy(pattern: Any, *, axes: Axes | None = None) -> Axes:
     return axes
 
 
-def _axes(axes: Axes | None) -> Axes:
+def on_axes(axes: Axes | None) -> Axes:
+    """Some axes, or those of a new figure."""
     if axes is not None:
         return axes
+    require_matplotlib()
+    from matplotlib import pyplot
+
+    return pyplot.subplots(layout="constrained")[1]
+
+
+def require_matplotlib() -> None:
+    """Raises ImportError with the cure where Matplotlib is missing."""
     try:
-        from matplotlib import pyplot
+        import matplotlib.figure
+        import matplotlib.pyplot  # noqa: F401
     except ImportError as error:
         raise ImportError(
             "plots need Matplotlib: pip install 'micrograd-fast[viz]'", name="matplotlib"
         ) from error
-    return pyplot.subplots(layout="constrained")[1]
 
 
 def _shade_scores(axes: Axes, xx: NDArray[Any], yy: NDArray[Any], scores: NDArray[Any]) -> None:

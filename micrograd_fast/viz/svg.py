@@ -40,26 +40,40 @@ STYLE = """\
 .mg .plus{fill:var(--plus)}.mg .minus{fill:var(--minus)}"""
 
 
-def document(picture: Picture, *, identity: str = "") -> str:
-    """The picture as an SVG that stands alone. identity: makes each box `id="identity-name"`."""
+def document(picture: Picture) -> str:
+    """The picture as an SVG that stands alone."""
+    return _svg(
+        picture,
+        'xmlns="http://www.w3.org/2000/svg" role="img" style="max-width:100%;height:auto"',
+        [f"<style>{STYLE}</style>"],
+        "",
+    )
+
+
+def inline(picture: Picture, identity: str) -> str:
+    """The picture as part of a page that has STYLE among its styles. Each box is a group with the
+    id "identity-name"."""
+    return _svg(picture, 'role="group"', [], identity)
+
+
+def _svg(picture: Picture, attributes: str, style: list[str], identity: str) -> str:
     sizes = [_size(box) for box in picture.boxes]
     gap = (30.0, 12.0) if picture.rankdir == "LR" else (30.0, 16.0)
     placed = layout(sizes, picture.edges, direction=picture.rankdir, gap=gap)
     width, height = placed.width + 2 * MARGIN, placed.height + 2 * MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="mg" role="img" width="{width:.0f}" '
-        f'height="{height:.0f}" viewBox="{-MARGIN} {-MARGIN} {width:.1f} {height:.1f}" '
-        f'style="max-width:100%;height:auto">',
+        f'<svg class="mg" {attributes} width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="{-MARGIN} {-MARGIN} {width:.1f} {height:.1f}">',
         f"<title>{_text(picture.title)}</title>",
         f"<desc>{_text(picture.description)}</desc>",
-        f"<style>{STYLE}</style>",
+        *style,
         f'<rect class="ground" x="{-MARGIN}" y="{-MARGIN}" width="{width:.1f}" '
         f'height="{height:.1f}" rx="6"/>',
         *_edges(picture, placed),
     ]
     for box, size, (x, y) in zip(picture.boxes, sizes, placed.positions, strict=True):
         name = f' id="{escape(f"{identity}-{box.name}")}"' if identity else ""
-        parts += [f"<g{name}>", *_box(box, size, x, y, picture.rankdir == "LR"), "</g>"]
+        parts += [f"<g{name}>", *_box(box, size, x, y), "</g>"]
     return "\n".join([*parts, "</svg>"])
 
 
@@ -93,7 +107,7 @@ def _op_half(box: Box) -> float:
     return max(RADIUS, _width(_cut(box.op)) / 2 + 5) if box.op else 0.0
 
 
-def _box(box: Box, size: tuple[float, float], x: float, y: float, lengthwise: bool) -> list[str]:
+def _box(box: Box, size: tuple[float, float], x: float, y: float) -> list[str]:
     left, (width, height) = x - size[0] / 2, _record_size(box)
     parts = [f"<title>{_text(_tip(box))}</title>"]
     if box.cut:

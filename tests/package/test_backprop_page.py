@@ -1,54 +1,13 @@
 """The page of viz.backprop in a real browser: keys, texts, numbers, narrow and dark screens."""
 
 import json
-import shutil
 
 import pytest
 
 from micrograd_fast import Value, nn, optim, viz
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the extra `browser` is missing")
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 PHONE = {"width": 320, "height": 640}
 HOSTILE = "</script><img src=x onerror='window.hit = 1'><svg onload=hit=1>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(PROGRAMS)} is installed")
-    with playwright.sync_playwright() as p:
-        # No sandbox of its own: as root, where CI runs, it cannot have one.
-        browser = p.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(browser, tmp_path):
-    """opened(page) is the saved page in the browser. No request but for the file itself may be
-    made, nothing may be said on the console, and no dialog come up."""
-    contexts, problems = [], []
-
-    def open_page(page, **options):
-        context = browser.new_context(offline=True, **options)
-        contexts.append(context)
-        tab = context.new_page()
-        path = tmp_path / f"page{len(contexts)}.html"
-        path.write_text(page, "utf-8") if isinstance(page, str) else page.save(path)
-        tab.on("console", lambda message: problems.append(message.text))
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("dialog", lambda dialog: problems.append(dialog.message))
-        tab.on("request", lambda r: r.url == path.as_uri() or problems.append(r.url))
-        tab.clock.install()
-        tab.goto(path.as_uri())
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []
 
 
 def formula():

@@ -79,6 +79,23 @@ def test_moons_trains_and_saves_the_boundary(empty_folder, capsys, no_micrograd)
     assert picture.stat().st_size > 20_000
 
 
+@pytest.mark.parametrize("engine", ["eager", "compiled"])
+def test_gif_films_the_boundary_and_changes_no_number(empty_folder, capsys, no_micrograd, engine):
+    arguments = ["demo", "--steps", "2", "--no-plot", "--engine", engine]
+    assert main(arguments) == 0
+    plain = re.search(r"loss \S+, accuracy \S+", capsys.readouterr().out)[0]
+    assert os.listdir() == []
+    assert main([*arguments, "--gif"]) == 0
+    out, _ = capsys.readouterr()
+    assert plain in out
+    film = empty_folder / "micrograd_fast_moons.gif"
+    assert f"film: {film}" in out
+    assert film.read_bytes()[:6] == b"GIF89a"
+    image = pytest.importorskip("PIL.Image")
+    with image.open(film) as gif:
+        assert gif.n_frames == 3
+
+
 @pytest.mark.slow
 def test_moons_compares_with_micrograd_on_the_same_work(capsys):
     assert main(["demo", "--steps", "3", "--no-plot"]) == 0
@@ -210,6 +227,9 @@ def test_missing_extra_is_named_before_training(monkeypatch, capsys, module):
         (["--out", "missing/picture.png"], "argument --out: cannot write"),
         (["--out", "folder.png"], "argument --out: cannot write"),
         (["--out", "picture.png", "--no-plot"], "not allowed with argument"),
+        (["--gif", "film.png"], "argument --gif: film.png must end in .gif"),
+        (["--gif", "missing/film.gif"], "argument --gif: cannot write"),
+        (["--gif", "--data", "digits"], "argument --gif: only --data moons has a decision"),
     ],
 )
 def test_bad_options_are_refused_before_training(monkeypatch, capsys, empty_folder, argv, text):

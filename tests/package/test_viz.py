@@ -172,7 +172,8 @@ def test_graphviz_accepts_every_picture(neuron):
 
 @needs_dot
 def test_a_notebook_shows_small_graphs_as_pictures_and_the_rest_as_text(neuron):
-    assert "<svg" in neuron._repr_svg_()
+    assert '<svg style="max-width:100%' in neuron._repr_svg_()
+    assert 'class="mg"' not in neuron._repr_svg_()
     assert Value(1.0)._repr_svg_() is None
     assert deep(100)._repr_svg_() is None
 

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import json
-import os
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from micrograd_fast.engine import Value
@@ -21,16 +14,16 @@ from micrograd_fast.viz.backprop_page.folds import Graph, folded, tags_of
 from micrograd_fast.viz.backprop_page.recording import Recording, record
 from micrograd_fast.viz.backprop_page.texts import shown
 from micrograd_fast.viz.named import Names, own_label
+from micrograd_fast.viz.page import Page, as_json
 from micrograd_fast.viz.picture import check_count
 
 __all__ = ["BackpropPage", "backprop"]
 
 MAX_NODES = 3000  # the page is about a kilobyte a node
 MAX_SHOWN = 40  # of a graph at once
-HEIGHT = 760  # pixels, in a notebook
 
 
-class BackpropPage:
+class BackpropPage(Page):
     """What viz.backprop() returns: a notebook shows it, save() writes it as one HTML file.
 
     data: all that the page shows, as a dict of lists, texts and numbers. `nodes` in topological
@@ -38,43 +31,16 @@ class BackpropPage:
     with a row for each operand: `local`, `grad`, `product`, `before` and `after`.
     """
 
+    folder = "micrograd_fast.viz.backprop_page"
+
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
+        super().__init__(data["title"], {"DATA": as_json(_with_texts(data))})
 
     def __repr__(self) -> str:
         return (
             f"<{len(self.data['steps'])} steps of {self.data['title']} through "
             f"{len(self.data['nodes'])} nodes: .save('page.html') writes the page>"
-        )
-
-    def html(self) -> str:
-        """The page: one document that needs no network and no other file."""
-        folder = files("micrograd_fast.viz.backprop_page")
-        text, style, script = (
-            (folder / name).read_text("utf-8") for name in ("page.html", "page.css", "page.js")
-        )
-        parts = {
-            "TITLE": html.escape(self.data["title"]),
-            "STYLE": style,
-            "STYLE_HASH": _hash(style),
-            "DATA": _as_json(self.data),
-            "SCRIPT": script,
-            "SCRIPT_HASH": _hash(script),
-        }
-        # Between the marks of the template alone: what is put in is not looked at again.
-        pieces = text.split("%%")
-        return "".join(parts[p] if k % 2 else p for k, p in enumerate(pieces))
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the page as one HTML file, which replaces one that is there."""
-        Path(path).write_text(self.html(), "utf-8", newline="\n")
-
-    def _repr_html_(self) -> str:
-        """In a frame of its own: neither its styles nor its keys reach the notebook."""
-        return (
-            f'<iframe title="{html.escape(self.data["title"])}" sandbox="allow-scripts" '
-            f'style="width: 100%; height: {HEIGHT}px; border: 0" '
-            f'srcdoc="{html.escape(self.html())}"></iframe>'
         )
 
 
@@ -194,22 +160,6 @@ def _node(recording: Recording, k: int) -> dict[str, Any]:
         "grad": node.grad,
         "before": recording.before[k],
     }
-
-
-def _hash(text: str) -> str:
-    """By which the page's policy knows its own script and style, and runs no other."""
-    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode()
-
-
-# ---- JSON within HTML ----
-
-
-def _as_json(data: Any) -> str:
-    """JSON with nothing in it that ends a script element; numbers as [digits, text]."""
-    text = json.dumps(_with_texts(data), ensure_ascii=True, allow_nan=False)
-    for c in "<>&":
-        text = text.replace(c, f"\\u{ord(c):04x}")
-    return text
 
 
 def _with_texts(thing: Any) -> Any:
