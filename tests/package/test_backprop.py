@@ -285,6 +285,17 @@ def test_the_derivative_that_is_shown_is_the_one_of_the_op(op, rng):
             assert not re.search(r"mf_|compare|equal|reached|\?", symbols.written(tree))
 
 
+@pytest.mark.parametrize("op", _core.OPS, ids=lambda op: op.name)
+def test_every_op_shows_the_numbers_of_its_step(op, rng):
+    x, y = (rng.uniform(op.lo, op.hi) for _ in range(2))
+    z = made(op, x, float(rng.randrange(1, 5)) if op.name == "polygamma" else y)
+    root = z * z * 0.1
+    rows = [row for step, row in backward_rows(viz.backprop(root)) if step["node"] == op.arity]
+    root.backward()
+    assert [bits(row["local"]) for row in rows] == list(map(bits, z._local_grads))
+    assert [bits(row["after"]) for row in rows] == [bits(v.grad) for v in z._children]
+
+
 @pytest.mark.parametrize(
     ("root", "symbol", "numbers"),
     [
