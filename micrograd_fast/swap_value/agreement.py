@@ -126,7 +126,7 @@ def check(own: OwnClass, theirs: type, ours: type[Value], callable_: set[str]) -
         _check_backward(both)
         _check_derived(both)
         _check_looked_at(both)
-        _check_special(both, callable_)
+        _check_special(both)
     if report.count < 20:
         raise Refused("hardly any expression works on it", own.node.lineno)
     return report
@@ -461,7 +461,7 @@ def _shape(node: Any) -> list[Any]:
 # ---- zero, huge numbers, infinity and nan ----
 
 
-def _check_special(both: _Both, callable_: set[str]) -> None:
+def _check_special(both: _Both) -> None:
     expressions: list[tuple[str, str, Expression]] = [
         (name, f"a.{name}()", _method(name)) for name in both.own.methods if name in UNARY
     ]
