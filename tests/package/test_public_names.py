@@ -86,7 +86,7 @@ def test_types_are_those_of_the_annotations():
     hints = typing.get_type_hints(mg.nn.Module.load_state_dict)
     assert hints["return"] is type(None) and typing.get_args(hints["state"]) == (str, float)
     assert typing.get_type_hints(mg.optim.Adam)["lr"] is float
-    assert typing.get_type_hints(mg.compile)["function"] is typing.Any
+    assert typing.get_type_hints(mg.compile)["batch"] is bool
 
 
 def test_without_matplotlib_the_types_of_pictures_are_any(monkeypatch):
