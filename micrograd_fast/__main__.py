@@ -123,6 +123,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add_demo(commands)
+    add_run(commands)
+    info = commands.add_parser(
+        "info",
+        help="show the build, the kernels in use and the versions of what it works with",
+        description="Show the build, the kernels that this processor gets, and versions.",
+    )
+    info.set_defaults(run=lambda args: run_info())
+    return parser
+
+
+def add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     demo = commands.add_parser(
         "demo",
         help="train a small network and save a picture of the result",
@@ -172,14 +184,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="film the decision boundary while it trains (default: micrograd_fast_moons.gif)",
     )
     demo.set_defaults(run=lambda args: run_demo(demo, args))
-    add_run(commands)
-    info = commands.add_parser(
-        "info",
-        help="show the build, the kernels in use and the versions of what it works with",
-        description="Show the build, the kernels that this processor gets, and versions.",
-    )
-    info.set_defaults(run=lambda args: run_info())
-    return parser
 
 
 def add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -13,6 +13,7 @@
 import ast
 import importlib
 import inspect
+import linecache
 import re
 from pathlib import Path
 
@@ -69,9 +70,10 @@ def on_page_content(content, page, config, files):
 
 def alive(markdown, name):
     """What a notebook shows for that name after the code so far."""
-    made = {}
-    for code in CODE.findall(markdown):
-        exec(code, made)
+    made, code = {}, "\n".join(CODE.findall(markdown))
+    # What shows the lines of code looks for them here.
+    linecache.cache["page.py"] = len(code), None, code.splitlines(keepends=True), "page.py"
+    exec(compile(code, "page.py", "exec"), made)
     return made[name]._repr_html_()
 
 

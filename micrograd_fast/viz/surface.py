@@ -53,16 +53,7 @@ def loss_surface(
     if span is None:
         span = 1.0 if places is None else 1.25 * float(np.abs(places).max(initial=0.0)) or 1.0
     at = np.linspace(-span, span, resolution)
-    heights = np.empty((resolution, resolution))
-    try:
-        for i, b in enumerate(at):
-            for j, a in enumerate(at):
-                _write(values, start + a * directions[0] + b * directions[1])
-                heights[i, j] = _height(loss)
-    finally:
-        _write(values, start)
-    if not np.isfinite(heights).any():
-        raise ValueError("the loss is nowhere finite in the picture: make span smaller")
+    heights = _heights(loss, values, start, directions, at)
     axes = on_axes(axes)
     _draw(axes, origin[0] + at, origin[1] + at, heights, names)
     axes.plot(*origin, "x", color="white", markersize=9, markeredgewidth=2.5)
@@ -125,19 +116,41 @@ def _directions(
     return given, ["first direction", "second direction"], np.zeros(2)
 
 
+def _heights(
+    loss: Callable[[], Any],
+    values: list[Value],
+    start: NDArray[Any],
+    directions: NDArray[Any],
+    at: NDArray[Any],
+) -> NDArray[Any]:
+    """The losses, rows along the second direction; nan where the loss raises what numbers out of
+    range raise. The params are written and written back."""
+    import numpy as np
+
+    heights = np.full((len(at), len(at)), np.nan)
+    trouble = None
+    try:
+        for i, b in enumerate(at):
+            for j, a in enumerate(at):
+                _write(values, start + a * directions[0] + b * directions[1])
+                try:
+                    with no_grad():
+                        found = loss()
+                    heights[i, j] = found.data if isinstance(found, Value) else found
+                except (OverflowError, ZeroDivisionError, ValueError) as error:
+                    trouble = error
+    finally:
+        _write(values, start)
+    if not np.isfinite(heights).any():
+        raise ValueError(
+            "the loss is nowhere finite in the picture: make span smaller"
+        ) from trouble
+    return heights
+
+
 def _write(values: list[Value], numbers: NDArray[Any]) -> None:
     for p, number in zip(values, numbers.tolist(), strict=True):
         p.data = number
-
-
-def _height(loss: Callable[[], Any]) -> float:
-    """nan where the loss raises what numbers out of range raise."""
-    try:
-        with no_grad():
-            result = loss()
-    except (OverflowError, ZeroDivisionError, ValueError):
-        return float("nan")
-    return float(result.data if isinstance(result, Value) else result)
 
 
 def _draw(

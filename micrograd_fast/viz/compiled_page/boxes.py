@@ -7,12 +7,14 @@ import linecache
 from collections.abc import Iterable
 from dataclasses import dataclass
 from os.path import basename
+from textwrap import shorten
 from typing import Any
 
 from micrograd_fast.viz.compiled_page.steps import Call, Line, stem
 from micrograd_fast.viz.picture import Box, Picture
 
 MAX_LINES = 3  # of the user's code in a tip
+LONGEST = 80  # letters of a line
 
 
 @dataclass
@@ -91,7 +93,7 @@ def _code(lines: Iterable[Line]) -> str:
 
 def line_text(line: tuple[str, int]) -> str:
     file, number = line
-    text = linecache.getline(file, number).strip()
+    text = shorten(linecache.getline(file, number), LONGEST, placeholder=" ...")
     return f"{basename(file)}:{number}: {text}" if text else f"{basename(file)}:{number}"
 
 

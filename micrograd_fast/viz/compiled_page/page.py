@@ -138,4 +138,6 @@ def _step(k: int, step: Step, call: Call) -> str:
 
 
 def _time(seconds: float) -> str:
+    if seconds < 1e-6:
+        return f"{1e9 * seconds:.0f} ns"
     return f"{1e6 * seconds:,.2f} us" if seconds < 1e-3 else f"{1e3 * seconds:,.2f} ms"
