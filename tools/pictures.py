@@ -1,6 +1,6 @@
 """Draws docs/images/: the pictures of the docs, but for those that screenshot.py takes of pages.
 
-The tables need Graphviz, the plots and the film Matplotlib. Those of docs/pictures.md are made by
+The tables need Graphviz, the plots and films Matplotlib and scikit-learn. Those of docs/pictures.md are made by
 its own code. Usage: pictures.py
 """
 
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot
+from sklearn.datasets import make_moons
 
 import micrograd_fast as mg
-from micrograd_fast import _core, viz
+from micrograd_fast import _core, demo, nn, viz
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 IMAGES = DOCS / "images"
@@ -114,6 +115,17 @@ def of_pictures_page():
     }
 
 
+def moons(target):
+    """micrograd's demo, as it trains."""
+    np.random.seed(1337)
+    X, y = make_moons(n_samples=100, noise=0.1)
+    y = y * 2 - 1
+    random.seed(1337)
+    model = nn.MLP(2, [16, 16, 1])
+    step = demo.compiled_moons(model, X, y)
+    viz.train(lambda k: step(k)[0], model, X, y, steps=100, frames=16).save(target)
+
+
 def sparsity(target):
     """The example of docs/pictures.md."""
     chain = mg.compile(lambda x: [x[0], *[b - a * a for a, b in pairwise(x)], sum(x)])
@@ -146,6 +158,7 @@ def main():
         **of_pictures_page(),
     }
     sparsity(IMAGES / "sparsity.svg")
+    moons(IMAGES / "moons.gif")
     for name, drawing in drawings.items():
         print(drawing.render(IMAGES / name))
     for name, text in (("records", records()), ("tile", tile())):
