@@ -1,7 +1,7 @@
 """Draws docs/images/: the pictures of the docs, but for those that screenshot.py takes of pages.
 
-The tables need Graphviz, the plots and films Matplotlib and scikit-learn. Those of docs/pictures.md are made by
-its own code. Usage: pictures.py
+The tables need Graphviz, the plots and films Matplotlib and scikit-learn. Those of docs/pictures.md
+are made by its own code. Usage: pictures.py
 """
 
 import contextlib

@@ -23,7 +23,7 @@ def setup():
 def test_links_lead_out_of_the_readme_or_say_where_the_file_is(setup):
     assert RELATIVE.search(README)
     text = setup["readme"](README)
-    assert not RELATIVE.search(text) and "`docs/compile.md`" in text
+    assert not RELATIVE.search(text) and "`docs/derivatives.md`" in text
     assert "](#performance)" in text and "](https://github.com/karpathy/micrograd)" in text
     line = "[here](docs/a.md#b), ![alt](x/p.png) and [docs/a.md](docs/a.md)"
     assert setup["readme"](line) == (
