@@ -7,8 +7,9 @@ import pytest
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """For one file at a time: while it is there, its event loop runs, and no other can."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the extra `browser` is missing")
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:

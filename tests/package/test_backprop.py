@@ -201,6 +201,24 @@ def test_a_step_of_the_users_in_place_of_an_ops_is_what_is_shown():
     assert (row["product"], row["local"]) == (0.5, None)
 
 
+def test_what_a_step_does_elsewhere_in_the_graph_is_seen():
+    x, y = Value(2.0, label="x"), Value(5.0, label="y")
+    z = x * 3.0
+
+    def step():
+        z._local_backward()
+        y.grad += 0.25
+
+    z._backward = step
+    rows = {row["name"]: row for _, row in backward_rows(viz.backprop(z + y))}
+    assert (rows["y"]["product"], rows["y"]["before"]) == (0.25, 1.0)
+    w = Value(1.0, label="w")
+    w._backward = lambda: setattr(y, "grad", y.grad + 2.0 * w.grad)
+    page = viz.backprop(w * 3.0 + y)
+    assert [n["grad"] for n in page.data["nodes"] if n["name"] in "wy"] == [3.0, 7.0]
+    assert "What its step adds is seen" in page.data["steps"][-2]["lead"]
+
+
 def test_local_gradients_as_microgpt_gives_them():
     x, y = Value(2.0, label="x"), Value(5.0, label="y")
     z = Value(10.0, (x, y), (5.0, 2.0))
@@ -265,6 +283,17 @@ def test_the_derivative_that_is_shown_is_the_one_of_the_op(op, rng):
             number = symbols.evaluated(symbols.in_numbers(tree, point), {})
             assert number == pytest.approx(local, rel=1e-9, abs=1e-12)
             assert not re.search(r"mf_|compare|equal|reached|\?", symbols.written(tree))
+
+
+@pytest.mark.parametrize("op", _core.OPS, ids=lambda op: op.name)
+def test_every_op_shows_the_numbers_of_its_step(op, rng):
+    x, y = (rng.uniform(op.lo, op.hi) for _ in range(2))
+    z = made(op, x, float(rng.randrange(1, 5)) if op.name == "polygamma" else y)
+    root = z * z * 0.1
+    rows = [row for step, row in backward_rows(viz.backprop(root)) if step["node"] == op.arity]
+    root.backward()
+    assert [bits(row["local"]) for row in rows] == list(map(bits, z._local_grads))
+    assert [bits(row["after"]) for row in rows] == [bits(v.grad) for v in z._children]
 
 
 @pytest.mark.parametrize(
@@ -352,6 +381,7 @@ def test_with_lr_every_leaf_or_every_parameter_would_go_down():
     a, b = Value(2.0, label="a"), Value(-3.0, label="b")
     rows = viz.backprop(a * b + 1.0, lr=0.1).data["steps"][-1]["rows"]
     assert [(r["name"], r["new"]) for r in rows] == [("a", 2.0 - 0.1 * -3.0), ("b", -3.0 - 0.1 * 2)]
+    assert [r["how"] for r in rows] == ["2 - 0.1 * (-3)", "-3 - 0.1 * 2"]
     rows = viz.backprop(a * b + 1.0, lr=0.1, params=[b]).data["steps"][-1]["rows"]
     assert [r["name"] for r in rows] == ["b"]
 
@@ -415,6 +445,10 @@ def test_layers_are_folded_by_the_names_of_the_parameters():
     assert {"layers.0: 8 parts", "layers.1: 8 parts", "layers.2[0]"} <= set(titles)
     assert len(titles) < 12
     assert any(i.get("title") == "layers.1[7]" for i in data["views"][2]["items"])
+    squares = sum((model([a, 0.5]) - 1.0) ** 2 for a in (1.0, 2.0, 3.0))
+    data = viz.backprop(squares, names=model).data
+    last = next(i for i in data["views"][0]["items"] if i.get("title") == "layers.2: 3 parts")
+    assert not any(data["nodes"][k]["op"] == "**2" for k in last["nodes"])  # they are of no layer
     names = {n["path"]: n["name"] for n in data["nodes"]}
     assert names["layers.1.neurons.3.w.4"] == "layers.1[3].w[4]"
     small = nn.MLP(2, [1])
@@ -515,4 +549,4 @@ def test_a_notebook_shows_the_page_in_a_frame():
     source = re.search(r'srcdoc="([^"]*)"', shown)[1]
     assert html.unescape(source) == page.html()
     assert 'sandbox="allow-scripts"' in shown
-    assert repr(page).startswith("<7 steps of v3.backward() through 3 nodes: .save('page.html')")
+    assert repr(page).startswith("<7 steps of backward() through 3 nodes: .save('page.html')")

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from micrograd_fast import spelling
-from micrograd_fast.viz.backprop_page.folds import Fold
+from micrograd_fast.viz.backprop_page.folds import Fold, users_of
 from micrograd_fast.viz.backprop_page.recording import Node, Recording
 from micrograd_fast.viz.backprop_page.texts import printable, shown
 from micrograd_fast.viz.layout import curve, layout
@@ -19,7 +19,8 @@ LETTER = 7.3  # pixels, of the page's monospaced font
 LINE = 17.0
 GAP = (64.0, 16.0)  # between layers there is room for a derivative on its line
 MARGIN = 14.0
-LONGEST_NAME = 22  # letters of a name in a box; the whole is beside the graph
+LONGEST_NAME = 22  # letters of a name in a box, as in page.js; the whole is beside the graph
+LONGEST_TITLE = 30  # of a fold
 MOST_OUTSIDE = 8  # nodes next to a fold that are drawn one by one, on either side
 
 
@@ -35,6 +36,7 @@ def op_of(node: Node) -> str:
 def views(recording: Recording, whole: Fold) -> list[dict[str, Any]]:
     """The whole graph first, then each fold in it: title, the view that it is opened from, items,
     boxes (left, top, width, height), lines."""
+    uses = users_of([node.operands for node in recording.nodes])
     found: list[dict[str, Any]] = []
     todo: list[tuple[Fold, int | None, dict[str, Any] | None]] = [(whole, None, None)]
     while todo:
@@ -44,7 +46,7 @@ def views(recording: Recording, whole: Fold) -> list[dict[str, Any]]:
         here = len(found)
         items = [_item(recording, item) for item in fold.items]
         todo += [(f, here, i) for f, i in zip(fold.items, items, strict=True) if not f.is_node]
-        items += _outside(recording, fold)
+        items += _outside(recording, fold, uses)
         found.append({"title": fold.title, "parent": parent, **_laid_out(recording, items)})
     return found
 
@@ -58,15 +60,11 @@ def _item(recording: Recording, fold: Fold) -> dict[str, Any]:
     return item
 
 
-def _outside(recording: Recording, fold: Fold) -> list[dict[str, Any]]:
+def _outside(recording: Recording, fold: Fold, uses: list[list[int]]) -> list[dict[str, Any]]:
     """What a fold's nodes use, and what uses them, beyond the fold."""
     inside = set(fold.nodes)
     used = dict.fromkeys(x for k in fold.nodes for x in recording.nodes[k].operands)
-    users = [
-        k
-        for k, node in enumerate(recording.nodes)
-        if k not in inside and any(x in inside for x in node.operands)
-    ]
+    users = sorted({user for k in fold.nodes for user in uses[k]} - inside)
     found: list[dict[str, Any]] = []
     for title, nodes in (
         ("comes from", [x for x in used if x not in inside]),
@@ -120,7 +118,7 @@ def _line(a: int, b: int, route: list[tuple[float, float]]) -> dict[str, Any]:
 
 def _size(recording: Recording, item: dict[str, Any]) -> tuple[float, float]:
     if "title" in item:
-        texts = [_cut(item["title"]), f"{len(item['nodes'])} nodes ..."]
+        texts = [_cut(item["title"], LONGEST_TITLE), f"{len(item['nodes'])} nodes ..."]
         return max(map(len, texts)) * LETTER + 26.0, 2 * LINE + 14.0
     node = recording.nodes[item["nodes"][0]]
     grads = [node.grad, recording.before[item["nodes"][0]]]
@@ -129,5 +127,5 @@ def _size(recording: Recording, item: dict[str, Any]) -> tuple[float, float]:
     return max(map(len, texts)) * LETTER + 20.0, 3 * LINE + 11.0
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "\u2026"
+def _cut(text: str, most: int = LONGEST_NAME) -> str:
+    return text if len(text) <= most else text[: most - 1] + "\u2026"

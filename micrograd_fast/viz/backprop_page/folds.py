@@ -8,14 +8,14 @@ distances.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeVar
 
 from micrograd_fast.viz.backprop_page.texts import short_path
 
-__all__ = ["Fold", "Graph", "folded", "tags_of"]
+__all__ = ["Fold", "Graph", "folded", "tags_of", "users_of"]
 
 K = TypeVar("K")
 
@@ -73,7 +73,7 @@ def _opened(item: Fold) -> list[Fold]:
 
 def _neurons(graph: Graph, items: list[Fold]) -> list[Fold]:
     """What is tagged alike and hangs together as one item, a number with the one that uses it."""
-    users = _users(graph.operands)
+    users = users_of(graph.operands)
     owner = list(range(len(items)))  # by node: the node at the head of its item
     tags = list(graph.tags)
     for k in reversed(range(len(items))):
@@ -206,7 +206,7 @@ def _dominators(graph: Graph, items: list[Fold]) -> tuple[list[int], list[list[i
     """By item the next one through which all ways to the end lead; and the items under each. The
     number beyond the last stands for the end."""
     n = len(items)
-    users = _users(_operands(graph, items))
+    users = users_of(_operands(graph, items))
     above, depth = [n] * (n + 1), [0] * (n + 1)
     under: list[list[int]] = [[] for _ in range(n + 1)]
     for k in reversed(range(n)):
@@ -272,7 +272,8 @@ def _operands(graph: Graph, items: list[Fold]) -> list[list[int]]:
     ]
 
 
-def _users(operands: Sequence[Sequence[int]]) -> list[list[int]]:
+def users_of(operands: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Those that use each, each once."""
     users: list[list[int]] = [[] for _ in operands]
     for k, used in enumerate(operands):
         for x in dict.fromkeys(used):
@@ -300,16 +301,18 @@ def tags_of(
     operands: Sequence[Sequence[int]],
     kinds: Sequence[str],
     own: Mapping[int, tuple[str, str]],
+    zeros: Container[int],
 ) -> list[tuple[str, str] | None]:
     """The tag of each node, where `own` has those of the parameters: of a product that of the
-    parameter in it, of a sum or of a function of one that of what goes in."""
+    parameter in it, of a sum or of a function of one that of what goes in. zeros: the numbers that
+    sums begin with; with another number, or as a power, it is no neuron any more."""
     tags: list[tuple[str, str] | None] = []
     for k, (used, kind) in enumerate(zip(operands, kinds, strict=True)):
         tag = own.get(k)
         if used:
-            inside = {tags[x] for x in used if kinds[x] != "number"}
+            inside = {tags[x] for x in used if x not in zeros}
             if kind == "mul":
-                inside = {own[x] for x in used if x in own} or {None}
-            tag = inside.pop() if len(inside) == 1 else None
+                inside = {own[x] for x in used if x in own}
+            tag = inside.pop() if len(inside) == 1 and kind != "pow" else None
         tags.append(tag)
     return tags

@@ -77,7 +77,7 @@
   function drawNode(parts, item, width) {
     const node = nodes[item.nodes[0]], box = parts.box;
     box.classList.add("node");
-    box.classList.toggle("parameter", node.path !== "");
+    box.classList.toggle("parameter", node.parameter);
     box.setAttribute("role", "img");
     parts.label = make("title");
     parts.data = make("tspan");
@@ -92,7 +92,7 @@
 
   function drawFold(parts, item) {
     const box = parts.box, size = item.nodes.length;
-    box.append(make("text", { x: 12, y: 20, class: "name" }, cut(item.title, 22)),
+    box.append(make("text", { x: 12, y: 20, class: "name" }, cut(item.title, 30)),
       make("text", { x: 12, y: 38, class: "word" }, `${size} nodes` + (item.view ? " ..." : "")));
     if (item.view === undefined) return;
     box.classList.add("fold");
@@ -219,7 +219,7 @@
 
   function optimizerRow(row) {
     return make("tr", {}, cell("parameter", row.name), cell("data", number(row.data)),
-      cell("grad", number(row.grad)), cell("would become", make("b", {}, number(row.new))));
+      cell("grad", number(row.grad)), cell("would become", row.how && `${row.how} = `, make("b", {}, number(row.new))));
   }
 
   function showCard(step) {
@@ -236,15 +236,18 @@
 
   function showOrder(step, grads) {
     const isOver = phaseOf(step) > 0;
-    entries.forEach(({ entry, button, numbers }, k) => {
-      entry.classList.toggle("waiting", !isComputed(k, now));
-      numbers[0].replaceChildren(number(nodes[k].data));
-      numbers[1].replaceChildren(...(isOver ? [number(grads[k])] : []));
-      if (k === step.node) button.setAttribute("aria-current", "step");
-      else button.removeAttribute("aria-current");
+    // What stays is left alone: a list of thousands takes its time.
+    entries.forEach((line, k) => {
+      const isWaiting = !isComputed(k, now), grad = isOver ? grads[k] : null;
+      if (isWaiting !== line.isWaiting) line.entry.classList.toggle("waiting", isWaiting);
+      if (grad !== line.shown) line.grad.replaceChildren(...(grad ? [number(grad)] : []));
+      line.isWaiting = isWaiting;
+      line.shown = grad;
     });
+    document.querySelector("#list [aria-current]")?.removeAttribute("aria-current");
     if (step.node === null) return;
-    const { entry } = entries[step.node], list = at("list");
+    const { entry, button } = entries[step.node], list = at("list");
+    button.setAttribute("aria-current", "step");
     const top = entry.offsetTop, bottom = top + entry.offsetHeight;
     if (top < list.scrollTop || bottom > list.scrollTop + list.clientHeight)
       list.scrollTop = top - list.clientHeight / 2;
@@ -337,12 +340,12 @@
   // ---- the page ----
 
   const entries = nodes.map((node, k) => {
-    const numbers = [make("span", { class: "data" }), make("span", { class: "grad" })];
+    const grad = make("span", { class: "grad" });
     const text = node.formula ? `${node.name} = ${node.formula}` : node.name;
     const button = make("button", { type: "button" }, make("span", { class: "place" }, String(k + 1)),
-      make("span", { class: "formula" }, text), ...numbers);
+      make("span", { class: "formula" }, text), make("span", { class: "data" }, number(node.data)), grad);
     button.addEventListener("click", () => jump(k));
-    return { entry: make("li", {}, button), button, numbers };
+    return { entry: make("li", {}, button), button, grad };
   });
   at("list").append(...entries.map(({ entry }) => entry));
 

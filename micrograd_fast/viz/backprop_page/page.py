@@ -13,7 +13,7 @@ from micrograd_fast.viz.backprop_page.drawing import op_of, views
 from micrograd_fast.viz.backprop_page.folds import Graph, folded, tags_of
 from micrograd_fast.viz.backprop_page.recording import Recording, record
 from micrograd_fast.viz.backprop_page.texts import shown
-from micrograd_fast.viz.named import Names
+from micrograd_fast.viz.named import Names, own_label
 from micrograd_fast.viz.page import Page, as_json
 from micrograd_fast.viz.picture import check_count
 
@@ -136,9 +136,10 @@ def _data(
         for k, n in enumerate(nodes)
         if n.kind == "leaf" and n.value in known.parts
     }
-    graph = Graph(operands, [n.name for n in nodes], kinds, tags_of(operands, kinds, own))
+    zeros = {k for k, n in enumerate(nodes) if n.kind == "number" and n.data == 0.0}
+    graph = Graph(operands, [n.name for n in nodes], kinds, tags_of(operands, kinds, own, zeros))
     return {
-        "title": f"{nodes[-1].name}.backward()",
+        "title": f"{nodes[-1].name}.backward()" if own_label(nodes[-1].value) else "backward()",
         "nodes": [_node(recording, k) for k in range(len(nodes))],
         "steps": story.steps(recording, step),
         "views": views(recording, folded(graph, max_shown)),
@@ -151,6 +152,7 @@ def _node(recording: Recording, k: int) -> dict[str, Any]:
         "name": node.name,
         "kind": node.kind,
         "path": node.path,
+        "parameter": node.is_parameter,
         "op": op_of(node),
         "formula": "" if node.is_leaf else story.formula_of(node, story.names(recording, node)),
         "operands": node.operands,

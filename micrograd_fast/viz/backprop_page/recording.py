@@ -134,9 +134,10 @@ class _Watch:
             product = partial * g
             additions.append(Addition(k, partial, product, now[k], now[k] + product))
             now[k] += product
-        if all(_same(number, self.nodes[k].value.grad) for k, number in now.items()):
-            return additions
-        return None
+        # A step in Python may do other things, and elsewhere.
+        seen = now if node.value._backward == node.value._local_backward else range(len(self.nodes))
+        expected = ((now.get(k, self.grads[k]), self.nodes[k].value.grad) for k in seen)
+        return additions if all(_same(x, y) for x, y in expected) else None
 
     def shares(self, node: Node) -> list[float]:
         """Of the largest of many: equal ones share evenly."""
@@ -165,7 +166,6 @@ def _ordered(nodes: list[Node], watch: _Watch) -> Recording:
     order: dict[int, None] = {}
     for k in (turn.node for turn in reversed(watch.turns)):
         order.update(dict.fromkeys(nodes[k].operands))
-        order.pop(k, None)  # after a leaf that has a turn was there as an operand
         order[k] = None
     place = {k: new for new, k in enumerate(order)}
     for k in order:

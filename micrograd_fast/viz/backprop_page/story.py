@@ -122,6 +122,9 @@ def _backward(recording: Recording, turn: Turn) -> dict[str, Any]:
     rows = [_row(recording, turn, k, a) for k, a in enumerate(turn.additions)]
     formula = formula_of(node, names(recording, node))
     lead = f"{node.name} = {formula} has the gradient {shown(turn.grad)}."
+    how = "Each operand gets its local derivative times that, added to what it has."
+    if any(row["local"] is None for row in rows):
+        how = "What its step adds is seen in the gradients."
     say = " ".join([lead, *(_spoken(row, recording.nodes[row["to"]]) for row in rows[:MANY])])
     if len(rows) > MANY:
         say += f" And so on to {len(rows) - MANY} more."
@@ -130,7 +133,7 @@ def _backward(recording: Recording, turn: Turn) -> dict[str, Any]:
         turn.node,
         f"Backward through {formula}",
         say,
-        lead=f"{lead} Each operand gets its local derivative times that, added to what it has.",
+        lead=f"{lead} {how}",
         grad=turn.grad,
         rows=rows,
     )
@@ -220,7 +223,8 @@ def _optimizer(recording: Recording, update: Update) -> dict[str, Any]:
             f" {first['name']} would go from {shown(first['data'])} to {shown(first['new'])}"
             f"{_others(len(rows) - 1)}."
         )
-    return _step("optimizer", None, f"A step of {update.name}", say, rule=update.rule, rows=rows)
+    lead = f"{say} {update.rule}".strip()
+    return _step("optimizer", None, f"A step of {update.name}", say, lead=lead, rows=rows)
 
 
 def _others(n: int) -> str:
@@ -231,4 +235,10 @@ def _update_rows(recording: Recording, update: Update) -> Iterator[dict[str, Any
     for k, node in enumerate(recording.nodes):
         new = update.new.get(id(node.value))
         if new is not None:
-            yield {"to": k, "name": node.name, "data": node.data, "grad": node.grad, "new": new}
+            how = "" if update.lr is None else _update_in_numbers(node, update.lr)
+            numbers = {"data": node.data, "grad": node.grad, "new": new}
+            yield {"to": k, "name": node.name, "how": how, **numbers}
+
+
+def _update_in_numbers(node: Node, lr: float) -> str:
+    return f"{shown(node.data)} - {shown(lr)} * {factor(node.grad)}"

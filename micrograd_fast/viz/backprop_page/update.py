@@ -15,18 +15,20 @@ __all__ = ["Update", "of_optimizer", "of_rate"]
 
 @dataclass
 class Update:
-    """name: of what makes the step; rule: it as a formula; new: data by the id() of the Value."""
+    """name: of what makes the step; rule: how the optimizer's class says it; new: data by the id()
+    of the Value; lr: where the step is lr * grad and nothing else."""
 
     name: str
     rule: str
     new: dict[int, float]
+    lr: float | None = None
 
 
 def of_rate(lr: float, params: Iterable[Value], grads: Mapping[int, float]) -> Update:
     """p.data -= lr * p.grad. grads: by the id() of the Value."""
     checked("lr", lr)
     new = {id(p): p.data - lr * grads[id(p)] for p in params if id(p) in grads}
-    return Update(f"p.data -= {lr!r} * p.grad", f"new data = data - {lr!r} * grad", new)
+    return Update(f"p.data -= {lr!r} * p.grad", "", new, float(lr))
 
 
 def of_optimizer(optimizer: Optimizer, grads: Mapping[int, float]) -> Update:
