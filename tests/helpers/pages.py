@@ -1,4 +1,8 @@
-"""What the tests of pages share: a real browser."""
+"""What the tests of pages share: a real browser. They make fixtures of it:
+
+browser = pytest.fixture(chromium, scope="module")
+opened = pytest.fixture(open_pages)
+"""
 
 import shutil
 
@@ -7,8 +11,7 @@ import pytest
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="module")
-def browser():
+def chromium():
     """For one file at a time: while it is there, its event loop runs, and no other can."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the extra `browser` is missing")
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
@@ -21,8 +24,7 @@ def browser():
         browser.close()
 
 
-@pytest.fixture
-def opened(browser, tmp_path):
+def open_pages(browser, tmp_path):
     """opened(page) is the saved page in the browser. No request but for the file itself may be
     made, nothing may be said on the console, and no dialog come up."""
     contexts, problems = [], []
