@@ -1,4 +1,4 @@
-"""Shared fixtures: the two engines, a seeded generator, a browser, the check that nothing leaks.
+"""Shared fixtures: the two engines, a seeded generator, the check that nothing leaks.
 
 Hypothesis runs with fresh random examples every time and no deadline; `HYPOTHESIS_PROFILE=ci`
 runs more of them. A failing example is printed with the blob that replays it.
@@ -8,7 +8,6 @@ import gc
 import importlib
 import os
 import random
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -27,7 +26,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 ENGINES = ("micrograd", "micrograd_fast")
 VARIANTS = ("portable", "avx2", "avx512")  # of the kernels
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FRAGMENTS = pytest.StashKey()
 
 
@@ -172,43 +170,3 @@ def busy_threads():
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(interval)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """For one file at a time: while it is there, its event loop runs, and no other can."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="the extra `browser` is missing")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    with playwright.sync_playwright() as p:
-        # No sandbox of its own: as root, where CI runs, it cannot have one.
-        browser = p.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(browser, tmp_path):
-    """opened(page) is the saved page in the browser. No request but for the file itself may be
-    made, nothing may be said on the console, and no dialog come up."""
-    contexts, problems = [], []
-
-    def open_page(page, **options):
-        context = browser.new_context(offline=True, **options)
-        contexts.append(context)
-        tab = context.new_page()
-        path = tmp_path / f"page{len(contexts)}.html"
-        path.write_text(page, "utf-8") if isinstance(page, str) else page.save(path)
-        tab.on("console", lambda message: problems.append(message.text))
-        tab.on("pageerror", lambda error: problems.append(str(error)))
-        tab.on("dialog", lambda dialog: problems.append(dialog.message))
-        tab.on("request", lambda r: r.url == path.as_uri() or problems.append(r.url))
-        tab.clock.install()
-        tab.goto(path.as_uri())
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []

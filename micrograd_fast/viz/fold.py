@@ -95,11 +95,11 @@ def _ends_of_parts(
     ends: set[Value] = set()
     if not names.parts:
         return ends
-    held: dict[Value, tuple[str, str, int]] = {}  # part, unit, parameters
+    held: dict[Value, tuple[str, Counter[str]]] = {}  # the part, how many parameters by unit
     for node, children in operands.items():
         leaf = names.parts.get(node)
         if leaf is not None and not children:
-            held[node] = leaf, names.units[node], 1
+            held[node] = leaf, Counter({names.units[node]: 1})
             continue
         if len(children) == 1 and not operands[children[0]]:
             continue  # the square of a parameter, in a penalty
@@ -111,19 +111,23 @@ def _ends_of_parts(
             known = {held[x][0] for x in inner}
         if len(known) != 1:
             continue
-        units = {held[x][1] for x in inner}
-        unit = units.pop() if len(units) == 1 else ""
-        held[node] = known.pop(), unit, sum(held[x][2] for x in inner)
+        units: Counter[str] = Counter()
+        for x in inner:
+            units.update(held[x][1])
+        held[node] = known.pop(), units
         if len(users[node]) == 1 and _is_complete(node, held, operands, users, names):
             ends.add(node)
     return ends
 
 
 def _is_complete(node: Value, held: Any, operands: Any, users: Any, names: Names) -> bool:
-    part, unit, count = held[node]
+    """Whether a node has all of a row of weights, and what uses it is neither an activation nor
+    adds a bias."""
+    part, units = held[node]
     (user,) = users[node]
-    adds_own = any(not operands[x] and names.parts.get(x) == part for x in operands[user])
-    return bool(1 < count == names.sizes.get(unit)) and len(operands[user]) > 1 and not adds_own
+    if len(operands[user]) < 2 or all(n != names.sizes[unit] for unit, n in units.items()):
+        return False
+    return not any(not operands[x] and names.parts.get(x) == part for x in operands[user])
 
 
 def _like_terms(

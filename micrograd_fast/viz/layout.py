@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from math import isfinite
 
-SWEEPS = 24  # over all layers, while the crossings become fewer
-PATIENCE = 4  # sweeps that may gain nothing
+SWEEPS = 40  # over all layers, while the crossings become fewer
+PATIENCE = 8  # sweeps that may gain nothing
 MAX_SWAPPED = 3_000  # nodes and dummies whose neighbours are also tried the other way round
 STRAIGHT = 8.0  # how much more a long edge's middle counts than an end
 STEEP = 0.15  # of the largest step across that a gap between layers is wide at least
@@ -82,7 +82,7 @@ def layout(
     forward = _without_cycles(len(sizes), edges)
     graph, chains = _layered(across, forward)
     _order(graph)
-    middle = _coordinates(graph, gap[1])
+    middle = _coordinates(graph, chains, gap[1])
     starts, ends = _extents(graph, [size[lengthwise] for size in sizes], middle, gap[0])
     positions = [
         ((starts[graph.layer[v]] + ends[graph.layer[v]]) / 2, middle[v]) for v in range(graph.real)
@@ -241,7 +241,9 @@ def _order(graph: _Graph) -> None:
             break
         count = len(graph.layers)
         for k in range(1, count) if sweep % 2 == 0 else range(count - 2, -1, -1):
-            _sort_layer(graph, k, graph.before if sweep % 2 == 0 else graph.after)
+            # Ties are turned round in every other pair of sweeps: what stands in the way of what is
+            # equally near may be the only thing that does.
+            _sort_layer(graph, k, graph.before if sweep % 2 == 0 else graph.after, sweep % 4 >= 2)
         if len(graph.layer) <= MAX_SWAPPED:
             _swap_neighbours(graph)
         found = _crossings(graph)
@@ -252,11 +254,12 @@ def _order(graph: _Graph) -> None:
         graph.set_layer(k, layer)
 
 
-def _sort_layer(graph: _Graph, k: int, sides: list[list[int]]) -> None:
-    """Sorts a layer by the mean place of the neighbours on one side; what has none stays."""
+def _sort_layer(graph: _Graph, k: int, sides: list[list[int]], turned: bool) -> None:
+    """Sorts a layer by the mean place of the neighbours on one side; what has none stays.
+    turned: those with the same mean change their order."""
     place, old = graph.place, graph.layers[k]
     means = {v: sum(place[w] for w in sides[v]) / len(sides[v]) for v in old if sides[v]}
-    ordered = iter(sorted(means, key=means.__getitem__))
+    ordered = iter(sorted(reversed(means) if turned else means, key=means.__getitem__))
     graph.set_layer(k, [next(ordered) if v in means else v for v in old])
 
 
@@ -300,7 +303,7 @@ def _inverted(first: list[int], second: list[int]) -> int:
 # ---- coordinates ----
 
 
-def _coordinates(graph: _Graph, gap: float) -> list[float]:
+def _coordinates(graph: _Graph, chains: list[list[int]], gap: float) -> list[float]:
     """The middle of each node and dummy across, the first box's border at 0."""
     middle = [0.0] * len(graph.layer)
     for layer in graph.layers:
@@ -318,17 +321,51 @@ def _coordinates(graph: _Graph, gap: float) -> list[float]:
     ):
         for k in layers:
             _move_layer(graph, k, sides, middle, gap)
+    for chain in chains:
+        _straighten(graph, chain, middle, gap)
     top = min((m - s / 2 for m, s in zip(middle, graph.size, strict=True)), default=0.0)
     return [m - top for m in middle]
 
 
 def _rooms(graph: _Graph, layer: list[int], gap: float) -> list[float]:
     """The least distance of each from the one above it, from middle to middle; 0 of the first."""
-    rooms = [0.0]
-    for a, b in pairwise(layer):
-        lines = a >= graph.real and b >= graph.real
-        rooms.append((graph.size[a] + graph.size[b]) / 2 + (gap / 2 if lines else gap))
-    return rooms[: len(layer)]
+    return [0.0, *(_room(graph, a, b, gap) for a, b in pairwise(layer))][: len(layer)]
+
+
+def _room(graph: _Graph, a: int, b: int, gap: float) -> float:
+    lines = a >= graph.real and b >= graph.real
+    return (graph.size[a] + graph.size[b]) / 2 + (gap / 2 if lines else gap)
+
+
+def _straighten(graph: _Graph, chain: list[int], middle: list[float], gap: float) -> None:
+    """Makes a long edge straight over as many layers as there is room for that, and then the next:
+    at rest each of its dummies lies a little off the last."""
+    start = 0
+    while start < len(chain):
+        low, high, end = float("-inf"), float("inf"), start
+        while end < len(chain):
+            least, most = _free(graph, chain[end], middle, gap)
+            if max(low, least) > min(high, most):
+                break
+            low, high, end = max(low, least), min(high, most), end + 1
+        if end - start > 1:
+            mean = sum(middle[v] for v in chain[start:end]) / (end - start)
+            for v in chain[start:end]:
+                middle[v] = min(max(mean, low), high)
+        start = max(end, start + 1)
+
+
+def _free(graph: _Graph, v: int, middle: list[float], gap: float) -> tuple[float, float]:
+    """Between which places a node can be moved without its neighbours."""
+    layer, place = graph.layers[graph.layer[v]], graph.place[v]
+    least, most = float("-inf"), float("inf")
+    if place:
+        above = layer[place - 1]
+        least = middle[above] + _room(graph, above, v, gap)
+    if place + 1 < len(layer):
+        below = layer[place + 1]
+        most = middle[below] - _room(graph, v, below, gap)
+    return least, most
 
 
 def _move_layer(

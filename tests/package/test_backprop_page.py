@@ -3,8 +3,12 @@
 import json
 
 import pytest
+from pages import chromium, open_pages
 
 from micrograd_fast import Value, nn, optim, viz
+
+browser = pytest.fixture(chromium, scope="module")
+opened = pytest.fixture(open_pages)
 
 PHONE = {"width": 320, "height": 640}
 HOSTILE = "</script><img src=x onerror='window.hit = 1'><svg onload=hit=1>"

@@ -5,11 +5,15 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from pages import chromium, open_pages
 
 import micrograd_fast as mg
 from micrograd_fast import Value, nn, viz
 from micrograd_fast.viz.compiled_page import boxes, steps
 from micrograd_fast.viz.compiled_page.page import MAX_BOXES
+
+browser = pytest.fixture(chromium, scope="module")
+opened = pytest.fixture(open_pages)
 
 HOSTILE = "</script><img src=x onerror='window.hit = 1'>%%DATA%%"
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from micrograd_fast import Value, nn, viz
+from micrograd_fast import Value, functional, nn, viz
 from micrograd_fast.viz import fold
 from micrograd_fast.viz.named import Names
 
@@ -98,6 +98,17 @@ def test_with_the_model_boxes_have_the_names_of_its_parts(model):
     assert ("layers.0: 12 parameters", "layers.1, 3 times") not in edges
 
 
+def test_a_linear_layer_ends_after_its_bias_and_the_loss_is_a_box_of_its_own():
+    model = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 2))
+    x = [Value(float(k), label=f"x{k}") for k in range(3)]
+    loss = functional.cross_entropy(model(x), 1)
+    loss.label = "loss"
+    headings, edges = boxes(viz.to_dot(loss, fold=True, names=model))
+    assert {"layers.0, 5 times", "layers.1, 2 times", "loss"} <= set(headings)
+    assert ("layers.1: 12 parameters", "layers.1, 2 times") in edges
+    assert ("layers.1: 12 parameters", "loss") not in edges
+
+
 @pytest.mark.parametrize("samples", [2, 7, 20])
 def test_a_batch_is_as_many_boxes_as_a_sample(model, samples):
     headings, _ = boxes(viz.to_dot(loss_of(model, samples), fold=True, names=model))
@@ -149,7 +160,7 @@ def test_what_cannot_be_folded_is_refused_in_a_line(monkeypatch):
         viz.to_dot(v, fold=True, depth=1)
     with pytest.raises(ValueError, match=r"folded, the graph has 2 boxes, and max_nodes is 1:"):
         viz.to_dot(Value(1.0, label="x") + 1, fold=True, max_nodes=1)
-    monkeypatch.setattr("micrograd_fast.viz.graph.MAX_COUNTED", 2)
+    monkeypatch.setattr("micrograd_fast.viz.graph.MAX_FOLDED", 2)
     with pytest.raises(ValueError, match="more than 2 nodes, too many to fold"):
         viz.to_dot(v + v * 2, fold=True)
 

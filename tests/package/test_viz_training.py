@@ -5,9 +5,13 @@ import re
 
 import numpy as np
 import pytest
+from pages import chromium, open_pages
 
 from micrograd_fast import Value, nn, optim, viz
 from micrograd_fast.viz.film import moments
+
+browser = pytest.fixture(chromium, scope="module")
+opened = pytest.fixture(open_pages)
 
 figures = pytest.importorskip("matplotlib.figure")
 X = np.array([[-1.0, 0.5], [1.0, -0.5], [0.5, 1.0], [-0.5, -1.0]])
