@@ -99,8 +99,9 @@ def test_an_operator_refuses_a_foreign_right_operand(graph, op, thing):
     for v in graph:
         with pytest.raises(TypeError) as error:
             op(v, thing)
-        # For sequences it is Python's own message, as it is for 2.0 * "1.0".
-        assert names_type(error, thing) or "sequence" in str(error.value)
+        # For sequences it is Python's own message, as for 2.0 * "1.0"; for dates NumPy 1.23's.
+        told = names_type(error, thing) or "sequence" in str(error.value)
+        assert told or "cannot use operands with types" in str(error.value)
 
 
 @pytest.mark.parametrize("op", OPERATORS)

@@ -44,6 +44,8 @@ def matching(x):
 @pytest.mark.parametrize("what", COMPARISONS)
 def test_comparing_with_a_number_raises_and_says_what_to_write(what):
     function = matching if what == "match" else COMPARISONS[what]
+    if what == "an array" and np.lib.NumpyVersion(np.__version__) < "1.24.0":
+        pytest.skip("this NumPy drops what == raises, and warns that it does")
     with pytest.raises(mg.TraceError, match=r"== or !=.*give an int"):
         mg.compile(function)(3.0)
 

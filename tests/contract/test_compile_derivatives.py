@@ -564,6 +564,8 @@ ENDLESS.append(ENDLESS)
     ],
 )
 def test_bad_input(call, error, words):
+    if "must be an array, or" in words and np.lib.NumpyVersion(np.__version__) < "1.24.0":
+        pytest.skip("this NumPy makes an array of objects of uneven lists, and warns")
     with pytest.raises(error, match=words):
         call()
     np.testing.assert_array_equal(ONE.hessian(X), [[0.0, 1.0], [1.0, 0.0]])

@@ -81,6 +81,8 @@ QUIET_CODE = {
 
 @pytest.mark.parametrize("what", QUIET_CODE)
 def test_nothing_is_told_of_what_is_not_drawn(what):
+    if what == "a generator of NumPy of its own" and np.lib.NumpyVersion(np.__version__) < "1.24.0":
+        pytest.skip("the seed of one is taken for a draw with this NumPy: a warning too many")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         mg.compile(program(QUIET_CODE[what])["f"])(1.0)
