@@ -22,7 +22,7 @@ BUILD = MF_CYTHON_DIR=build/$(1)/cython $(PYTHON) setup.py -q build --build-base
         --build-lib build/$(1)/lib
 # In that folder, because Python looks for packages where it was started first.
 IN = cd build/$(1)/lib && PYTHONPATH=$(CURDIR)/build/$(1)/lib:$(CURDIR)
-PYTEST = $(PYTHON) -m pytest -p no:cacheprovider -m 'not slow' $(PYTEST_ARGS)
+PYTEST = $(PYTHON) -m pytest -n0 -p no:cacheprovider -m 'not slow' $(PYTEST_ARGS)
 # What needs the package installed, or starts other programs, is not for these builds.
 ELSEWHERE = $(addprefix --ignore=$(CURDIR)/tests/package/,test_typing.py test_bench.py test_bench_figures.py test_demo.py)
 
@@ -31,7 +31,7 @@ ELSEWHERE = $(addprefix --ignore=$(CURDIR)/tests/package/,test_typing.py test_be
 # From a folder that does not hide the installed package.
 c-tests:
 	mkdir -p build
-	cd build && $(PYTHON) -m pytest -p no:cacheprovider $(PYTEST_ARGS) $(CURDIR)/tests/c
+	cd build && $(PYTHON) -m pytest -n0 -p no:cacheprovider $(PYTEST_ARGS) $(CURDIR)/tests/c
 
 # Leaks are counted by the tests: CPython itself leaves memory behind at exit.
 SANITIZE = -O1 -g -fno-omit-frame-pointer -UNDEBUG -fsanitize=address,undefined \
@@ -84,7 +84,7 @@ coverage:
 	$(PYTHON) tools/cython_lines.py build/coverage/cython/src/_core.c
 	MF_CFLAGS='-O0 --coverage -fprofile-update=atomic' MF_LDFLAGS=--coverage \
 	  $(COUNT) build --build-base build/coverage --build-lib build/coverage/lib
-	$(call IN,coverage) $(PYTHON) -m coverage run --rcfile=$(CURDIR)/.ci/coverage.ini -m pytest \
+	$(call IN,coverage) $(PYTHON) -m coverage run --rcfile=$(CURDIR)/.ci/coverage.ini -m pytest -n0 \
 	  -p no:cacheprovider -m 'not slow' $(UNINTERRUPTED) $(PYTEST_ARGS) $(TESTS)
 	cd build/coverage/lib && $(PYTHON) -m coverage combine -q --rcfile=$(CURDIR)/.ci/coverage.ini
 	cd build/coverage/lib && $(PYTHON) -m coverage report --rcfile=$(CURDIR)/.ci/coverage.ini

@@ -201,7 +201,7 @@ def preload(tests: list[str]) -> None:
 
     assert _core.__file__.startswith(str(WHERE)), _core.__file__
     with Path(os.devnull).open("w") as null, contextlib.redirect_stdout(null):
-        pytest.main(["--collect-only", "-q", *paths_of(tests)])
+        pytest.main(["--collect-only", "-q", "-n0", *paths_of(tests)])
 
 
 def path_of(test: str) -> Path:
@@ -227,7 +227,7 @@ def start(number: int, tests: list[str], to: int) -> int:
 
     _core._set_mutant(number)
     stop = ["-x"] if number else []
-    code = pytest.main(["-q", "--tb=no", *stop, *DESELECTED, *paths_of(tests)])
+    code = pytest.main(["-q", "-n0", "--tb=no", *stop, *DESELECTED, *paths_of(tests)])
     sys.stdout.flush()
     os._exit(code)
 
