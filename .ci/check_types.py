@@ -21,7 +21,8 @@ def main(wanted: float) -> int:
     found = json.loads(done.stdout)["typeCompleteness"]
     for symbol in found["symbols"]:
         if symbol["isExported"] and not (symbol["isTypeKnown"] and not symbol["isTypeAmbiguous"]):
-            print(f"{symbol['name']}: {symbol['diagnostics'][0]['message'].splitlines()[0]}")
+            why = [d["message"].splitlines()[0] for d in symbol["diagnostics"]]
+            print(f"{symbol['name']}: {why[0] if why else 'a part of it has none'}")
     share = found["completenessScore"]
     print(f"{share:.1%} of {len(found['symbols'])} names have a type")
     return 0 if share >= wanted else 1

@@ -65,7 +65,7 @@ class SGD(Optimizer):
             group.stepped(group.ages)
             return
         started, velocity = "momentum_buffer" in group.buffers, group.buffer("momentum_buffer")
-        ages = group.step_ages(float(started))
+        ages = group.step_ages(float(group.n_steps if started else 0))
         group.parameters.sgd_step(velocity, ages, started, *group.settings)
         group.buffers["momentum_buffer"] = velocity
         group.stepped(ages)

@@ -51,8 +51,10 @@ def drawing(picture: Picture, format: str, graphviz: bool | None) -> t.Digraph |
     """Drawn by Graphviz (True), without it (False), or as it is installed (None).
 
     Raises ImportError where the package graphviz is needed and missing, ValueError where another
-    format than "svg" is wanted without it.
+    format than "svg" is wanted without it, TypeError for a format that is no text.
     """
+    if not isinstance(format, str):
+        raise TypeError(f"format must be a str, 'svg', not {type(format).__name__!r}")
     if graphviz is None:
         here = importlib.util.find_spec("graphviz") is not None and dot.is_installed()
         graphviz = here or format != "svg"

@@ -52,7 +52,8 @@ class Film:
     ) -> None:
         require_matplotlib()
         check_count("fps", fps, 1)
-        self.model, self.fps = model, fps
+        self.model: Callable[[list[float]], Any] = model
+        self.fps: int = fps
         self.losses: list[float] = []
         self._plane = Plane(X, y, margin, resolution)
         self._frames: list[tuple[str, t.Floats]] = []

@@ -45,16 +45,20 @@ class Plane:
         import numpy as np
 
         check_count("resolution", resolution, 2)
-        self.X, self.y = np.asarray(X, dtype=float), np.asarray(y)
+        self.X: t.Floats = np.asarray(X, dtype=float)
+        self.y: t.Floats = np.asarray(y)
         if self.X.ndim != 2 or self.X.shape[1] != 2 or not len(self.X):
             raise ValueError(f"X must have the shape (n, 2), not {self.X.shape}")
         if not np.isfinite(self.X).all():
             raise ValueError("X must be finite: it says which part of the plane is drawn")
         if self.y.shape != (len(self.X),):
             raise ValueError(f"y must have the shape ({len(self.X)},), not {self.y.shape}")
-        self.low, self.high = self.X.min(axis=0) - margin, self.X.max(axis=0) + margin
-        self.xx, self.yy = np.meshgrid(*np.linspace(self.low, self.high, resolution).T)
-        self.points = np.c_[self.xx.ravel(), self.yy.ravel()]
+        self.low: t.Floats = self.X.min(axis=0) - margin
+        self.high: t.Floats = self.X.max(axis=0) + margin
+        grid = np.meshgrid(*np.linspace(self.low, self.high, resolution).T)
+        self.xx: t.Floats = grid[0]
+        self.yy: t.Floats = grid[1]
+        self.points: t.Floats = np.c_[self.xx.ravel(), self.yy.ravel()]
 
     def scores(self, model: Callable[[list[float]], Any], which: slice = slice(None)) -> t.Floats:
         """The answers at the grid's points: (points,) scores, or (points, classes)."""

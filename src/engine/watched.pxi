@@ -42,6 +42,17 @@ cdef tuple watched_node(int32_t id):
     return value, name, called, [value_of(k) for k in ids_read_by(id)], is_number
 
 
+def grads_kept(list values not None) -> list:
+    """The grads of Values for write_grads(), which also knows which of them are not there."""
+    return [store.grad[(<Value?>v).id] for v in values]
+
+
+def write_grads(list values not None, list grads not None) -> None:
+    """Each Value's grad as grads_kept() found it."""
+    for v, number in zip(values, grads, strict=True):
+        store.grad[(<Value?>v).id] = number
+
+
 def watched_backward(Value root not None, seen) -> None:
     """root.backward(), which calls seen(node) after the step of each node, in its own order."""
     cdef mf_order order = [NULL, 0, 0, False]

@@ -33,7 +33,7 @@ def hinge():
 
 
 def call_of(f, *args):
-    return steps.of_call(f, args, {})
+    return steps.of_call(f, args, {}, 500)
 
 
 def arguments(n=3, width=2):

@@ -265,6 +265,30 @@ def test_values_without_a_graph_reach_nothing():
     assert reached(leaves) == []
 
 
+def test_pages_reach_nothing():
+    a, b = leaves = afresh(2)
+    optimizer = SGD(leaves, lr=0.1)
+    mg.viz.backprop(a * b, optimizer=optimizer)
+    mg.viz.backprop(a * b, lr=0.1, accumulate=True)
+    mg.viz.backprop(a)
+    assert reached(leaves) == []
+    a.grad = 3.0
+    mg.viz.backprop(a * b)
+    assert (a.grad, reached(leaves)) == (3.0, [0])
+
+
+def test_steps_of_sgd_are_counted_as_those_of_others():
+    a, b = [Value(1.0), Value(1.0)]
+    optimizer = SGD([a, b], lr=0.1, momentum=0.9)
+    for _ in range(3):
+        a.grad = b.grad = 1.0
+        optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    a.grad = 1.0
+    optimizer.step()
+    assert optimizer.state_dict()["buffers"]["steps"] == [4.0, 3.0]
+
+
 # ---- what else passes over gradients ----
 
 

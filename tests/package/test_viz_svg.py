@@ -150,3 +150,8 @@ def test_a_program_is_drawn_with_inputs_parameters_and_results():
 
 def test_the_same_graph_is_the_same_text():
     assert own(small()).svg == own(small()).svg
+
+
+def test_a_format_that_is_no_text_is_refused():
+    with pytest.raises(TypeError, match="format must be a str, 'svg', not 'int'"):
+        viz.draw_dot(Value(1.0), format=3)

@@ -90,8 +90,8 @@ def record(root: Value, most: int, accumulate: bool, too_large: Callable[[int], 
 class _Watch:
     def __init__(self, nodes: list[Node], place: Mapping[Value, int], accumulate: bool) -> None:
         self.nodes, self.place = nodes, place
-        self.kept = [node.value.grad for node in nodes]
-        self.grads = list(self.kept) if accumulate else [0.0] * len(nodes)
+        self.kept = _core.grads_kept([node.value for node in nodes])
+        self.grads = [node.value.grad if accumulate else 0.0 for node in nodes]
         self.before = list(self.grads)
         self.turns: list[Turn] = []
 
@@ -103,8 +103,7 @@ class _Watch:
             self.grads[self.place[root]] = 1.0
             _core.watched_backward(root, self.seen)
         finally:
-            for value, grad in zip(values, self.kept, strict=True):
-                value.grad = grad
+            _core.write_grads(values, self.kept)
 
     def seen(self, value: Value) -> None:
         """After a node's step."""

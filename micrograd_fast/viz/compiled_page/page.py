@@ -31,7 +31,7 @@ class CompiledPage(Page):
     style_after = STYLE
 
     def __init__(self, name: str, call: Call, drawn: Boxes) -> None:
-        self.data = {"made": drawn.made, "taken": drawn.taken, "says": drawn.says}
+        self.data: dict[str, Any] = {"made": drawn.made, "taken": drawn.taken, "says": drawn.says}
         self._summary = f"{len(call.traced):,} traced instructions, {len(call.steps):,} steps"
         heading = f"How <code>{escape(name)}</code> runs"
         super().__init__(
@@ -73,12 +73,7 @@ def compiled(
             f"f must be a compiled function, what compile() returned, not {type(f).__name__!r}"
         )
     check_count("max_boxes", max_boxes, 1)
-    call = of_call(f, args, kwargs)
-    if len(call.steps) > MAX_STEPS:
-        raise ValueError(
-            f"a call of {f.__name__} is {len(call.steps):,} steps, too many to look at "
-            f"({MAX_STEPS} at most): show a smaller model, or print f.explain(...)"
-        )
+    call = of_call(f, args, kwargs, MAX_STEPS)
     drawn = boxes(call, max_boxes)
     if len(drawn.picture.boxes) > MAX_GROUPS:
         raise ValueError(

@@ -51,10 +51,18 @@ class Call:
     trouble: str
 
 
-def of_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Runs the call on a clock, and traces the function once more for the lines."""
+def of_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], most: int) -> Call:
+    """Runs the call on a clock, and traces the function once more for the lines.
+
+    Raises ValueError for more than `most` steps, before their times are taken."""
     found, plain, named = function._read(args, kwargs)
     clock = _core.ProfiledCall(found, tuple(plain), dict(named))
+    n_steps = len(found.plan.steps())
+    if n_steps > most:
+        raise ValueError(
+            f"a call of {function.__name__} is {n_steps:,} steps, too many to look at ({most} at "
+            "most): show a smaller model, or print f.explain(...)"
+        )
     profile = clock.profile(explain.SECONDS, explain.MAX_RUNS)
     made_at, trouble = made_by(function, found)
     code, slots, moved = explain.laid_out(found)
