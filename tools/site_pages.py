@@ -105,8 +105,7 @@ def alive(text, place):
         exec(compile(code, "page.py", "exec"), made)
         name = f"{place.stem}_{match[2]}.html"
         made[match[2]].save(place.with_name(name))
-        # From the page's own folder: the site has a folder for each page.
-        return f'<iframe src="../{name}" title="{match[1]}" class="live"></iframe>'
+        return f'<iframe src="{name}" title="{match[1]}" class="live"></iframe>'
 
     return LIVE.sub(shown, text)
 
