@@ -94,7 +94,7 @@ def with_the_row(tmp_path_factory):
 
 
 def run_tests(tree, words):
-    return run(tree, f"-m pytest -x -p no:cacheprovider {words}", check=False)
+    return run(tree, f"-m pytest -n0 -x -p no:cacheprovider {words}", check=False)
 
 
 def test_the_page_adds_an_op(tmp_path, with_the_row):
