@@ -66,7 +66,7 @@ def code_of(
 
 def _replace(own: OwnClass, files: list[File]) -> agreement.Report:
     """Put another class statement into the tree of its file, once both agree."""
-    small, callable_ = alone(own)
+    small, callable_ = alone(own, files)
     original = compile(small, own.file.path, "exec", dont_inherit=True)
     fit_calls(own, files)
     stand_in = _stand_in(own)

@@ -1,6 +1,7 @@
 """`micrograd-fast run --swap-value`: a program's own Value replaced, or refused with the reason."""
 
 import os
+import random
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import own_values
 import pytest
+from own_values_hidden import HIDDEN
 from own_values_refused import REFUSED
 
 from micrograd_fast.engine import Value
@@ -58,11 +60,12 @@ def test_a_program_prints_the_same_with_its_class_replaced(name):
     )
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_class_that_computes_something_else_is_refused_with_the_line(name):
-    text, marked, reason = REFUSED[name]
-    before = dict(vars(Value))
+@pytest.mark.parametrize("name", [*REFUSED, *HIDDEN])
+def test_a_class_that_computes_something_else_is_refused_with_the_line(name, capfd):
+    text, marked, reason = {**REFUSED, **HIDDEN}[name]
+    before, drawn = dict(vars(Value)), random.getstate()
     error = refusal(text)
+    assert (*capfd.readouterr(), random.getstate(), os.listdir()) == ("", "", drawn, [])
     assert re.search(reason, str(error)), error
     if marked is None:
         assert error.line is None
