@@ -263,6 +263,7 @@ def _set_from_afar(tree: ast.Module) -> Iterator[str]:
             value = node.value
             if getattr(value, "id", "") in modules or "sys.modules" in ast.unparse(value):
                 yield node.attr
+                yield getattr(value, "id", node.attr)  # math.exp = f changes math
         elif isinstance(node, ast.Call):
             called = node.func
             if isinstance(called, ast.Attribute) and _is_namespace(called.value):

@@ -98,6 +98,11 @@ EFFECTS = {
         "x = EPS",
         "uses EPS, which changes",
     ),
+    "a function of math that is replaced": (
+        program(LECTURE, "math.exp = lambda x: 7.0"),
+        "t = (math.exp",
+        "uses math, which changes",
+    ),
     "a constant set through the module": (
         with_effect("EPS = 0.0\n", "x = EPS", "import __main__\n__main__.EPS = 1.0"),
         "x = EPS",
@@ -253,4 +258,39 @@ CLIPPED = {
     ),
 }
 
-HIDDEN = {**EFFECTS, **METHODS, **CLIPPED}
+REASONS = {
+    "requires_grad, which ours has": (
+        program(
+            changed(
+                LECTURE,
+                (
+                    "        self.grad = 0.0\n",
+                    "        self.grad = 0.0\n        self.requires_grad = 1\n",
+                ),
+            ),
+            "v[0].requires_grad = False",
+        ),
+        "self.requires_grad = 1",
+        "requires_grad, which line .* uses and which micrograd_fast's Value has with a meaning of",
+    ),
+    "a label() that is called": (
+        program(
+            with_method(
+                changed(LECTURE, ("        self.label = label\n", "")),
+                "    def label(self, s):\n        return self\n",
+            ).replace("self.label", "self._op"),
+            "v[0].label('x')",
+        ),
+        "v[0].label('x')",
+        "label is an attribute in micrograd_fast, and no method",
+    ),
+    "an argument that is not kept": (
+        program(
+            changed(LECTURE, ("self._op = _op", "self._op = '<' + _op")), "Value(1.0, (), '+')"
+        ),
+        "Value(1.0, (), '+')",
+        "the argument _op of Value does not become, as it is, an attribute",
+    ),
+}
+
+HIDDEN = {**EFFECTS, **METHODS, **CLIPPED, **REASONS}
