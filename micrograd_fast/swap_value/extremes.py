@@ -16,6 +16,7 @@ from micrograd_fast.swap_value.own_class import Refused
 DATA = (
     *(0.0, -0.0, 1e-300, 30.0, -30.0, 100.0, -100.0, 1000.0, -1000.0),
     *(1e-9, -1e-9, 1e8, -1e8, 1e15, -1e15),
+    *(3.7, -3.7, 7.5, -7.5, 12.0, -12.0, 50.0, -50.0, 300.0, -300.0),
 )
 NOT_FINITE = (math.inf, -math.inf, math.nan)
 LARGE = ((1e8, -3e8), (-4e8, -2e8), (3e-8, -2e-8), (-1e12, 2e9), (2e9, 0.5))
@@ -118,10 +119,10 @@ def _special(
         ends = ends and type(theirs.error) is not type(ours.error)
         return told if ends or not ours.error else None
     usual = all(isinstance(n, int | float) and math.isfinite(n) for n in theirs.numbers)
-    if ours.error:  # which the program will hear of by itself
+    if ours.error:
         if usual and finite:
             raise Refused(told, both.own.line(method))
-        return None
+        return told
     if all(map(close, theirs.numbers, ours.numbers)):
         return None
     if usual and finite:

@@ -15,6 +15,7 @@ def check_looked_at(both: Both) -> None:
     looked_at = both.own.mentions
     a, b = both.theirs(0.7), both.theirs(-1.3)
     c: Any = both.mul(a, b)
+    both.add(c, a).backward()  # which may take the graph apart
     for name, kind in (("_prev", set), ("_children", tuple), ("_local_grads", tuple)):
         there = getattr(c, name, None)
         if name in looked_at and hasattr(c, name) and type(there) is not kind:

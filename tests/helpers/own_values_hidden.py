@@ -243,6 +243,25 @@ CLIPPED = {
         "def backward",
         "of a chain of 200 nodes leaves",
     ),
+    "a graph that backward() takes apart": (
+        program(
+            changed(
+                LECTURE,
+                (
+                    "            v._backward()\n",
+                    "            v._backward()\n            if v is not self: v._prev = set()\n",
+                ),
+            ),
+            "print(len(loss._prev))",
+        ),
+        "class Value",
+        "._prev does not hold the operands",
+    ),
+    "tanh without a gradient from 7 on": (
+        program(changed(LECTURE, ("(1 - t**2) * out.grad", "(1 - t**2) * (x < 7) * out.grad"))),
+        "def tanh",
+        r"a\.tanh\(\) with a = 7\.5",
+    ),
     "another formula for the power -3": (
         program(changed(LECTURE, ("self.data**other,", "self.data ** (other + (other == -3)),"))),
         "def __pow__",

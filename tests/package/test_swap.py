@@ -214,6 +214,13 @@ LOG = """
             ),
             "a.tanh() with a = 100.0 gives ValueError in the program and 1.0 in micrograd_fast",
         ),
+        (
+            own_values.changed(
+                own_values.LECTURE,
+                ("math.exp(self.data)", "math.exp(self.data) if self.data < 700 else math.inf"),
+            ),
+            "a.exp() with a = 1000.0 gives inf in the program and OverflowError in micrograd_fast",
+        ),
     ],
 )
 def test_an_op_that_raises_for_some_numbers_is_told(own, note):
