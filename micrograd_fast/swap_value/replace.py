@@ -76,8 +76,11 @@ def _replace(own: OwnClass, files: list[File]) -> Report:
     for tree in (small, own.file.tree):
         tree.body[tree.body.index(own.node)] = stand_in
     replaced = compile(small, own.file.path, "exec", dont_inherit=True)
-    with limits.limited():
-        return _compare(own, original, replaced, callable_, exponents)
+    try:
+        with limits.limited():
+            return _compare(own, original, replaced, callable_, exponents)
+    except limits.TimeUp:  # outside of what agreement tells
+        raise Refused("what it needs does not end", own.node.lineno) from None
 
 
 def _exponents(files: list[File]) -> set[float]:
