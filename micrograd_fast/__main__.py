@@ -119,6 +119,8 @@ def run_program(parser: argparse.ArgumentParser, args: argparse.Namespace) -> in
 
     if args.if_possible and (args.compare or not args.swap_value):
         parser.error("--if-possible goes with --swap-value, and without --compare")
+    if args.swap_value and not args.compare and (kind == "code" or words[0] == "-"):
+        parser.error("--swap-value reads a program's file: it needs a script, or -m MODULE")
     if args.compare:
         if not args.swap_value:
             parser.error("--compare goes with --swap-value")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from micrograd_fast._core import OPS
+from micrograd_fast.engine import Value
 from micrograd_fast.swap_value.own_class import OURS, PLACES, WORDS, OwnClass, Refused
 from micrograd_fast.swap_value.program import File
 
@@ -63,6 +64,9 @@ class _Calls(ast.NodeVisitor):
         name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
         replaced = name in OURS and name in self.own.methods and name not in self.own.kept
         if replaced and not name.startswith("__"):
+            if not callable(getattr(Value, name, None)):
+                text = f"{name} is an attribute in micrograd_fast, and no method"
+                raise Refused(text, call.lineno)
             takes = 1 if name in BINARY else 0
             given = len(call.args) + len(call.keywords)
             if given > takes and _parameters(self.own.methods[name][-1]) > 1 + takes:
@@ -148,7 +152,8 @@ class _Calls(ast.NodeVisitor):
         role = dict(self.own.parameters).get(name or "")
         if role is None:
             raise Refused(
-                f"the argument {name} of {self.own.name} means nothing to micrograd_fast's Value",
+                f"the argument {name} of {self.own.name} does not become, as it is, an attribute "
+                "that micrograd_fast's Value takes in its call",
                 call.lineno,
             )
         return role

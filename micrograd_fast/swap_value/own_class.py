@@ -299,10 +299,11 @@ def _refuse_attribute(own: OwnClass, node: ast.Attribute) -> None:
     if writes and isinstance(node.value, ast.Name) and node.value.id == own.name:
         raise Refused(f"{own.name}.{node.attr} is state of the class", node.lineno)
     known = ATTRIBUTES if writes else ATTRIBUTES | set(own.methods)
+    lacks = "has with a meaning of its own" if node.attr in OURS else "does not have"
     if node.attr not in known and node.attr in own.mentions:
         raise Refused(
             f"it {'sets' if writes else 'reads'} .{node.attr}, which {own.mentions[node.attr]} "
-            "uses and which micrograd_fast's Value does not have",
+            f"uses and which micrograd_fast's Value {lacks}",
             node.lineno,
         )
     if not writes and ROLES.get(node.attr) == "op":

@@ -18,13 +18,15 @@ from types import CodeType
 from typing import Any
 
 from micrograd_fast.engine import Value
-from micrograd_fast.swap_value import agreement
+from micrograd_fast.swap_value import agreement, limits
+from micrograd_fast.swap_value.both import Report
 from micrograd_fast.swap_value.own_calls import fit_calls
 from micrograd_fast.swap_value.own_class import OwnClass, Refused, read
 from micrograd_fast.swap_value.program import File, files_of
 from micrograd_fast.swap_value.surroundings import alone
 
 _ABSENT = object()
+LARGEST_POWER = 1000
 
 
 def code_of(
@@ -64,16 +66,36 @@ def code_of(
     return compile(files[0].tree, path, "exec", dont_inherit=True)
 
 
-def _replace(own: OwnClass, files: list[File]) -> agreement.Report:
+def _replace(own: OwnClass, files: list[File]) -> Report:
     """Put another class statement into the tree of its file, once both agree."""
-    small, callable_ = alone(own)
+    small, callable_ = alone(own, files)
     original = compile(small, own.file.path, "exec", dont_inherit=True)
+    exponents = _exponents(files)
     fit_calls(own, files)
     stand_in = _stand_in(own)
     for tree in (small, own.file.tree):
         tree.body[tree.body.index(own.node)] = stand_in
     replaced = compile(small, own.file.path, "exec", dont_inherit=True)
-    return _compare(own, original, replaced, callable_)
+    try:
+        with limits.limited():
+            return _compare(own, original, replaced, callable_, exponents)
+    except limits.TimeUp:  # outside of what agreement tells
+        raise Refused("what it needs does not end", own.node.lineno) from None
+
+
+def _exponents(files: list[File]) -> set[float]:
+    """The powers that the program writes as numbers, `x ** 5`."""
+    found: set[float] = set()
+    for file in files:
+        for node in ast.walk(file.tree):
+            if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Pow):
+                power = node.right if isinstance(node, ast.BinOp) else node.value
+                sign = -1 if isinstance(power, ast.UnaryOp) else 1
+                power = power.operand if isinstance(power, ast.UnaryOp) else power
+                number = power.value if isinstance(power, ast.Constant) else None
+                if isinstance(number, int | float) and abs(number) <= LARGEST_POWER:
+                    found.add(sign * number)
+    return found
 
 
 class _Loader(SourceFileLoader):
@@ -148,14 +170,18 @@ def _of_ours(own: OwnClass, member: ast.stmt) -> ast.stmt:
 
 
 def _compare(
-    own: OwnClass, original: CodeType, replaced: CodeType, callable_: set[str]
-) -> agreement.Report:
+    own: OwnClass,
+    original: CodeType,
+    replaced: CodeType,
+    callable_: set[str],
+    exponents: set[float],
+) -> Report:
     package = own.file.name.rpartition(".")[0]
     theirs: dict[str, Any] = {"__name__": own.file.name or "__main__", "__package__": package}
     ours = dict(theirs)
     try:
         exec(original, theirs)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = f"alone, it raises {type(error).__name__}: {error}"
         raise Refused(text, own.node.lineno) from None
     names = {_mangled(own.name, name) for name in (*own.kept, *own.constants)}
@@ -163,10 +189,10 @@ def _compare(
     try:
         try:
             exec(replaced, ours)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             text = f"what stays of it raises {type(error).__name__} alone: {error}"
             raise Refused(text, own.node.lineno) from None
-        return agreement.check(own, theirs[own.name], ours[own.name], callable_)
+        return agreement.check(own, theirs[own.name], ours[own.name], callable_, exponents)
     finally:
         # The program puts them there when it comes to its class statement.
         for name, member in before.items():

@@ -367,7 +367,7 @@ REFUSED = {
             "Value(1.0, frozen=True)",
         ),
         "Value(1.0, frozen=True)",
-        "the argument frozen of Value means nothing",
+        "the argument frozen of Value does not become, as it is, an attribute",
     ),
     "a relu with a slope": (
         program(

@@ -1,6 +1,7 @@
 """`micrograd-fast run --swap-value`: a program's own Value replaced, or refused with the reason."""
 
 import os
+import random
 import re
 import subprocess
 import sys
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import own_values
 import pytest
+from own_values_hidden import ENDLESS, HIDDEN
 from own_values_refused import REFUSED
 
 from micrograd_fast.engine import Value
-from micrograd_fast.swap_value import replace, side_by_side
+from micrograd_fast.swap_value import limits, replace, side_by_side
 from micrograd_fast.swap_value.own_class import Refused
 
 
@@ -58,11 +60,12 @@ def test_a_program_prints_the_same_with_its_class_replaced(name):
     )
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_class_that_computes_something_else_is_refused_with_the_line(name):
-    text, marked, reason = REFUSED[name]
-    before = dict(vars(Value))
+@pytest.mark.parametrize("name", [*REFUSED, *HIDDEN])
+def test_a_class_that_computes_something_else_is_refused_with_the_line(name, capfd):
+    text, marked, reason = {**REFUSED, **HIDDEN}[name]
+    before, drawn = dict(vars(Value)), random.getstate()
     error = refusal(text)
+    assert (*capfd.readouterr(), random.getstate(), os.listdir()) == ("", "", drawn, [])
     assert re.search(reason, str(error)), error
     if marked is None:
         assert error.line is None
@@ -164,6 +167,104 @@ def test_what_differs_without_harm_is_told(name, note):
     said = []
     replace.code_of(own_values.SWAPPED[name], "program.py", said.append, folder=".")
     assert any(note in line for line in said), said
+
+
+LOG = """
+    def log(self):
+        if self.data <= 0:
+            raise {error}
+        return Value(math.log(self.data), (self,), "log")._with(1 / self.data)
+
+    def _with(self, slope):
+        (a,) = self._prev
+
+        def _backward():
+            a.grad += slope * self.grad
+
+        self._backward = _backward
+        return self
+"""
+
+
+@pytest.mark.parametrize(
+    ("own", "note"),
+    [
+        (
+            own_values.with_method(own_values.LECTURE, LOG.format(error="SystemExit('no log')")),
+            "a.log() with a = 0.0 gives SystemExit in the program and ValueError in",
+        ),
+        (
+            own_values.with_method(own_values.LECTURE, LOG.format(error="KeyboardInterrupt")),
+            "a.log() with a = 0.0 gives KeyboardInterrupt in the program and ValueError in",
+        ),
+        (
+            own_values.changed(
+                own_values.LECTURE,
+                ("self.data = data", "assert data == data, 'nan'\n        self.data = data"),
+            ),
+            "Value(nan) raises AssertionError in the program and nothing in micrograd_fast",
+        ),
+        (
+            own_values.changed(
+                own_values.LECTURE,
+                (
+                    "        x = self.data\n",
+                    "        x = self.data\n        if abs(x) > 30: raise ValueError(x)\n",
+                ),
+            ),
+            "a.tanh() with a = 100.0 gives ValueError in the program and 1.0 in micrograd_fast",
+        ),
+        (
+            own_values.changed(
+                own_values.LECTURE,
+                ("math.exp(self.data)", "math.exp(self.data) if self.data < 700 else math.inf"),
+            ),
+            "a.exp() with a = 1000.0 gives inf in the program and OverflowError in micrograd_fast",
+        ),
+    ],
+)
+def test_an_op_that_raises_for_some_numbers_is_told(own, note):
+    said = []
+    text = own_values.program(own)
+    replace.code_of(text, "program.py", said.append, folder=".")
+    assert [note in line for line in said].count(True) == 1, said
+
+
+def test_a_class_without_one_of_the_operators_is_compared():
+    for gone, used in (("__mul__", "a + a"), ("__add__", "a * a")):
+        own = own_values.changed(own_values.LECTURE, (f"def {gone}", "def other"))
+        write(f"import math\n{own}\na = Value(3.0)\nc = {used}\nc.backward()\nprint(c, a)\n")
+        ours, plain = run("program.py"), python("program.py")
+        assert plain[0] == 0 and ours[:2] == plain[:2], ours[2]
+
+
+def test_an_op_that_does_not_end_is_refused(monkeypatch):
+    monkeypatch.setattr(limits, "SECONDS", 2.0)
+    own = own_values.LECTURE.replace("def exp(", "def old_exp(")
+    error = refusal(own_values.program(own_values.with_method(own, ENDLESS)))
+    assert "a.exp() with a = nan does not end: the check gave it up after 2 seconds" in str(error)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on POSIX")
+def test_ctrl_c_ends_the_check():
+    own = own_values.LECTURE.replace("def exp(", "def old_exp(")
+    own = own_values.with_method(own, ENDLESS)
+    write(own_values.program(own))
+    code = (
+        "import os, signal, sys, threading\n"
+        "from micrograd_fast import __main__\n"
+        "threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "sys.exit(__main__.main(['run', '--swap-value', 'program.py']))\n"
+    )
+    code, printed, said = python("-c", code)
+    assert (code, printed) == (-2, "") and said.endswith("KeyboardInterrupt\n"), said
+
+
+@pytest.mark.parametrize("argv", [("-c", "print(1)"), ("-",)])
+def test_a_program_that_is_no_file_is_a_usage_error(argv):
+    code, printed, said = run(*argv)
+    assert (code, printed) == (2, "")
+    assert "--swap-value reads a program's file: it needs a script, or -m MODULE" in said
 
 
 def test_methods_that_nothing_uses_are_not_put_on_the_class():
