@@ -125,7 +125,7 @@ def test_the_package_is_imported_without_typing():
         "assert not new & {'typing', 'numpy', 'micrograd_fast.typed'}, new\n"
         "import typing; print(typing.get_type_hints(mg.functional.softmax)['return'])"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stderr, "list[" in done.stdout) == ("", True)
 
 
