@@ -85,8 +85,7 @@ coverage:
 	MF_CFLAGS='-O0 --coverage -fprofile-update=atomic' MF_LDFLAGS=--coverage \
 	  $(COUNT) build --build-base build/coverage --build-lib build/coverage/lib
 	$(call IN,coverage) $(PYTHON) -m coverage run --rcfile=$(CURDIR)/.ci/coverage.ini -m pytest -n0 \
-	  -p no:cacheprovider -m 'not slow' $(UNINTERRUPTED) \
-	  --ignore=$(CURDIR)/tests/package/test_swap.py $(PYTEST_ARGS) $(TESTS)
+	  -p no:cacheprovider -m 'not slow' $(UNINTERRUPTED) $(PYTEST_ARGS) $(TESTS)
 	cd build/coverage/lib && $(PYTHON) -m coverage combine -q --rcfile=$(CURDIR)/.ci/coverage.ini
 	cd build/coverage/lib && $(PYTHON) -m coverage report --rcfile=$(CURDIR)/.ci/coverage.ini
 	$(PYTHON) -m gcovr -r . --include-internal-functions --merge-lines --fail-under-line 99 \
